@@ -1,0 +1,9 @@
+// Entry of the addon: each file of this folder registers its own functions here.
+#include "addon.h"
+
+static Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  keelson::RegisterFilesystem(env, exports);
+  return exports;
+}
+
+NODE_API_MODULE(keelson_addon, Init)

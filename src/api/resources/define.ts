@@ -1,0 +1,113 @@
+/** `defineResource`: all that is special to one resource, in one declaration. */
+import type { FieldError } from '../machinery/field.js';
+import type { KubeObject } from '../machinery/types.js';
+
+export type Verb = 'create' | 'delete' | 'deletecollection' | 'get' | 'list' | 'patch' | 'update' | 'watch';
+
+/** A printed column (upstream's `TableColumnDefinition`). Priority 0 always shows, 1 only with `-o wide`. */
+export interface Column<T extends KubeObject = KubeObject> {
+  name: string;
+  type: 'string' | 'integer' | 'number' | 'boolean' | 'date';
+  format?: string;
+  description: string;
+  priority?: number;
+  /** The cell; `now` (ms) is for ages. */
+  cell(object: T, now: number): unknown;
+}
+
+/** What discovery tells of a subresource, and what the routes of the API server serve. */
+export interface Subresource {
+  /** Such as `status`, `log`, `exec`, `binding`, `eviction`, `scale`, `token`. */
+  name: string;
+  kind: string;
+  group?: string;
+  version?: string;
+  verbs: string[];
+}
+
+export interface Deletion {
+  /** Seconds that the object stays after a delete request; 0 deletes at once. */
+  gracePeriodSeconds(object: KubeObject, requested: number | undefined): number;
+}
+
+/** Where a scale subresource finds its numbers, as paths of field names. */
+export interface ScalePaths {
+  specReplicas: string[];
+  statusReplicas: string[];
+  /** The LabelSelector (or map) whose text form goes to `status.selector`. */
+  selector: string[];
+}
+
+export interface ResourceSpec<T extends KubeObject = KubeObject> {
+  /** '' for the core group. */
+  group: string;
+  version: string;
+  kind: string;
+  /** Lower-case plural, such as `deployments`. */
+  plural: string;
+  singular?: string;
+  shortNames?: string[];
+  categories?: string[];
+  namespaced: boolean;
+  /** All eight when absent. */
+  verbs?: Verb[];
+  subresources?: Subresource[];
+  scale?: ScalePaths;
+  /** Whether `metadata.generation` counts changes of the spec (any non-metadata, non-status field). */
+  generation?: boolean;
+  /** How `metadata.name` is validated: returns messages. DNS-1123 subdomain when absent. */
+  validateName?(name: string): string[];
+  /** Fills what the client left out. `object` is a mutable draft. */
+  defaults?(object: T): void;
+  /** Create strategy before validation: drop what a client may not set (status is dropped already). */
+  prepareForCreate?(object: T): void;
+  /** Update strategy: keep what an update may not change (status is kept from `old` already). */
+  prepareForUpdate?(object: T, old: T): void;
+  /** Status strategy: by default everything but `status` and some metadata is kept from `old`. */
+  prepareForStatusUpdate?(object: T, old: T): void;
+  /** All errors at once. Metadata is validated by the caller. */
+  validate?(object: T): FieldError[];
+  /** Errors of the change alone (immutable fields); `validate(object)` runs as well. */
+  validateUpdate?(object: T, old: T): FieldError[];
+  validateStatusUpdate?(object: T, old: T): FieldError[];
+  /** Texts for `Warning:` headers. */
+  warnings?(object: T, old: T | undefined): string[];
+  columns?: Column<T>[];
+  /** Selectable fields besides `metadata.name` and `metadata.namespace`. */
+  fields?: Record<string, (object: T) => string>;
+  deletion?: Deletion;
+}
+
+export interface Resource<T extends KubeObject = KubeObject> extends ResourceSpec<T> {
+  apiVersion: string;
+  listKind: string;
+  singular: string;
+  shortNames: string[];
+  categories: string[];
+  verbs: Verb[];
+  subresources: Subresource[];
+  columns: Column<T>[];
+  fields: Record<string, (object: T) => string>;
+  /** Whether there is a `status` subresource. */
+  hasStatus: boolean;
+}
+
+const ALL_VERBS: Verb[] = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
+
+/** Completes a declaration with what follows from it. */
+export function defineResource<T extends KubeObject>(spec: ResourceSpec<T>): Resource<T> {
+  const subresources = spec.subresources ?? [];
+  return {
+    ...spec,
+    apiVersion: spec.group === '' ? spec.version : `${spec.group}/${spec.version}`,
+    listKind: `${spec.kind}List`,
+    singular: spec.singular ?? spec.kind.toLowerCase(),
+    shortNames: spec.shortNames ?? [],
+    categories: spec.categories ?? [],
+    verbs: spec.verbs ?? ALL_VERBS,
+    subresources,
+    columns: spec.columns ?? [],
+    fields: spec.fields ?? {},
+    hasStatus: subresources.some((s) => s.name === 'status'),
+  };
+}

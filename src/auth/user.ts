@@ -1,0 +1,31 @@
+/** Who a request comes from, and what an authorizer is asked (upstream `user.Info`, `authorizer.Attributes`). */
+
+export interface User {
+  name: string;
+  uid?: string;
+  groups: string[];
+  extra?: Record<string, string[]>;
+}
+
+export interface Attributes {
+  user: User;
+  /** get, list, watch, create, update, patch, delete, deletecollection, proxy … */
+  verb: string;
+  /** Whether this is a request for a resource; else only `path` counts. */
+  isResource: boolean;
+  group: string;
+  version: string;
+  resource: string;
+  subresource: string;
+  namespace: string;
+  name: string;
+  path: string;
+}
+
+export type Decision = 'allow' | 'deny' | 'no-opinion';
+
+export interface Authorizer {
+  authorize(
+    attributes: Attributes,
+  ): Promise<{ decision: Decision; reason: string }> | { decision: Decision; reason: string };
+}

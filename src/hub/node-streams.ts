@@ -1,0 +1,57 @@
+/** What the API server asks of a node while a client waits: logs, exec, attach, port-forward. */
+import type { Duplex, Readable, Writable } from 'node:stream';
+
+export interface LogRequest {
+  namespace: string;
+  pod: string;
+  uid: string;
+  container: string;
+  follow: boolean;
+  previous: boolean;
+  timestamps: boolean;
+  /** Absent: from the start. */
+  tailLines?: number;
+  limitBytes?: number;
+  sinceSeconds?: number;
+  /** RFC 3339. */
+  sinceTime?: string;
+  /** Absent or `All`: both; else one of `Stdout`, `Stderr`. */
+  stream?: string;
+}
+
+export interface ExecRequest {
+  namespace: string;
+  pod: string;
+  uid: string;
+  container: string;
+  /** Empty for attach. */
+  command: string[];
+  stdin: boolean;
+  stdout: boolean;
+  stderr: boolean;
+  tty: boolean;
+}
+
+/** An open exec or attach. Streams that were not asked for are undefined. Back-pressure is the streams' own. */
+export interface ExecSession {
+  stdin: Writable | undefined;
+  stdout: Readable | undefined;
+  stderr: Readable | undefined;
+  resize(columns: number, rows: number): void;
+  /** Resolves once the process ended and the output streams have ended; rejects with StatusError. */
+  exited: Promise<{ exitCode: number }>;
+  /** Gives up: the process (of an exec) is killed. */
+  close(): void;
+}
+
+export interface NodeStreams {
+  /** Rejects with StatusError: 404/400 as upstream's kubelet says, 503 when the node is not connected. */
+  logs(node: string, request: LogRequest, signal: AbortSignal): Promise<Readable>;
+  exec(node: string, request: ExecRequest, signal: AbortSignal): Promise<ExecSession>;
+  attach(node: string, request: ExecRequest, signal: AbortSignal): Promise<ExecSession>;
+  portForward(
+    node: string,
+    request: { namespace: string; pod: string; uid: string; port: number },
+    signal: AbortSignal,
+  ): Promise<Duplex>;
+}

@@ -1,0 +1,28 @@
+/** The node's networking as the agent sees it. */
+
+export interface NetworkConfig {
+  /** Names the bridge and the nftables table. */
+  cluster: string;
+  /** Where pods' addresses come from, such as `10.244.0.0/24`. */
+  podCidr: string;
+  /** All pods of the cluster: not masqueraded. */
+  clusterCidr: string;
+  mtu?: number;
+}
+
+export interface PodAddress {
+  ip: string;
+  gateway: string;
+}
+
+export interface PodNetwork {
+  /** Bridge, forwarding, masquerade: idempotent, finds what an earlier agent made. */
+  setup(config: NetworkConfig): Promise<void>;
+  /** Veth pair, address, routes and loopback for a sandbox. Idempotent: gives the same address again. */
+  attach(sandboxId: string, netns: string): Promise<PodAddress>;
+  detach(sandboxId: string): Promise<void>;
+  /** Tells which addresses are in use after a restart. */
+  recover(inUse: Map<string, string>): void;
+  /** Removes every kernel object that setup and attach made. */
+  teardown(): Promise<void>;
+}
