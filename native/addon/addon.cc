@@ -3,6 +3,7 @@
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   keelson::RegisterFilesystem(env, exports);
+  keelson::RegisterNetlink(env, exports);
   return exports;
 }
 

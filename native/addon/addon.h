@@ -21,5 +21,6 @@ Napi::Value Promised(Napi::Env env, std::function<void()> work,
                      std::function<Napi::Value(Napi::Env)> result = nullptr);
 
 void RegisterFilesystem(Napi::Env env, Napi::Object exports);
+void RegisterNetlink(Napi::Env env, Napi::Object exports);
 
 }  // namespace keelson

@@ -23,6 +23,14 @@ export interface PodNetwork {
   detach(sandboxId: string): Promise<void>;
   /** Tells which addresses are in use after a restart. */
   recover(inUse: Map<string, string>): void;
-  /** Removes every kernel object that setup and attach made. */
+  /** Routes to the other nodes' pods over the link that the nodes share: what is not listed is removed. */
+  setRoutes(nodes: NodeRoute[]): Promise<void>;
+  /** Removes every kernel object that setup and attach made, or that a dead agent of the same cluster left. */
   teardown(): Promise<void>;
+}
+
+/** Another node: its pods' addresses, and the address it is reached at. */
+export interface NodeRoute {
+  podCidr: string;
+  address: string;
 }

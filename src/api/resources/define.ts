@@ -38,6 +38,14 @@ export interface ScalePaths {
   selector: string[];
 }
 
+/** What a subresource that takes the whole object may change (`pods/resize`, `namespaces/finalize`). */
+export interface UpdateStrategy<T extends KubeObject = KubeObject> {
+  /** Keeps from `old` all that the subresource may not change. `object` is a mutable draft. */
+  prepareForUpdate(object: T, old: T): void;
+  /** All errors, of the object and of the change; metadata is validated by the caller. */
+  validateUpdate(object: T, old: T): FieldError[];
+}
+
 export interface ResourceSpec<T extends KubeObject = KubeObject> {
   /** '' for the core group. */
   group: string;
@@ -67,9 +75,15 @@ export interface ResourceSpec<T extends KubeObject = KubeObject> {
   prepareForStatusUpdate?(object: T, old: T): void;
   /** All errors at once. Metadata is validated by the caller. */
   validate?(object: T): FieldError[];
+  /** Errors of creation alone; `validate(object)` runs as well. */
+  validateCreate?(object: T): FieldError[];
   /** Errors of the change alone (immutable fields); `validate(object)` runs as well. */
   validateUpdate?(object: T, old: T): FieldError[];
   validateStatusUpdate?(object: T, old: T): FieldError[];
+  /** Strategies of the subresources, besides `status`, whose body is the object itself, by subresource name. */
+  updates?: Record<string, UpdateStrategy<T>>;
+  /** Whether an update without a resourceVersion overwrites what is stored; true when absent. */
+  unconditionalUpdate?: boolean;
   /** Texts for `Warning:` headers. */
   warnings?(object: T, old: T | undefined): string[];
   columns?: Column<T>[];
@@ -90,6 +104,8 @@ export interface Resource<T extends KubeObject = KubeObject> extends ResourceSpe
   fields: Record<string, (object: T) => string>;
   /** Whether there is a `status` subresource. */
   hasStatus: boolean;
+  updates: Record<string, UpdateStrategy<T>>;
+  unconditionalUpdate: boolean;
 }
 
 const ALL_VERBS: Verb[] = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
@@ -108,6 +124,8 @@ export function defineResource<T extends KubeObject>(spec: ResourceSpec<T>): Res
     subresources,
     columns: spec.columns ?? [],
     fields: spec.fields ?? {},
+    updates: spec.updates ?? {},
+    unconditionalUpdate: spec.unconditionalUpdate ?? true,
     hasStatus: subresources.some((s) => s.name === 'status'),
   };
 }

@@ -1,0 +1,70 @@
+/** The registry of all resources that the API serves. */
+import { apiVersionOf, type KubeObject } from '../machinery/types.js';
+import { controllerRevisions } from './apps/controller-revision.js';
+import { deployments } from './apps/deployment.js';
+import { replicaSets } from './apps/replica-set.js';
+import { leases } from './coordination/lease.js';
+import { configMaps } from './core/config-map.js';
+import { endpoints } from './core/endpoints.js';
+import { events } from './core/event.js';
+import { namespaces } from './core/namespace.js';
+import { nodes } from './core/node.js';
+import { pods } from './core/pod.js';
+import { secrets } from './core/secret.js';
+import { services } from './core/service.js';
+import { serviceAccounts } from './core/service-account.js';
+import type { Resource } from './define.js';
+import { endpointSlices } from './discovery/endpoint-slice.js';
+
+export {
+  configMaps,
+  controllerRevisions,
+  deployments,
+  endpointSlices,
+  endpoints,
+  events,
+  leases,
+  namespaces,
+  nodes,
+  pods,
+  replicaSets,
+  secrets,
+  serviceAccounts,
+  services,
+};
+
+/** Every resource; the core group first, by name within a group, as discovery lists them. */
+export const resources: Resource[] = [
+  configMaps,
+  endpoints,
+  events,
+  namespaces,
+  nodes,
+  pods,
+  secrets,
+  serviceAccounts,
+  services,
+  controllerRevisions,
+  deployments,
+  replicaSets,
+  leases,
+  endpointSlices,
+] as Resource<any>[];
+
+const byPlural = new Map(resources.map((r) => [`${r.apiVersion}/${r.plural}`, r]));
+const byKind = new Map(resources.map((r) => [`${r.apiVersion}/${r.kind}`, r]));
+
+/** The resource that is served at this group ('' for core), version and plural name. */
+export function findResource(group: string, version: string, plural: string): Resource | undefined {
+  return byPlural.get(`${apiVersionOf(group, version)}/${plural}`);
+}
+
+/** The resource of objects with this `apiVersion` and `kind`. */
+export function findKind(apiVersion: string, kind: string): Resource | undefined {
+  return byKind.get(`${apiVersion}/${kind}`);
+}
+
+/** The resource of an object, by what it says of itself. */
+export function resourceOf(object: KubeObject): Resource | undefined {
+  return findKind(object.apiVersion, object.kind);
+}

@@ -1,0 +1,162 @@
+/** Builds type schemas from the table of facts, each on first use. */
+import { type FieldFact, type TypeFact, typeFact } from './facts.js';
+import type { FieldSchema, TypeSchema, ValueKind, ValueSchema } from './types.js';
+
+/** Types with a JSON form of their own. */
+const SPECIAL: Record<string, ValueKind> = {
+  Quantity: 'quantity',
+  IntOrString: 'intOrString',
+  'runtime.RawExtension': 'any',
+  'meta/v1.interface{}': 'any',
+  'apiextensions/v1.JSON': 'any',
+  'meta/v1.FieldsV1': 'fieldsV1',
+  'meta/v1.Time': 'time',
+  'meta/v1.MicroTime': 'microTime',
+  'meta/v1.Duration': 'duration',
+  'apiextensions/v1.JSONSchemaPropsOrArray': 'schemaOrArray',
+  'apiextensions/v1.JSONSchemaPropsOrBool': 'schemaOrBool',
+  'apiextensions/v1.JSONSchemaPropsOrStringArray': 'schemaOrStringArray',
+};
+
+const SCALARS: Record<string, string> = {
+  string: 'string',
+  boolean: 'bool',
+  int32: 'int32',
+  int64: 'int64',
+  double: 'float64',
+  bytes: '[]uint8',
+};
+
+const types = new Map<string, TypeSchema>();
+
+/** `core/v1.PodSpec` as Go prints it: `v1.PodSpec`. */
+function goName(full: string): string {
+  return full.slice(full.indexOf('/') + 1);
+}
+
+/** The schema of a type expression such as `list<core/v1.Container>`. */
+function valueSchema(expression: string): ValueSchema {
+  const special = SPECIAL[expression];
+  if (special?.startsWith('schemaOr'))
+    return {
+      kind: special,
+      goType: goName(expression),
+      get ref() {
+        return typeSchema('apiextensions/v1.JSONSchemaProps');
+      },
+    };
+  if (special) return { kind: special, goType: goName(expression) };
+  const scalar = SCALARS[expression];
+  if (scalar) return { kind: expression as ValueKind, goType: scalar };
+  if (expression.startsWith('list<')) {
+    const element = valueSchema(expression.slice(5, -1));
+    return { kind: 'list', goType: `[]${element.goType}`, element };
+  }
+  if (expression.startsWith('map<')) {
+    const element = valueSchema(expression.slice(4, -1));
+    return { kind: 'map', goType: `map[string]${element.goType}`, element };
+  }
+  return namedSchema(expression);
+}
+
+function namedSchema(name: string): ValueSchema {
+  const fact = typeFact(name);
+  if (!fact || fact.alias?.includes('struct{}')) return { kind: 'any', goType: goName(name) };
+  if (fact.alias !== undefined)
+    return {
+      ...valueSchema(fact.alias),
+      goType: goName(name),
+      alias: name,
+      ...(fact.enum ? { enum: fact.enum } : {}),
+    };
+  return { kind: 'ref', goType: goName(name), ref: typeSchema(name) as TypeSchema };
+}
+
+/** A field whose value schema is built when it is first asked for. */
+class LazyField implements FieldSchema {
+  readonly name: string;
+  readonly required: boolean;
+  declare patchStrategy?: string;
+  declare patchMergeKey?: string;
+  declare listType?: 'atomic' | 'set' | 'map';
+  declare listMapKeys?: readonly string[];
+  declare mapType?: 'atomic' | 'granular';
+  declare structType?: 'atomic' | 'granular';
+  declare default?: unknown;
+  declare featureGate?: string;
+  #type: string;
+  #value: ValueSchema | undefined;
+
+  constructor(name: string, fact: FieldFact) {
+    this.name = name;
+    this.required = fact.required ?? false;
+    this.#type = fact.type;
+    const { type: _type, required: _required, pb: _pb, wire: _wire, default: fallback, ...rest } = fact;
+    Object.assign(this, rest);
+    if (fallback !== undefined && !fallback.startsWith('ref(')) this.default = JSON.parse(fallback);
+  }
+
+  get value(): ValueSchema {
+    this.#value ??= this.name === 'uid' && this.#type === 'string' ? UID : valueSchema(this.#type);
+    return this.#value;
+  }
+}
+const UID: ValueSchema = { kind: 'string', goType: 'types.UID' };
+
+function addFields(fields: Map<string, FieldSchema>, fact: TypeFact): void {
+  for (const { type } of fact.inline ?? []) {
+    const inlined = typeFact(type);
+    if (inlined) addFields(fields, inlined);
+  }
+  for (const name in fact.fields) fields.set(name, new LazyField(name, fact.fields[name] as FieldFact));
+}
+
+/** The schema of an object type such as `core/v1.PodSpec`; undefined for what is no object type. */
+export function typeSchema(name: string): TypeSchema | undefined {
+  let schema = types.get(name);
+  if (schema) return schema;
+  const fact = typeFact(name);
+  if (!fact) return undefined;
+  if (fact.alias !== undefined) return typeSchema(fact.alias);
+  const fields = new Map<string, FieldSchema>();
+  schema = { name, goName: name.slice(name.indexOf('.') + 1), fields };
+  types.set(name, schema);
+  addFields(fields, fact);
+  return schema;
+}
+
+/** Kinds of meta/v1 that are served in every group version. */
+const EVERYWHERE = new Set([
+  'CreateOptions',
+  'DeleteOptions',
+  'GetOptions',
+  'ListOptions',
+  'PatchOptions',
+  'UpdateOptions',
+  'Status',
+  'WatchEvent',
+  'APIGroup',
+  'APIGroupList',
+  'APIResourceList',
+  'APIVersions',
+  'Table',
+  'PartialObjectMetadata',
+  'PartialObjectMetadataList',
+]);
+
+/** The name of the type of a kind: `apps/v1`, `Deployment` is `apps/v1.Deployment`. */
+export function typeNameOf(apiVersion: string, kind: string): string {
+  if (EVERYWHERE.has(kind)) return `meta/v1.${kind}`;
+  const slash = apiVersion.indexOf('/');
+  if (slash < 0) return `core/${apiVersion}.${kind}`;
+  const group = apiVersion.slice(0, slash);
+  const dot = group.indexOf('.');
+  return `${dot < 0 ? group : group.slice(0, dot)}/${apiVersion.slice(slash + 1)}.${kind}`;
+}
+
+/** The schema of a built-in kind; undefined for what this API does not have. */
+export function typeOfKind(apiVersion: string, kind: string): TypeSchema | undefined {
+  const dot = apiVersion.indexOf('.');
+  if (dot >= 0 && !/\.k8s\.io\//.test(apiVersion)) return undefined;
+  return typeSchema(typeNameOf(apiVersion, kind));
+}

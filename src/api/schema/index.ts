@@ -1,0 +1,10 @@
+/**
+ * The schema of the API: what each type looks like, and the decoder that checks JSON values against it.
+ *
+ * ```ts
+ * const { object, warnings } = decode('apps/v1', 'Deployment', JSON.parse(body), { mode: 'warn' });
+ * ```
+ */
+export { typeNameOf, typeOfKind, typeSchema } from './build.js';
+export { type Decoded, type DecodeOptions, decode, type FieldValidation } from './decode.js';
+export type { FieldSchema, TypeSchema, ValueKind, ValueSchema } from './types.js';

@@ -1,0 +1,88 @@
+/** What handlers work with: the request as parsed, the parts of the server, and the kinds of answers. */
+import type { Readable } from 'node:stream';
+import type { Logger } from 'pino';
+import type { Clock } from '../api/machinery/clock.js';
+import type { KubeObject } from '../api/machinery/types.js';
+import type { Resource } from '../api/resources/define.js';
+import type { Attributes, Authorizer, User } from '../auth/user.js';
+import type { NodeStreams } from '../hub/node-streams.js';
+import type { Store, Stored } from '../store/store.js';
+import type { Admission } from './admission/admission.js';
+import type { ServiceAddresses } from './admission/service-addresses.js';
+
+/** What a request carries: bytes from the network, or an object from within the process. */
+export type Body =
+  | { type: 'none' }
+  | { type: 'bytes'; bytes: Buffer; contentType: string }
+  | { type: 'object'; value: unknown; contentType: string };
+
+/** A request free of its protocol. */
+export interface Call {
+  method: string;
+  /** Without the query; percent-encoded as it came. */
+  path: string;
+  query: URLSearchParams;
+  header(name: string): string | undefined;
+  body: Body;
+  user: User;
+  signal: AbortSignal;
+}
+
+/** A page of a list. */
+export interface ListPage {
+  items: Stored[];
+  revision: number;
+  /** The token of the next page. */
+  continue?: string;
+  remaining?: number;
+}
+
+/** One event of a watch before it is encoded. `object` is given where it differs from `stored`'s. */
+export interface WatchMessage {
+  type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
+  stored?: Stored;
+  object?: KubeObject;
+}
+
+export type Result =
+  | { type: 'object'; code: number; object: KubeObject; stored?: Stored }
+  | { type: 'list'; page: ListPage }
+  | { type: 'watch'; batches: AsyncGenerator<WatchMessage[], void> }
+  | { type: 'raw'; code: number; headers: Record<string, string>; body: string | Buffer | Readable };
+
+/** The parts of the server that handlers use. */
+export interface Deps {
+  store: Store;
+  clock: Clock;
+  logger: Logger;
+  authorizer: Authorizer;
+  admission: Admission;
+  addresses: ServiceAddresses;
+  nodeStreams: NodeStreams | undefined;
+  /** Makes a service account token; undefined where no key is configured. */
+  issueToken: TokenIssuer | undefined;
+  /** Aborts when the server closes: watches and streams end. */
+  closing: AbortSignal;
+}
+
+export interface TokenClaims {
+  namespace: string;
+  name: string;
+  uid: string;
+  audiences: string[];
+  expirationSeconds: number;
+  bound?: { kind: 'Pod' | 'Secret' | 'Node'; name: string; uid: string };
+  /** The node that a bound pod runs on. */
+  node?: { name: string; uid: string };
+}
+
+export type TokenIssuer = (claims: TokenClaims) => Promise<{ token: string; expirationTimestamp: string }>;
+
+/** A request for a resource on its way through the handlers. */
+export interface Context extends Deps {
+  call: Call;
+  attributes: Attributes;
+  resource: Resource;
+  /** Texts for `Warning:` headers, filled on the way. */
+  warnings: string[];
+}

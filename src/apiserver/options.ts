@@ -1,0 +1,40 @@
+/** What an API server is made from. */
+import type { Logger } from 'pino';
+import type { Clock } from '../api/machinery/clock.js';
+import type { Authenticate } from '../auth/authenticate.js';
+import type { Authorizer } from '../auth/user.js';
+import type { NodeStreams } from '../hub/node-streams.js';
+import type { Store } from '../store/store.js';
+import type { TokenIssuer } from './context.js';
+
+export interface ApiServerOptions {
+  store: Store;
+  authenticate: Authenticate;
+  authorizer: Authorizer;
+  /** Reaches containers for logs, exec and the like; may be set later by `setNodeStreams`. */
+  nodeStreams?: NodeStreams;
+  /** Where cluster IPs of Services come from, such as `10.96.0.0/16`. */
+  serviceCidr: string;
+  /** Inclusive; `30000-32767` when absent. */
+  nodePorts?: { from: number; to: number };
+  clusterName: string;
+  /** Keelson's own version, which follows Kubernetes' in `/version`. */
+  version: string;
+  /** Issues service account tokens for the TokenRequest API. */
+  issueToken?: TokenIssuer;
+  clock?: Clock;
+  logger: Logger;
+}
+
+export interface ListenOptions {
+  host: string;
+  /** 0: any free one. */
+  port: number;
+  /** PEM. */
+  cert: string;
+  key: string;
+  /** PEM of the CA that client certificates must come from. */
+  clientCa: string;
+  /** What the `kubernetes` Service leads to; addresses of this server as pods reach it. */
+  advertise?: { address: string; port?: number };
+}

@@ -1,0 +1,1 @@
+/** The API server: one core that answers requests, reached over TLS or within the process. */

@@ -1,0 +1,64 @@
+/** `keelson server`: the control plane in the foreground. */
+import { pino } from 'pino';
+import type { CommandModule } from 'yargs';
+import { tellReady } from '../daemon.js';
+import { type ClusterOptions, clusterOptions } from '../options.js';
+import { clusterPaths } from '../paths.js';
+import { closeOnSignal } from '../shutdown.js';
+
+interface Options extends ClusterOptions {
+  bind: string;
+  port: number;
+  hubPort: number | undefined;
+  advertiseAddress: string | undefined;
+  clusterCidr: string;
+  serviceCidr: string;
+  logLevel: string;
+}
+
+export const serverCommand: CommandModule<object, Options> = {
+  command: 'server',
+  describe: 'Run a control plane in the foreground (for systemd)',
+  builder: (parser) =>
+    clusterOptions(parser)
+      .option('bind', { type: 'string', default: '0.0.0.0', describe: 'Address to listen on' })
+      .option('port', { type: 'number', default: 6443, describe: 'Port of the API server' })
+      .option('hub-port', { type: 'number', describe: 'Port that agents dial [default: --port + 1]' })
+      .option('advertise-address', {
+        type: 'string',
+        describe: 'Address under which others reach this machine [default: its first address]',
+      })
+      .option('cluster-cidr', {
+        type: 'string',
+        default: '10.244.0.0/16',
+        describe: "Range of pods' addresses",
+      })
+      .option('service-cidr', {
+        type: 'string',
+        default: '10.96.0.0/16',
+        describe: "Range of Services' addresses",
+      })
+      .option('log-level', {
+        type: 'string',
+        default: 'info',
+        describe: 'trace, debug, info, warn or error',
+      }) as never,
+  handler: async (options) => {
+    const { startControlPlane } = await import('../../server/control-plane.js');
+    const paths = clusterPaths(options.name, options.dataDir);
+    const logger = pino({ level: options.logLevel });
+    const controlPlane = await startControlPlane({
+      clusterName: options.name,
+      dataDir: paths.data,
+      bind: options.bind,
+      apiPort: options.port,
+      hubPort: options.hubPort ?? options.port + 1,
+      advertiseAddress: options.advertiseAddress,
+      clusterCidr: options.clusterCidr,
+      serviceCidr: options.serviceCidr,
+      logger,
+    });
+    closeOnSignal(() => controlPlane.close());
+    tellReady();
+  },
+};

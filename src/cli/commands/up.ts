@@ -1,0 +1,134 @@
+/** `keelson up`: a cluster with one node on this machine. */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import type { CommandModule } from 'yargs';
+import { nodes } from '../../api/resources/core/node.js';
+import { Client } from '../../client/client.js';
+import { httpsTransport } from '../../client/https.js';
+import { loadKubeconfig } from '../../client/kubeconfig.js';
+import {
+  type ClusterConfig,
+  chooseClusterConfig,
+  readClusterConfig,
+  writeClusterConfig,
+} from '../cluster-config.js';
+import { type Daemon, runningPid, startDaemon } from '../daemon.js';
+import { CliError } from '../error.js';
+import { contextName, mergeKubeconfig, userKubeconfigPath } from '../kubeconfig.js';
+import { nodePaths } from '../nodes.js';
+import { type ClusterOptions, clusterOptions } from '../options.js';
+import { type ClusterPaths, clusterPaths } from '../paths.js';
+import { requireDisk, requireKernel, requirePort, requireRoot } from '../preflight.js';
+import { createProgress, type Progress } from '../progress.js';
+import { takeDown } from '../take-down.js';
+
+interface Options extends ClusterOptions {
+  port: number | undefined;
+  bind: string;
+  node: string;
+  kubeconfig: boolean;
+  wait: number;
+}
+
+export const upCommand: CommandModule<object, Options> = {
+  command: 'up',
+  describe: 'Start a cluster on this machine and wait until its node is Ready',
+  builder: (parser) =>
+    clusterOptions(parser)
+      .option('port', { type: 'number', describe: 'Port of the API server [default: 6443]' })
+      .option('bind', { type: 'string', default: '0.0.0.0', describe: 'Address to listen on' })
+      .option('node', { type: 'string', default: hostname().toLowerCase(), describe: "The node's name" })
+      .option('kubeconfig', {
+        type: 'boolean',
+        default: true,
+        describe: 'Merge the context into your kubeconfig',
+      })
+      .option('wait', { type: 'number', default: 60, describe: 'Seconds to wait for the node' }) as never,
+  handler: async (options) => {
+    requireRoot('up');
+    const paths = clusterPaths(options.name, options.dataDir);
+    const progress = createProgress();
+    if (runningPid(serverPid(paths)) !== undefined)
+      throw new CliError(
+        `A cluster named "${paths.name}" is running already: use it, stop it with "keelson down", or choose another with --name.`,
+      );
+    const existed = existsSync(paths.config);
+    const started = performance.now();
+    try {
+      await bringUp(options, paths, progress);
+    } catch (error) {
+      progress.failed();
+      // What was there before stays; what this command made goes.
+      await takeDown(paths, { keepData: existed });
+      throw error;
+    }
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    progress.done(
+      `Cluster "${paths.name}" is up after ${seconds} s; kubectl uses the context ${contextName(paths.name)}.`,
+    );
+  },
+};
+
+export const serverPid = (paths: ClusterPaths): string => join(paths.run, 'server.pid');
+
+async function bringUp(options: Options, paths: ClusterPaths, progress: Progress): Promise<void> {
+  progress.step('Checking this machine');
+  requireKernel();
+  requireDisk(paths.data);
+  const config = await settle(options, paths);
+
+  progress.step('Starting the control plane');
+  const node = nodePaths(paths, options.node);
+  const server = startServer(options, paths, config);
+  const agent = startDaemon(
+    ['agent', '--cluster', paths.name, '--data-dir', paths.data, '--name', options.node, '--join-from-stdin'],
+    { log: node.log, pid: node.pid },
+  );
+  await Promise.race([server.ready, failure(agent)]);
+
+  progress.step('Starting the node');
+  agent.send(readFileSync(paths.join, 'utf8').trim());
+  await agent.ready;
+  await nodeReady(paths, options.node, options.wait);
+  if (options.kubeconfig) mergeKubeconfig(paths.adminKubeconfig, userKubeconfigPath());
+}
+
+/** Ports and ranges: those of last time, or newly chosen ones; the ports must be free. */
+async function settle(options: Options, paths: ClusterPaths): Promise<ClusterConfig> {
+  const config = readClusterConfig(paths) ?? (await chooseClusterConfig(paths, options.port));
+  await requirePort(options.bind, config.apiPort, '--port');
+  await requirePort(options.bind, config.hubPort, '--port');
+  writeClusterConfig(paths, config);
+  mkdirSync(paths.run, { recursive: true, mode: 0o700 });
+  writeFileSync(join(paths.run, 'cluster.json'), JSON.stringify(config));
+  rmSync(paths.join, { force: true });
+  return config;
+}
+
+function startServer(options: Options, paths: ClusterPaths, config: ClusterConfig): Daemon {
+  const argv = ['server', '--name', paths.name, '--data-dir', paths.data, '--bind', options.bind];
+  argv.push('--port', `${config.apiPort}`, '--hub-port', `${config.hubPort}`);
+  argv.push('--cluster-cidr', config.clusterCidr, '--service-cidr', config.serviceCidr);
+  return startDaemon(argv, { log: join(paths.data, 'server.log'), pid: serverPid(paths) });
+}
+
+/** Rejects when the daemon ends; never resolves. */
+const failure = (daemon: Daemon): Promise<never> =>
+  daemon.ready.then(() => new Promise<never>(() => undefined));
+
+/** @throws CliError when the node isn't Ready in time. */
+async function nodeReady(paths: ClusterPaths, name: string, seconds: number): Promise<void> {
+  const transport = httpsTransport(await loadKubeconfig(paths.adminKubeconfig));
+  const signal = AbortSignal.timeout(seconds * 1000);
+  try {
+    const client = new Client(transport).of(nodes);
+    for await (const event of client.watch({ fieldSelector: `metadata.name=${name}`, signal }))
+      if (event.object.status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True')) return;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  } finally {
+    await transport.close();
+  }
+  throw new CliError(`The node ${name} was not Ready after ${seconds} s: see ${nodePaths(paths, name).log}.`);
+}

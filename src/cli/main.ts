@@ -1,0 +1,59 @@
+#!/usr/bin/env node
+/** The `keelson` command: one file a command in `commands/`. */
+import yargs from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { agentCommand } from './commands/agent.js';
+import { downCommand } from './commands/down.js';
+import { imageCommand } from './commands/image.js';
+import { kubeconfigCommand } from './commands/kubeconfig.js';
+import { serverCommand } from './commands/server.js';
+import { statusCommand } from './commands/status.js';
+import { tokenCommand } from './commands/token.js';
+import { upCommand } from './commands/up.js';
+import { versionCommand } from './commands/version.js';
+import { CliError } from './error.js';
+
+/** One sentence for what the user can act on; the stack for what is our own fault. */
+function report(error: unknown): never {
+  if (error instanceof CliError) {
+    process.stderr.write(`keelson: ${error.message}\n`);
+    process.exit(error.exitCode);
+  }
+  const { code, message, stack } = error as NodeJS.ErrnoException;
+  if (code === 'ENOSPC') process.stderr.write(`keelson: The disk is full: ${message}\n`);
+  else process.stderr.write(`keelson: ${stack ?? error}\n`);
+  process.exit(1);
+}
+
+process.on('unhandledRejection', report);
+
+try {
+  await yargs(hideBin(process.argv))
+    .scriptName('keelson')
+    .usage('$0 <command>\n\nA Kubernetes-compatible cluster that runs pods directly on Linux.')
+    .command(upCommand)
+    .command(downCommand)
+    .command(statusCommand)
+    .command(serverCommand)
+    .command(agentCommand)
+    .command(tokenCommand)
+    .command(kubeconfigCommand)
+    .command(imageCommand)
+    .command(versionCommand)
+    .completion('completion', 'Print a completion script for your shell')
+    .version(false)
+    .help()
+    .alias('h', 'help')
+    .demandCommand(1, 'Name a command.')
+    .strict()
+    .recommendCommands()
+    .fail((message, error, parser) => {
+      if (error) throw error;
+      process.stderr.write(`${message}\nSee "keelson --help".\n`);
+      void parser;
+      process.exit(2);
+    })
+    .parseAsync();
+} catch (error) {
+  report(error);
+}

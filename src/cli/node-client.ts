@@ -1,0 +1,57 @@
+/** Calls of the agent that runs on this machine, through its unix socket. */
+import { existsSync } from 'node:fs';
+import {
+  type ClientReadableStream,
+  credentials,
+  makeClientConstructor,
+  type ServiceError,
+} from '@grpc/grpc-js';
+import { nodeService, type PullProgress } from '../rpc/node.js';
+import { runningPid } from './daemon.js';
+import { CliError } from './error.js';
+import { localNodes } from './nodes.js';
+import type { ClusterPaths } from './paths.js';
+
+export interface NodeClient {
+  /** A call with one answer. Rejects with CliError. */
+  call<I, O>(method: 'listImages' | 'importImage' | 'removeImage', request: I): Promise<O>;
+  pullImage(request: object): AsyncIterable<PullProgress>;
+  close(): void;
+}
+
+/** The client of the named node, or of the only one. @throws CliError when no agent runs here. */
+export function nodeClient(paths: ClusterPaths, nodeName?: string): NodeClient {
+  const running = localNodes(paths).filter(
+    (n) => (nodeName === undefined || n.node === nodeName) && runningPid(n.pid) !== undefined,
+  );
+  const node = running[0];
+  if (node === undefined || !existsSync(node.adminSocket))
+    throw new CliError(
+      `No agent of cluster "${paths.name}" runs on this machine${nodeName ? ` as node ${nodeName}` : ''}: start one with "keelson up".`,
+    );
+  const Service = makeClientConstructor(nodeService as never, 'Node');
+  const stub = new Service(`unix:${node.adminSocket}`, credentials.createInsecure()) as unknown as Record<
+    string,
+    (request: unknown, callback: (error: ServiceError | null, answer: unknown) => void) => unknown
+  > & { close(): void };
+  return {
+    call: <I, O>(method: string, request: I) =>
+      new Promise<O>((resolve, reject) =>
+        stub[method]!.call(stub, request, (error, answer) =>
+          error ? reject(new CliError(error.details)) : resolve(answer as O),
+        ),
+      ),
+    async *pullImage(request) {
+      const stream = (stub['pullImage'] as unknown as (r: object) => ClientReadableStream<PullProgress>).call(
+        stub,
+        request,
+      );
+      try {
+        yield* stream as AsyncIterable<PullProgress>;
+      } catch (error) {
+        throw new CliError((error as ServiceError).details);
+      }
+    },
+    close: () => stub.close(),
+  };
+}

@@ -1,0 +1,86 @@
+/** From events of children to the keys of those that control them: the handlers every workload controller has. */
+import { labelSelector } from '../api/machinery/selectors.js';
+import { type KubeObject, objectKey } from '../api/machinery/types.js';
+import type { Informer } from '../client/informer.js';
+import { controllerOf } from './owners.js';
+
+export interface ChildEvents<O extends KubeObject, T extends KubeObject> {
+  parents: Informer<O>;
+  parentKind: string;
+  children: Informer<T>;
+  enqueue(key: string): void;
+  /** Before `enqueue`: a child came, changed, or is on its way out (its deletion time is set) or gone. */
+  created?(key: string, child: T): void;
+  updated?(key: string, child: T, old: T): void;
+  deleted?(key: string, child: T): void;
+}
+
+/** Subscribes to the children; returns what unsubscribes. */
+export function onChildren<O extends KubeObject, T extends KubeObject>(options: ChildEvents<O, T>): () => void {
+  const { parents, parentKind, children, enqueue } = options;
+
+  /** The parent that a child names, if it is still that one. */
+  const parentKey = (child: T): string | undefined => {
+    const ref = controllerOf(child);
+    if (ref === undefined || ref.kind !== parentKind) return undefined;
+    const { namespace } = child.metadata;
+    const key = namespace ? `${namespace}/${ref.name}` : ref.name;
+    return parents.get(key)?.metadata.uid === ref.uid ? key : undefined;
+  };
+
+  /** An orphan may be adopted by any parent whose selector matches. */
+  const enqueueMatching = (orphan: T): void => {
+    for (const parent of parents.byIndex('namespace', orphan.metadata.namespace ?? '')) {
+      const selector = parent['spec'].selector;
+      if (selector && labelSelector(selector).matches(orphan.metadata.labels ?? {})) enqueue(objectKey(parent));
+    }
+  };
+
+  const deleted = (child: T): void => {
+    const key = parentKey(child);
+    if (key === undefined) return;
+    options.deleted?.(key, child);
+    enqueue(key);
+  };
+
+  const added = (child: T): void => {
+    if (child.metadata.deletionTimestamp !== undefined) return deleted(child);
+    if (controllerOf(child) === undefined) return enqueueMatching(child);
+    const key = parentKey(child);
+    if (key === undefined) return;
+    options.created?.(key, child);
+    enqueue(key);
+  };
+
+  const updated = (old: T, child: T): void => {
+    if (child.metadata.deletionTimestamp !== undefined) {
+      if (controllerOf(old)?.uid !== controllerOf(child)?.uid) deleted(old);
+      return deleted(child);
+    }
+    const changedParent = controllerOf(old)?.uid !== controllerOf(child)?.uid;
+    if (changedParent) {
+      const oldKey = parentKey(old);
+      if (oldKey !== undefined) enqueue(oldKey);
+    }
+    const key = parentKey(child);
+    if (key !== undefined) {
+      options.updated?.(key, child, old);
+      enqueue(key);
+    } else if (controllerOf(child) === undefined && (changedParent || !sameLabels(old, child)))
+      enqueueMatching(child);
+  };
+
+  return children.on({ added, updated, deleted });
+}
+
+function sameLabels(a: KubeObject, b: KubeObject): boolean {
+  const left = a.metadata.labels ?? {};
+  const right = b.metadata.labels ?? {};
+  const keys = Object.keys(left);
+  return keys.length === Object.keys(right).length && keys.every((key) => left[key] === right[key]);
+}
+
+/** The informer index behind "all of one namespace". */
+export function namespaceIndex(object: KubeObject): string[] {
+  return [object.metadata.namespace ?? ''];
+}

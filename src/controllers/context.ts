@@ -1,0 +1,90 @@
+/** What every controller gets, and how its work loop is run. */
+import type { Logger } from 'pino';
+import type { Clock } from '../api/machinery/clock.js';
+import type { Client } from '../client/client.js';
+import { EventRecorder } from '../client/events.js';
+import type { Informers } from '../client/informer.js';
+import { runWorkers, WorkQueue } from '../client/queue.js';
+
+export interface ControllersOptions {
+  /** A client that acts as this user, such as `system:serviceaccount:kube-system:replicaset-controller`. */
+  clientFor(user: string): Client;
+  /** Shared with the scheduler; the caller starts and closes them. */
+  informers: Informers;
+  clock: Clock;
+  logger: Logger;
+  /** The range that node pod ranges are cut from, such as `10.244.0.0/16`. */
+  clusterCidr: string;
+  /** Prefix length of a node's pod range; 24 when absent. */
+  nodeCidrMaskSize?: number;
+  /** PEM of the cluster's CA, published as `kube-root-ca.crt`. */
+  caCert: string;
+  /** How long (ms) a node may be silent before it is Unknown; 40 s when absent. */
+  nodeMonitorGracePeriod?: number;
+  /** How many terminated pods may stay; 12,500 when absent. */
+  terminatedPodThreshold?: number;
+}
+
+/** One controller's own view: its client, events and log. */
+export interface Context extends ControllersOptions {
+  name: string;
+  client: Client;
+  events: EventRecorder;
+}
+
+/** A running controller. `close` stops its timers and handlers and waits for work in progress. */
+export interface Controller {
+  close(): Promise<void>;
+}
+
+/** The context of the controller `name`; `component` is the source of its events. */
+export function contextOf(options: ControllersOptions, name: string, component = name): Context {
+  const client = options.clientFor(`system:serviceaccount:kube-system:${name}`);
+  return {
+    ...options,
+    name,
+    client,
+    events: new EventRecorder(client, { component, clock: options.clock }),
+    logger: options.logger.child({ component: name }),
+  };
+}
+
+/** A queue of keys with workers that start once `synced` resolves. */
+export class WorkLoop implements Controller {
+  readonly queue: WorkQueue;
+  readonly #abort = new AbortController();
+  readonly #cleanups: (() => void)[] = [];
+  #running: Promise<void>;
+
+  constructor(
+    context: Context,
+    synced: Promise<unknown>[],
+    reconcile: (key: string, signal: AbortSignal) => Promise<void>,
+    workers = 5,
+  ) {
+    this.queue = new WorkQueue({ clock: context.clock });
+    this.#running = Promise.all(synced).then(() => {
+      if (this.#abort.signal.aborted) return;
+      return runWorkers(this.queue, workers, reconcile, {
+        logger: context.logger,
+        signal: this.#abort.signal,
+      });
+    });
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** Runs `cleanup` when the loop is closed. */
+  onClose(...cleanups: (() => void)[]): void {
+    this.#cleanups.push(...cleanups);
+  }
+
+  async close(): Promise<void> {
+    this.#abort.abort();
+    for (const cleanup of this.#cleanups.splice(0)) cleanup();
+    this.queue.close();
+    await this.#running;
+  }
+}

@@ -1,0 +1,38 @@
+/** The controllers of the control plane: `startControllers` runs them all. */
+import type { Controller, ControllersOptions } from './context.js';
+import { startDeploymentController } from './deployment/index.js';
+import { startGarbageCollector } from './garbage-collector/index.js';
+import { startNamespaceController } from './namespace.js';
+import { startNodeIpam } from './node-ipam.js';
+import { startNodeLifecycle } from './node-lifecycle/index.js';
+import { startPodGc } from './pod-gc.js';
+import { startReplicaSetController } from './replicaset/index.js';
+import { startRootCaPublisher } from './root-ca.js';
+import { startServiceAccountController } from './service-account.js';
+
+export type { Controller, ControllersOptions } from './context.js';
+
+const ALL: ((options: ControllersOptions) => Controller)[] = [
+  startNodeIpam,
+  startReplicaSetController,
+  startDeploymentController,
+  startNamespaceController,
+  startServiceAccountController,
+  startRootCaPublisher,
+  startNodeLifecycle,
+  startPodGc,
+  startGarbageCollector,
+];
+
+/**
+ * Starts every controller. They ask `options.informers` for what they watch, so the caller starts the
+ * informers afterwards. `close` stops them and resolves once no reconcile is running.
+ */
+export function startControllers(options: ControllersOptions): Controller {
+  const running = ALL.map((start) => start(options));
+  return {
+    async close() {
+      await Promise.all(running.map((controller) => controller.close()));
+    },
+  };
+}

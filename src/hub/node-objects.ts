@@ -1,0 +1,155 @@
+/** What each node has to know, from one set of caches that all nodes share. */
+import type { ConfigMap, Node, Pod, Secret, Service } from '#types';
+import { type KubeObject, objectKey } from '../api/machinery/types.js';
+import { configMaps, nodes, pods, secrets, services } from '../api/resources/index.js';
+import type { Informer, Informers } from '../client/informer.js';
+import { podReferences } from './references.js';
+
+/** Told of every object that a node has to know, and of those that it has not any more. */
+export interface NodeListener {
+  /** Resources of a node in the order of dependence: what pods refer to comes before the pods. */
+  changed(resource: string, object: KubeObject): void;
+  gone(resource: string, key: string): void;
+}
+
+interface View {
+  listener: NodeListener;
+  /** `configmaps default/x` → keys of the pods that refer to it. */
+  references: Map<string, Set<string>>;
+  byPod: Map<string, string[]>;
+}
+
+const id = (resource: string, key: string) => `${resource} ${key}`;
+
+export class NodeObjects {
+  readonly synced: Promise<void>;
+  readonly #pods: Informer<Pod>;
+  readonly #nodes: Informer<Node>;
+  readonly #services: Informer<Service>;
+  readonly #referenced: Record<string, Informer<any>>;
+  readonly #views = new Map<string, View>();
+  readonly #unsubscribe: (() => void)[] = [];
+
+  constructor(informers: Informers) {
+    this.#pods = informers.of(pods, {
+      indexes: { node: (pod: Pod) => (pod.spec?.nodeName ? [pod.spec.nodeName] : []) },
+    });
+    this.#nodes = informers.of(nodes);
+    this.#services = informers.of(services);
+    this.#referenced = {
+      configmaps: informers.of<ConfigMap>(configMaps),
+      secrets: informers.of<Secret>(secrets),
+    };
+    const all = [this.#pods, this.#nodes, this.#services, ...Object.values(this.#referenced)];
+    this.synced = Promise.all(all.map((informer) => informer.synced)).then(() => {});
+    this.#subscribe();
+  }
+
+  #subscribe(): void {
+    const podChanged = (pod: Pod) => this.#podChanged(pod);
+    this.#unsubscribe.push(
+      this.#pods.on({ added: podChanged, updated: (pod) => podChanged(pod), deleted: (pod) => this.#podGone(pod) }),
+    );
+    const nodeChanged = (node: Node) =>
+      this.#views.get(node.metadata.name)?.listener.changed('nodes', node);
+    this.#unsubscribe.push(
+      this.#nodes.on({
+        added: nodeChanged,
+        updated: (node) => nodeChanged(node),
+        deleted: (node) => this.#views.get(node.metadata.name)?.listener.gone('nodes', node.metadata.name),
+      }),
+    );
+    const serviceChanged = (service: Service) => {
+      for (const view of this.#views.values()) view.listener.changed('services', service);
+    };
+    this.#unsubscribe.push(
+      this.#services.on({
+        added: serviceChanged,
+        updated: (service) => serviceChanged(service),
+        deleted: (service) => {
+          for (const view of this.#views.values()) view.listener.gone('services', objectKey(service));
+        },
+      }),
+    );
+    for (const [resource, informer] of Object.entries(this.#referenced)) {
+      const interested = (object: KubeObject, tell: (listener: NodeListener) => void) => {
+        const ref = id(resource, objectKey(object));
+        for (const view of this.#views.values()) if (view.references.has(ref)) tell(view.listener);
+      };
+      const changed = (object: KubeObject) => interested(object, (l) => l.changed(resource, object));
+      this.#unsubscribe.push(
+        informer.on({
+          added: changed,
+          updated: (object: KubeObject) => changed(object),
+          deleted: (object: KubeObject) => interested(object, (l) => l.gone(resource, objectKey(object))),
+        }),
+      );
+    }
+  }
+
+  /** Tells the listener of all that concerns the node now, and from then on. Returns what ends it. */
+  follow(node: string, listener: NodeListener): () => void {
+    const view: View = { listener, references: new Map(), byPod: new Map() };
+    this.#views.set(node, view);
+    const own = this.#nodes.get(node);
+    if (own) listener.changed('nodes', own);
+    for (const service of this.#services.list()) listener.changed('services', service);
+    for (const pod of this.#pods.byIndex('node', node)) this.#tell(view, pod);
+    return () => {
+      if (this.#views.get(node) === view) this.#views.delete(node);
+    };
+  }
+
+  close(): void {
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    this.#views.clear();
+  }
+
+  #podChanged(pod: Pod): void {
+    const view = this.#views.get(pod.spec?.nodeName ?? '');
+    if (view) this.#tell(view, pod);
+  }
+
+  /** What the pod refers to first, so that on its arrival all that exists is there. */
+  #tell(view: View, pod: Pod): void {
+    const key = objectKey(pod);
+    const references = podReferences(pod).map(({ resource, name }) =>
+      id(resource, `${pod.metadata.namespace}/${name}`),
+    );
+    this.#setReferences(view, key, references);
+    view.listener.changed('pods', pod);
+  }
+
+  #podGone(pod: Pod): void {
+    const view = this.#views.get(pod.spec?.nodeName ?? '');
+    if (!view) return;
+    const key = objectKey(pod);
+    view.listener.gone('pods', key);
+    this.#setReferences(view, key, []);
+  }
+
+  #setReferences(view: View, podKey: string, references: string[]): void {
+    const before = view.byPod.get(podKey) ?? [];
+    if (references.length > 0) view.byPod.set(podKey, references);
+    else view.byPod.delete(podKey);
+    for (const ref of references) {
+      const users = view.references.get(ref);
+      if (users) users.add(podKey);
+      else {
+        view.references.set(ref, new Set([podKey]));
+        const [resource = '', key = ''] = ref.split(' ');
+        const object = this.#referenced[resource]?.get(key);
+        if (object) view.listener.changed(resource, object);
+      }
+    }
+    for (const ref of before) {
+      if (references.includes(ref)) continue;
+      const users = view.references.get(ref);
+      users?.delete(podKey);
+      if (users?.size !== 0) continue;
+      view.references.delete(ref);
+      const [resource = '', key = ''] = ref.split(' ');
+      view.listener.gone(resource, key);
+    }
+  }
+}

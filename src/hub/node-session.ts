@@ -1,0 +1,147 @@
+/** One connected agent: its Sync call, what is still to be sent on it, and its requests. */
+import { type KubeObject, objectKey } from '../api/machinery/types.js';
+import type { Transport } from '../client/transport.js';
+import type { AgentMessage, ApiRequest, Hello, HubMessage, SyncServerCall } from '../rpc/hub.js';
+import { answer } from './api-requests.js';
+import type { NodeListener } from './node-objects.js';
+
+/** Requests of one agent that are carried out at once; more wait in its connection. */
+const MAX_REQUESTS = 64;
+/** Replies and orders that wait for an agent that doesn't read; beyond, it is dropped. */
+const MAX_QUEUED = 4096;
+/** How long an agent may leave its connection full. */
+const STALL_MS = 30_000;
+
+const encoded = new WeakMap<KubeObject, Buffer>();
+
+/** The object as JSON, made once for all nodes. */
+function json(object: KubeObject): Buffer {
+  let bytes = encoded.get(object);
+  if (!bytes) {
+    bytes = Buffer.from(JSON.stringify(object));
+    encoded.set(object, bytes);
+  }
+  return bytes;
+}
+
+export class NodeSession implements NodeListener {
+  readonly #call: SyncServerCall;
+  readonly #transport: Transport;
+  /** What the agent said it has: `pods default/a` → uid and revision. */
+  readonly #known = new Map<string, string>();
+  /** The newest state of what waits to be sent: its bound is the number of objects of the node. */
+  readonly #changes = new Map<string, HubMessage>();
+  readonly #queue: HubMessage[] = [];
+  readonly #abort = new AbortController();
+  #blocked = false;
+  #stalled: NodeJS.Timeout | undefined;
+  #requests = 0;
+  #closed = false;
+
+  constructor(
+    readonly node: string,
+    call: SyncServerCall,
+    hello: Hello,
+    transport: Transport,
+    private readonly onClose: (session: NodeSession) => void,
+  ) {
+    this.#call = call;
+    this.#transport = transport;
+    for (const { resource, versions } of hello.known ?? [])
+      for (const { key, uid, revision } of versions ?? [])
+        this.#known.set(`${resource} ${key}`, `${uid} ${revision}`);
+    call.on('data', (message: AgentMessage) => message.request && this.#request(message.request));
+    call.on('drain', () => this.#drained());
+    for (const event of ['end', 'error', 'close', 'cancelled'] as const) call.on(event, () => this.close());
+  }
+
+  changed(resource: string, object: KubeObject): void {
+    const { uid = '', resourceVersion: revision = '' } = object.metadata;
+    const key = objectKey(object);
+    const name = `${resource} ${key}`;
+    if (this.#known.get(name) === `${uid} ${revision}`) {
+      this.#known.delete(name);
+      return;
+    }
+    this.#known.delete(name);
+    this.#changes.set(name, { change: { resource, key, uid, revision, object: json(object) } });
+    this.#flush();
+  }
+
+  gone(resource: string, key: string): void {
+    this.#changes.set(`${resource} ${key}`, { change: { resource, key } });
+    this.#flush();
+  }
+
+  /** All that exists has been told: what the agent knows beside it is gone. */
+  synced(resources: string[]): void {
+    for (const name of this.#known.keys()) {
+      const [resource = '', key = ''] = name.split(' ');
+      this.gone(resource, key);
+    }
+    this.#known.clear();
+    for (const resource of resources) this.#changes.set(`${resource} synced`, { synced: { resource } });
+    this.#flush();
+  }
+
+  /** Whether it was taken for sending. */
+  send(message: HubMessage): boolean {
+    if (this.#closed) return false;
+    if (this.#queue.length >= MAX_QUEUED) {
+      this.#drop('its queue is full');
+      return false;
+    }
+    this.#queue.push(message);
+    this.#flush();
+    return true;
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#stalled);
+    this.#abort.abort();
+    this.#changes.clear();
+    this.#queue.length = 0;
+    if (!this.#call.writableEnded) this.#call.end();
+    this.onClose(this);
+  }
+
+  #drop(why: string): void {
+    if (this.#closed) return;
+    this.#call.destroy(Object.assign(new Error(why), { code: 8, details: why }));
+    this.close();
+  }
+
+  #flush(): void {
+    while (!this.#blocked && !this.#closed) {
+      const message = this.#queue.shift() ?? this.#nextChange();
+      if (!message) return;
+      if (!this.#call.write(message)) {
+        this.#blocked = true;
+        this.#stalled = setTimeout(() => this.#drop('it does not read'), STALL_MS);
+      }
+    }
+  }
+
+  #nextChange(): HubMessage | undefined {
+    for (const [name, message] of this.#changes) {
+      this.#changes.delete(name);
+      return message;
+    }
+    return undefined;
+  }
+
+  #drained(): void {
+    clearTimeout(this.#stalled);
+    this.#blocked = false;
+    this.#flush();
+  }
+
+  async #request(request: ApiRequest): Promise<void> {
+    if (++this.#requests >= MAX_REQUESTS) this.#call.pause();
+    const reply = await answer(this.node, this.#transport, request, this.#abort.signal);
+    if (this.#requests-- === MAX_REQUESTS && !this.#closed) this.#call.resume();
+    this.send({ reply });
+  }
+}

@@ -1,0 +1,38 @@
+/** Names of the kernel objects a cluster makes on a node. Link names have at most 15 characters. */
+import { createHash } from 'node:crypto';
+
+const hash = (text: string, length: number) =>
+  createHash('sha256').update(text).digest('hex').slice(0, length);
+
+/** `kl-<cluster>`, or a short form of it with a hash. */
+export function bridgeName(cluster: string): string {
+  const plain = `kl-${cluster}`;
+  return plain.length <= 15 ? plain : `kl-${cluster.slice(0, 5)}-${hash(cluster, 6)}`;
+}
+
+/** The host's end of a sandbox's veth pair. */
+export function vethName(cluster: string, sandboxId: string): string {
+  return `klv${hash(`${cluster}/${sandboxId}`, 12)}`;
+}
+
+export function tableName(cluster: string): string {
+  return `keelson-${cluster}`;
+}
+
+/** Fixed, so that it does not change with the bridge's ports. */
+export function bridgeMac(cluster: string): string {
+  return `0a:4b:${hash(`mac/${cluster}`, 8).match(/../g)!.join(':')}`;
+}
+
+/** Follows from the address, so that neighbours' caches stay right when the address is used again. */
+export function podMac(ip: string): string {
+  return `0a:58:${ip
+    .split('.')
+    .map((octet) => Number(octet).toString(16).padStart(2, '0'))
+    .join(':')}`;
+}
+
+/** Metric of a cluster's routes: tells them from those of another cluster on the same machine. */
+export function routePriority(cluster: string): number {
+  return 0x4b0000 + Number.parseInt(hash(cluster, 4), 16);
+}

@@ -1,0 +1,47 @@
+/** The cluster's nftables table: forwarding and masquerade. One `nft` run for each set-up, none for a pod. */
+import { spawn } from 'node:child_process';
+import { bridgeName, tableName } from './names.js';
+import type { NetworkConfig } from './types.js';
+
+/** Idempotent: chains of others in the same table stay as they are. */
+export function tableRules(config: NetworkConfig): string {
+  const table = `inet ${tableName(config.cluster)}`;
+  const bridge = bridgeName(config.cluster);
+  return `
+add table ${table}
+add chain ${table} postrouting { type nat hook postrouting priority srcnat; policy accept; }
+add chain ${table} forward { type filter hook forward priority filter; policy accept; }
+flush chain ${table} postrouting
+flush chain ${table} forward
+add rule ${table} postrouting ip saddr ${config.podCidr} ip daddr != ${config.clusterCidr} masquerade
+add rule ${table} forward iifname "${bridge}" accept
+add rule ${table} forward oifname "${bridge}" accept
+`;
+}
+
+export async function applyTable(config: NetworkConfig): Promise<void> {
+  await nft(tableRules(config));
+}
+
+/** Adding first makes deleting a table that is not there no error. */
+export async function deleteTable(cluster: string): Promise<void> {
+  const table = `inet ${tableName(cluster)}`;
+  await nft(`add table ${table}\ndelete table ${table}\n`);
+}
+
+function nft(script: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn('nft', ['-f', '-'], { stdio: ['pipe', 'ignore', 'pipe'] });
+    let problem = '';
+    child.stderr.on('data', (chunk) => {
+      problem += chunk;
+    });
+    child.stdin.on('error', () => {});
+    child.on('error', (error) => reject(new Error(`cannot run nft: ${error.message}`)));
+    child.on('close', (code) => {
+      if (code === 0) resolve();
+      else reject(new Error(`nft failed: ${problem.trim()}`));
+    });
+    child.stdin.end(script);
+  });
+}

@@ -1,0 +1,208 @@
+/** Pods' links: one bridge a cluster and node, a veth pair a sandbox, and routes to the other nodes. */
+import { writeFile } from 'node:fs/promises';
+import type { Logger } from 'pino';
+import { type NativeError, type NetlinkOperation, type NetworkLink, native } from '../runtime/native.js';
+import { parseCidr } from './cidr.js';
+import { AddressPool } from './ipam.js';
+import { bridgeMac, bridgeName, podMac, routePriority, vethName } from './names.js';
+import { applyTable, deleteTable } from './nftables.js';
+import type { NetworkConfig, NodeRoute, PodAddress, PodNetwork } from './types.js';
+
+/** The kernel keeps who made a route; 75 is not one of the registered protocols. */
+const routeProtocol = 75;
+/** Marks our links: `keelson <sandbox> <address>`. The kernel is where allocations are kept. */
+const aliasPrefix = 'keelson ';
+
+export interface PodNetworkOptions {
+  cluster: string;
+  logger?: Logger;
+}
+
+/** Makes no kernel object until `setup`. Links are made in the network namespace of this process. */
+export function createPodNetwork(options: PodNetworkOptions): PodNetwork {
+  return new BridgeNetwork(options);
+}
+
+class BridgeNetwork implements PodNetwork {
+  private readonly cluster: string;
+  private readonly bridge: string;
+  private readonly logger: Logger | undefined;
+  private pool: AddressPool | undefined;
+  private mtu = 1500;
+  private readonly attached = new Map<string, Promise<PodAddress>>();
+
+  constructor(options: PodNetworkOptions) {
+    this.cluster = options.cluster;
+    this.bridge = bridgeName(options.cluster);
+    this.logger = options.logger;
+  }
+
+  async setup(config: NetworkConfig): Promise<void> {
+    const [links, routes] = await Promise.all([native.listLinks(''), native.listRoutes('')]);
+    const uplink = links.find((link) => link.index === routes.find((r) => r.destination === 'default')?.link);
+    this.mtu = config.mtu ?? uplink?.mtu ?? 1500;
+    if (this.pool?.podCidr !== config.podCidr) this.pool = new AddressPool(config.podCidr);
+    await Promise.all([this.setupBridge(), applyTable(config), enableForwarding()]);
+    this.adoptLinks(links);
+  }
+
+  private async setupBridge(): Promise<void> {
+    const { gatewayCidr } = this.pool!;
+    await native.netlink('', [
+      { op: 'setLink', name: 'lo', up: true },
+      {
+        op: 'addBridge',
+        name: this.bridge,
+        mac: bridgeMac(this.cluster),
+        mtu: this.mtu,
+        ignore: ['EEXIST'],
+      },
+      { op: 'addAddress', name: this.bridge, address: gatewayCidr, ignore: ['EEXIST'] },
+      { op: 'setLink', name: this.bridge, up: true },
+    ]);
+    const [links, addresses] = await Promise.all([native.listLinks(''), native.listAddresses('')]);
+    const index = links.find((link) => link.name === this.bridge)?.index;
+    const stale = addresses.filter(
+      ({ link, address }) => link === index && !address.includes(':') && address !== gatewayCidr,
+    );
+    await native.netlink(
+      '',
+      stale.map(({ address }) => ({ op: 'deleteAddress', name: this.bridge, address })),
+    );
+  }
+
+  /** Ports of the bridge tell which sandbox has which address. */
+  private adoptLinks(links: NetworkLink[]): void {
+    const bridge = links.find((link) => link.name === this.bridge);
+    if (!bridge) return;
+    for (const link of links) {
+      if (link.master !== bridge.index || !link.alias.startsWith(aliasPrefix)) continue;
+      const [sandboxId, ip] = link.alias.slice(aliasPrefix.length).split(' ');
+      if (sandboxId && ip) this.pool!.reserve(sandboxId, ip);
+    }
+  }
+
+  recover(inUse: Map<string, string>): void {
+    const pool = this.requirePool();
+    for (const owner of pool.owners()) if (!inUse.has(owner)) pool.release(owner);
+    for (const [sandboxId, ip] of inUse)
+      if (ip && !pool.reserve(sandboxId, ip))
+        this.logger?.warn(
+          { sandboxId, ip },
+          'the address of a sandbox is not one of this node, or is in use twice',
+        );
+  }
+
+  attach(sandboxId: string, netns: string): Promise<PodAddress> {
+    let pending = this.attached.get(sandboxId);
+    if (!pending) {
+      pending = this.connect(sandboxId, netns);
+      this.attached.set(sandboxId, pending);
+      pending.catch(() => this.attached.delete(sandboxId));
+    }
+    return pending;
+  }
+
+  private async connect(sandboxId: string, netns: string): Promise<PodAddress> {
+    const pool = this.requirePool();
+    const known = pool.get(sandboxId);
+    const ip = pool.allocate(sandboxId);
+    const { length } = parseCidr(pool.podCidr);
+    try {
+      await this.connectHost(sandboxId, netns, ip);
+      await native.netlink(netns, [
+        { op: 'setLink', name: 'lo', up: true },
+        { op: 'addAddress', name: 'eth0', address: `${ip}/${length}`, ignore: ['EEXIST'] },
+        { op: 'setLink', name: 'eth0', up: true },
+        { op: 'addRoute', destination: 'default', gateway: pool.gateway, name: 'eth0' },
+      ]);
+      return { ip, gateway: pool.gateway };
+    } catch (error) {
+      await this.removeVeth(sandboxId).catch(() => {});
+      if (known === undefined) pool.release(sandboxId);
+      throw error;
+    }
+  }
+
+  /** Makes the veth pair, or keeps the one that an earlier attach to the same namespace made. */
+  private async connectHost(sandboxId: string, netns: string, ip: string): Promise<void> {
+    const name = vethName(this.cluster, sandboxId);
+    const add: NetlinkOperation[] = [
+      { op: 'addVeth', name, peer: 'eth0', netns, mac: podMac(ip), mtu: this.mtu, master: this.bridge },
+    ];
+    const configure: NetlinkOperation[] = [
+      { op: 'setLink', name, up: true, alias: `${aliasPrefix}${sandboxId} ${ip}`, hairpin: true },
+    ];
+    try {
+      await native.netlink('', [...add, ...configure]);
+    } catch (error) {
+      if ((error as NativeError).code !== 'EEXIST') throw error;
+      const links = await native.listLinks(netns);
+      const kept = links.some((link) => link.name === 'eth0');
+      const renew: NetlinkOperation[] = kept ? [] : [{ op: 'deleteLink', name }, ...add];
+      await native.netlink('', [...renew, ...configure]);
+    }
+  }
+
+  async detach(sandboxId: string): Promise<void> {
+    await this.attached.get(sandboxId)?.catch(() => {});
+    this.attached.delete(sandboxId);
+    await this.removeVeth(sandboxId);
+    this.pool?.release(sandboxId);
+  }
+
+  private removeVeth(sandboxId: string): Promise<void> {
+    return native.netlink('', [
+      { op: 'deleteLink', name: vethName(this.cluster, sandboxId), ignore: ['ENODEV'] },
+    ]);
+  }
+
+  async setRoutes(nodes: NodeRoute[]): Promise<void> {
+    const wanted = new Map(nodes.map((node) => [node.podCidr, node.address]));
+    const own = { protocol: routeProtocol, priority: routePriority(this.cluster) };
+    const operations: NetlinkOperation[] = [];
+    for (const route of await this.ownRoutes()) {
+      if (wanted.get(route.destination) === route.gateway) wanted.delete(route.destination);
+      else if (!wanted.has(route.destination))
+        operations.push({
+          op: 'deleteRoute',
+          destination: route.destination,
+          ...own,
+          ignore: ['ESRCH', 'ENOENT'],
+        });
+    }
+    for (const [destination, gateway] of wanted)
+      operations.push({ op: 'addRoute', destination, gateway, ...own });
+    await native.netlink('', operations);
+  }
+
+  private async ownRoutes() {
+    const priority = routePriority(this.cluster);
+    const routes = await native.listRoutes('');
+    return routes.filter((route) => route.protocol === routeProtocol && route.priority === priority);
+  }
+
+  async teardown(): Promise<void> {
+    await this.setRoutes([]);
+    const links = await native.listLinks('');
+    const bridge = links.find((link) => link.name === this.bridge);
+    const ours = bridge ? links.filter((link) => link.master === bridge.index && link.kind === 'veth') : [];
+    await native.netlink('', [
+      ...ours.map(({ name }) => ({ op: 'deleteLink' as const, name, ignore: ['ENODEV'] })),
+      { op: 'deleteLink', name: this.bridge, ignore: ['ENODEV'] },
+    ]);
+    await deleteTable(this.cluster);
+    this.attached.clear();
+    this.pool = undefined;
+  }
+
+  private requirePool(): AddressPool {
+    if (!this.pool) throw new Error('the pod network is not set up');
+    return this.pool;
+  }
+}
+
+/** `/proc/sys/net` shows the network namespace of the process. */
+async function enableForwarding(): Promise<void> {
+  await writeFile('/proc/sys/net/ipv4/ip_forward', '1');
+}

@@ -1,0 +1,28 @@
+/** The Node service: what an agent serves to programs on its own machine. */
+import { keelson } from '#generated/rpc/node.js';
+import { methodsOf } from './method.js';
+
+const v1 = keelson.v1;
+const method = methodsOf('keelson.v1.Node');
+
+export type ListImagesRequest = keelson.v1.ListImagesRequest.$Properties;
+export type ImageList = keelson.v1.ImageList.$Properties;
+export type ImageInfo = keelson.v1.ImageInfo.$Properties;
+export type PullImageRequest = keelson.v1.PullImageRequest.$Properties;
+export type PullProgress = keelson.v1.PullProgress.$Properties;
+export type ImportImageRequest = keelson.v1.ImportImageRequest.$Properties;
+export type RemoveImageRequest = keelson.v1.RemoveImageRequest.$Properties;
+export type RemoveImageReply = keelson.v1.RemoveImageReply.$Properties;
+
+export const nodeService = {
+  listImages: method<ListImagesRequest, ImageList>('ListImages', v1.ListImagesRequest, v1.ImageList),
+  pullImage: method<PullImageRequest, PullProgress>('PullImage', v1.PullImageRequest, v1.PullProgress, {
+    down: true,
+  }),
+  importImage: method<ImportImageRequest, ImageList>('ImportImage', v1.ImportImageRequest, v1.ImageList),
+  removeImage: method<RemoveImageRequest, RemoveImageReply>(
+    'RemoveImage',
+    v1.RemoveImageRequest,
+    v1.RemoveImageReply,
+  ),
+};

@@ -1,0 +1,25 @@
+/** The container runtime of a node: sandboxes, containers, exec and attach over one keelson-shim a pod. */
+import type { Logger } from 'pino';
+import type { ImageStore, Runtime } from './types.js';
+
+export interface RuntimeOptions {
+  cluster: string;
+  node: string;
+  /** On a tmpfs that a reboot clears, such as `/run/keelson/<cluster>/<node>`. */
+  stateDir: string;
+  /** Writable layers of containers live below; on disk. Absent: `<stateDir>/data`. */
+  dataDir?: string;
+  /** Below each hierarchy's mount, such as `keelson/<cluster>/<node>`. */
+  cgroupRoot: string;
+  images: ImageStore;
+  /** The keelson-shim binary. */
+  shimPath: string;
+  /** Where the per-container log links go; empty: none. */
+  logLinkDir?: string;
+  logger: Logger;
+}
+
+export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
+  const { ContainerRuntime } = await import('./runtime.js');
+  return ContainerRuntime.open(options);
+}

@@ -1,0 +1,86 @@
+/** Loads the native addon (build/Release/keelson_addon.node) and gives its functions their types. */
+import { createRequire } from 'node:module';
+
+/** An error of the addon: a failed system call. */
+export interface NativeError extends Error {
+  /** `ENOENT`, `EEXIST` … */
+  code: string;
+  errno: number;
+  syscall: string;
+}
+
+/** One change by rtnetlink. Errors whose codes are in `ignore` are passed over. */
+export type NetlinkOperation = { ignore?: string[] } & (
+  | { op: 'addBridge'; name: string; mac?: string; mtu?: number; up?: boolean }
+  /** `mac` is the peer's; `netns` the path of the namespace that the peer is born in. */
+  | {
+      op: 'addVeth';
+      name: string;
+      peer: string;
+      netns?: string;
+      mac?: string;
+      mtu?: number;
+      master?: string;
+      up?: boolean;
+    }
+  | {
+      op: 'setLink';
+      name: string;
+      up?: boolean;
+      mtu?: number;
+      mac?: string;
+      master?: string;
+      alias?: string;
+      /** Of a bridge's port: lets a frame leave by the port that it came in at. */
+      hairpin?: boolean;
+    }
+  | { op: 'deleteLink'; name: string }
+  | { op: 'addAddress' | 'deleteAddress'; name: string; address: string }
+  /** `destination` is a CIDR or `default`; an existing route to it is replaced. */
+  | {
+      op: 'addRoute' | 'deleteRoute';
+      destination: string;
+      gateway?: string;
+      name?: string;
+      protocol?: number;
+      priority?: number;
+    }
+);
+
+export interface NetworkLink {
+  index: number;
+  name: string;
+  /** `bridge`, `veth` …; empty for hardware and lo. */
+  kind: string;
+  mac: string;
+  mtu: number;
+  /** Index of the bridge it is a port of, 0 if none. */
+  master: number;
+  up: boolean;
+  alias: string;
+}
+
+export interface NetworkRoute {
+  /** A CIDR or `default`. */
+  destination: string;
+  gateway: string;
+  /** Index of the link. */
+  link: number;
+  protocol: number;
+  priority: number;
+}
+
+export interface NativeAddon {
+  mount(source: string, target: string, type: string, flags: number, data: string): Promise<void>;
+  umount(target: string, flags: number): Promise<void>;
+  /** Runs operations in order in a network namespace (a path; '' is the process's own) up to the first that fails. */
+  netlink(netns: string, operations: NetlinkOperation[]): Promise<void>;
+  listLinks(netns: string): Promise<NetworkLink[]>;
+  listAddresses(netns: string): Promise<{ link: number; address: string }[]>;
+  /** IPv4 unicast routes of the main table. */
+  listRoutes(netns: string): Promise<NetworkRoute[]>;
+}
+
+export const native: NativeAddon = createRequire(import.meta.url)(
+  '../../../build/Release/keelson_addon.node',
+);

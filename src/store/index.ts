@@ -1,0 +1,4 @@
+/** What others use of the store. */
+export { type LevelStoreOptions, openLevelStore } from './leveldb/open.js';
+export * from './store.js';
+export { aesTransformer, identityTransformer, type Transformer } from './transformer.js';
