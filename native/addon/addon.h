@@ -22,5 +22,6 @@ Napi::Value Promised(Napi::Env env, std::function<void()> work,
 
 void RegisterFilesystem(Napi::Env env, Napi::Object exports);
 void RegisterNetlink(Napi::Env env, Napi::Object exports);
+void RegisterLayer(Napi::Env env, Napi::Object exports);
 
 }  // namespace keelson

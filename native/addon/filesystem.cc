@@ -1,4 +1,5 @@
-// File system calls that Node lacks: mount, umount2, mknod, extended attributes.
+// File system calls that Node lacks: mount, umount2, flock.
+#include <sys/file.h>
 #include <sys/mount.h>
 
 #include "addon.h"
@@ -26,11 +27,22 @@ Napi::Value Umount(const Napi::CallbackInfo& info) {
   });
 }
 
+// flock(fd, wait): Promise<void>: exclusive; EAGAIN when another holds it and `wait` is false.
+Napi::Value Flock(const Napi::CallbackInfo& info) {
+  int fd = info[0].As<Napi::Number>().Int32Value();
+  int operation = LOCK_EX | (info[1].ToBoolean() ? 0 : LOCK_NB);
+  return Promised(info.Env(), [=] {
+    while (flock(fd, operation) < 0)
+      if (errno != EINTR) throw SysError{errno, "flock"};
+  });
+}
+
 }  // namespace
 
 void RegisterFilesystem(Napi::Env env, Napi::Object exports) {
   exports.Set("mount", Napi::Function::New(env, Mount));
   exports.Set("umount", Napi::Function::New(env, Umount));
+  exports.Set("flock", Napi::Function::New(env, Flock));
 }
 
 }  // namespace keelson

@@ -1,1 +1,57 @@
-int main() { return 0; }
+// keelson-shim <state folder>: one process a pod. Descriptor 3 is the first client's connection. See PROTOCOL.md.
+#include <csignal>
+#include <initializer_list>
+#include <malloc.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "client.h"
+#include "process.h"
+
+static Io signals;
+
+static void on_signal(Io* io, uint32_t) {
+  signalfd_siginfo info;
+  while (read(io->fd, &info, sizeof info) > 0) {
+  }
+  processes_reap();
+}
+
+// The address is relative to the state folder: the whole path may be longer than an address can be.
+static int listen_here() {
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  strcpy(address.sun_path, "sock");
+  umask(0177);
+  if (bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) < 0 || listen(fd, 64) < 0) return -1;
+  umask(0022);
+  return fd;
+}
+
+int main(int argc, char** argv) {
+  if (argc != 2 || chdir(argv[1]) < 0) return 2;
+  // Small heaps give back what they don't need.
+  mallopt(M_TRIM_THRESHOLD, 16 << 10);
+  mallopt(M_TOP_PAD, 0);
+  mallopt(M_MMAP_THRESHOLD, 32 << 10);
+  setsid();
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  signal(SIGPIPE, SIG_IGN);
+  // Only SIGKILL ends the shim from outside: the pod's life does not hang on its agent's terminal or service.
+  sigset_t set;
+  sigemptyset(&set);
+  for (int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT}) sigaddset(&set, number);
+  sigprocmask(SIG_SETMASK, &set, nullptr);
+  int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  int listening = listen_here();
+  if (fd < 0 || listening < 0 || fcntl(3, F_SETFD, FD_CLOEXEC) < 0) return 3;
+  loop_init();
+  io_open(signals, fd, EPOLLIN, on_signal, nullptr);
+  clients_listen(listening);
+  client_add(3);
+  loop_run();
+}

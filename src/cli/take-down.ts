@@ -34,13 +34,14 @@ function agentPids(paths: ClusterPaths): string[] {
 
 /** Ends the pods and removes cgroups, mounts, links and the nftables table of a node whose agent has ended. */
 async function removeNode(paths: ClusterPaths, node: NodePaths): Promise<void> {
-  const { removeNodeObjects } = await import('../agent/remove.js');
-  await removeNodeObjects({
+  const agent = await import('../agent/node.js');
+  await agent.removeNode({
     cluster: paths.name,
     node: node.node,
     runDir: node.run,
     dataDir: node.data,
     imagesDir: paths.images,
+    imageAliases: paths.imageAliases,
     cgroupRoot: node.cgroupRoot,
     logger: pino({ level: 'error' }, process.stderr),
   });

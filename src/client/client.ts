@@ -4,10 +4,10 @@ import { deepFreeze, type KubeList, type KubeObject, type WatchEvent } from '../
 import type { Resource } from '../api/resources/define.js';
 import type { Request, Transport } from './transport.js';
 
-/** What of a resource's declaration a client needs. */
+/** What of a resource's declaration a client needs (`defaults` only tells the compiler the type). */
 export type ResourceRef<T extends KubeObject = KubeObject> = Pick<
   Resource<T>,
-  'group' | 'version' | 'plural' | 'kind' | 'namespaced' | 'apiVersion'
+  'group' | 'version' | 'plural' | 'kind' | 'namespaced' | 'apiVersion' | 'defaults'
 >;
 
 export interface Cancellable {

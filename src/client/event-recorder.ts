@@ -102,9 +102,8 @@ export class EventRecorder {
         this.#correlator.written(await this.#write(correlated));
         return;
       } catch (error) {
-        if (error instanceof StatusError && !isReason(error, 'TooManyRequests') && error.code < 500)
-          throw error;
-        if (tries >= MAX_TRIES) throw error;
+        const refused = error instanceof StatusError && error.code < 500 && error.code !== 429;
+        if (refused || tries >= MAX_TRIES) throw error;
       }
       await sleep(this.#clock, RETRY_DELAY, this.#abort.signal);
       if (this.#abort.signal.aborted) return;

@@ -38,7 +38,10 @@ export class WorkQueue {
   /** Adds `key` after `ms`; of several delays the one that ends first counts. */
   addAfter(key: string, ms: number): void {
     if (this.#closed) return;
-    if (ms <= 0) return this.add(key);
+    if (ms <= 0) {
+      this.add(key);
+      return;
+    }
     const at = this.#clock.now() + ms;
     const known = this.#delayed.get(key);
     if (known !== undefined) {

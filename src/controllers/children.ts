@@ -1,7 +1,7 @@
 /** From events of children to the keys of those that control them: the handlers every workload controller has. */
 import { labelSelector } from '../api/machinery/selectors.js';
 import { type KubeObject, objectKey } from '../api/machinery/types.js';
-import type { Informer } from '../client/informer.js';
+import type { Informer } from '../client/index.js';
 import { controllerOf } from './owners.js';
 
 export interface ChildEvents<O extends KubeObject, T extends KubeObject> {

@@ -1,10 +1,7 @@
 /** What every controller gets, and how its work loop is run. */
 import type { Logger } from 'pino';
 import type { Clock } from '../api/machinery/clock.js';
-import type { Client } from '../client/client.js';
-import { EventRecorder } from '../client/events.js';
-import type { Informers } from '../client/informer.js';
-import { runWorkers, WorkQueue } from '../client/queue.js';
+import { type Client, EventRecorder, type Informers, runWorkers, WorkQueue } from '../client/index.js';
 
 export interface ControllersOptions {
   /** A client that acts as this user, such as `system:serviceaccount:kube-system:replicaset-controller`. */
@@ -40,21 +37,24 @@ export interface Controller {
 /** The context of the controller `name`; `component` is the source of its events. */
 export function contextOf(options: ControllersOptions, name: string, component = name): Context {
   const client = options.clientFor(`system:serviceaccount:kube-system:${name}`);
+  const logger = options.logger.child({ component: name });
   return {
     ...options,
     name,
     client,
-    events: new EventRecorder(client, { component, clock: options.clock }),
-    logger: options.logger.child({ component: name }),
+    events: new EventRecorder(client, { component, clock: options.clock, logger }),
+    logger,
   };
 }
 
 /** A queue of keys with workers that start once `synced` resolves. */
 export class WorkLoop implements Controller {
   readonly queue: WorkQueue;
+  readonly #context: Context;
   readonly #abort = new AbortController();
   readonly #cleanups: (() => void)[] = [];
-  #running: Promise<void>;
+  /** Set once the workers run: informers that are closed early never sync. */
+  #running: Promise<void> | undefined;
 
   constructor(
     context: Context,
@@ -62,10 +62,11 @@ export class WorkLoop implements Controller {
     reconcile: (key: string, signal: AbortSignal) => Promise<void>,
     workers = 5,
   ) {
+    this.#context = context;
     this.queue = new WorkQueue({ clock: context.clock });
-    this.#running = Promise.all(synced).then(() => {
+    void Promise.all(synced).then(() => {
       if (this.#abort.signal.aborted) return;
-      return runWorkers(this.queue, workers, reconcile, {
+      this.#running = runWorkers(this.queue, workers, reconcile, {
         logger: context.logger,
         signal: this.#abort.signal,
       });
@@ -85,6 +86,6 @@ export class WorkLoop implements Controller {
     this.#abort.abort();
     for (const cleanup of this.#cleanups.splice(0)) cleanup();
     this.queue.close();
-    await this.#running;
+    await Promise.all([this.#running, this.#context.events.close()]);
   }
 }

@@ -4,7 +4,7 @@ import { labelSelector } from '../api/machinery/selectors.js';
 import { isReason } from '../api/machinery/status.js';
 import type { KubeObject } from '../api/machinery/types.js';
 import type { Resource } from '../api/resources/define.js';
-import type { Client } from '../client/client.js';
+import type { Client } from '../client/index.js';
 
 export function controllerOf(object: KubeObject): OwnerReference | undefined {
   return object.metadata.ownerReferences?.find((ref) => ref.controller === true);

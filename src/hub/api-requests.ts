@@ -22,7 +22,9 @@ const rules = ALLOWED.map(([methods, path]) => ({ methods: methods.split(' '), s
 export function isAllowed(node: string, method: string, path: string): boolean {
   const segments = path.split('/');
   const matches = (rule: string, segment: string) =>
-    rule === '*' ? /^[^?#%]+$/.test(segment) && !/^\.{1,2}$/.test(segment) : segment === rule.replace('{node}', node);
+    rule === '*'
+      ? /^[^?#%]+$/.test(segment) && !/^\.{1,2}$/.test(segment)
+      : segment === rule.replace('{node}', node);
   return rules.some(
     (rule) =>
       rule.methods.includes(method) &&
@@ -53,7 +55,8 @@ export async function answer(
     });
     return { id, code: 200, body: Buffer.from(JSON.stringify(object)) };
   } catch (error) {
-    const status = error instanceof StatusError ? error : new StatusError(500, 'InternalError', String(error));
+    const status =
+      error instanceof StatusError ? error : new StatusError(500, 'InternalError', String(error));
     return { id, code: status.code, body: Buffer.from(JSON.stringify(status.toStatus())) };
   }
 }

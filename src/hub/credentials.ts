@@ -1,7 +1,7 @@
 /** TLS of the hub's port: a client certificate is asked for but not required, and judged at each call. */
 import { experimental, type ServerCredentials, status } from '@grpc/grpc-js';
 
-type Provider = Parameters<typeof experimental.createCertificateProviderServerCredentials>[1];
+type Provider = NonNullable<Parameters<typeof experimental.createCertificateProviderServerCredentials>[1]>;
 
 /** What a call is refused with. */
 export class CallError extends Error {

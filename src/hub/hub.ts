@@ -1,6 +1,7 @@
 /** The hub: where agents dial in. Desired state goes down, observed state and streams come up. */
-import { type sendUnaryData, Server, type ServerUnaryCall, status } from '@grpc/grpc-js';
+
 import type { Duplex, Readable } from 'node:stream';
+import { Server, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import type { Node, Secret } from '#types';
 import type { Clock } from '../api/machinery/clock.js';
@@ -9,7 +10,7 @@ import type { KubeObject } from '../api/machinery/types.js';
 import { nodes, secrets } from '../api/resources/index.js';
 import type { User } from '../auth/user.js';
 import type { Client } from '../client/client.js';
-import { Informers } from '../client/informer.js';
+import { Informers } from '../client/informers.js';
 import {
   type AgentMessage,
   type Certificate,
@@ -136,7 +137,7 @@ export class Hub implements NodeStreams {
   async close(): Promise<void> {
     for (const session of [...this.#sessions.values()]) session.close();
     this.#objects.close();
-    this.#ownInformers?.close();
+    await this.#ownInformers?.close();
     this.#server?.forceShutdown();
   }
 
@@ -156,7 +157,10 @@ export class Hub implements NodeStreams {
       // The wrapper turns what `work` throws at once into a rejection as well.
       Promise.resolve()
         .then(() => work(call))
-        .then((certificate) => done(null, certificate), (error) => done(this.#callError(error)));
+        .then(
+          (certificate) => done(null, certificate),
+          (error) => done(this.#callError(error)),
+        );
     };
   }
 
@@ -196,7 +200,7 @@ export class Hub implements NodeStreams {
     await this.#objects.synced;
     if (call.cancelled || call.destroyed) return;
     let unfollow = () => {};
-    const session = new NodeSession(node, call, hello, clientFor(nodeUser(node)).transport, () => {
+    const session = new NodeSession(node, call, hello, clientFor(nodeUser(node)).transport, logger, () => {
       unfollow();
       cancelExpiry();
       if (this.#sessions.get(node) !== session) return;

@@ -9,7 +9,10 @@ import { CallError, nodeUser } from './credentials.js';
 export interface JoinOptions {
   pki: {
     caCert: string;
-    signCsr(csr: string, subject: Pick<CertificateRequest, 'commonName' | 'organizations' | 'days'>): Promise<string>;
+    signCsr(
+      csr: string,
+      subject: Pick<CertificateRequest, 'commonName' | 'organizations' | 'days'>,
+    ): Promise<string>;
   };
   checkToken(token: string): Promise<TokenGrant | undefined>;
   /** Whether a Node of this name is registered. */
@@ -32,7 +35,8 @@ export class Joins {
   async join({ token = '', node = '', csr = '' }: JoinRequest): Promise<Certificate> {
     const grant = await this.options.checkToken(token ?? '');
     if (!grant) throw new CallError(status.PERMISSION_DENIED, 'the bootstrap token is not valid');
-    if (!NAME.test(node)) throw new CallError(status.INVALID_ARGUMENT, `${JSON.stringify(node)} is no node name`);
+    if (!NAME.test(node))
+      throw new CallError(status.INVALID_ARGUMENT, `${JSON.stringify(node)} is no node name`);
     const key = await this.#claimKey(csr);
     if (!grant.replace && (await this.#isTaken(node, key)))
       throw new CallError(

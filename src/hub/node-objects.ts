@@ -2,7 +2,8 @@
 import type { ConfigMap, Node, Pod, Secret, Service } from '#types';
 import { type KubeObject, objectKey } from '../api/machinery/types.js';
 import { configMaps, nodes, pods, secrets, services } from '../api/resources/index.js';
-import type { Informer, Informers } from '../client/informer.js';
+import type { Informer } from '../client/informer.js';
+import type { Informers } from '../client/informers.js';
 import { podReferences } from './references.js';
 
 /** Told of every object that a node has to know, and of those that it has not any more. */
@@ -48,14 +49,17 @@ export class NodeObjects {
   #subscribe(): void {
     const podChanged = (pod: Pod) => this.#podChanged(pod);
     this.#unsubscribe.push(
-      this.#pods.on({ added: podChanged, updated: (pod) => podChanged(pod), deleted: (pod) => this.#podGone(pod) }),
+      this.#pods.on({
+        added: podChanged,
+        updated: (_, pod) => podChanged(pod),
+        deleted: (pod) => this.#podGone(pod),
+      }),
     );
-    const nodeChanged = (node: Node) =>
-      this.#views.get(node.metadata.name)?.listener.changed('nodes', node);
+    const nodeChanged = (node: Node) => this.#views.get(node.metadata.name)?.listener.changed('nodes', node);
     this.#unsubscribe.push(
       this.#nodes.on({
         added: nodeChanged,
-        updated: (node) => nodeChanged(node),
+        updated: (_, node) => nodeChanged(node),
         deleted: (node) => this.#views.get(node.metadata.name)?.listener.gone('nodes', node.metadata.name),
       }),
     );
@@ -65,7 +69,7 @@ export class NodeObjects {
     this.#unsubscribe.push(
       this.#services.on({
         added: serviceChanged,
-        updated: (service) => serviceChanged(service),
+        updated: (_, service) => serviceChanged(service),
         deleted: (service) => {
           for (const view of this.#views.values()) view.listener.gone('services', objectKey(service));
         },
@@ -80,7 +84,7 @@ export class NodeObjects {
       this.#unsubscribe.push(
         informer.on({
           added: changed,
-          updated: (object: KubeObject) => changed(object),
+          updated: (_: KubeObject, object: KubeObject) => changed(object),
           deleted: (object: KubeObject) => interested(object, (l) => l.gone(resource, objectKey(object))),
         }),
       );

@@ -1,4 +1,5 @@
 /** One connected agent: its Sync call, what is still to be sent on it, and its requests. */
+import type { Logger } from 'pino';
 import { type KubeObject, objectKey } from '../api/machinery/types.js';
 import type { Transport } from '../client/transport.js';
 import type { AgentMessage, ApiRequest, Hello, HubMessage, SyncServerCall } from '../rpc/hub.js';
@@ -43,6 +44,7 @@ export class NodeSession implements NodeListener {
     call: SyncServerCall,
     hello: Hello,
     transport: Transport,
+    private readonly logger: Logger,
     private readonly onClose: (session: NodeSession) => void,
   ) {
     this.#call = call;
@@ -109,8 +111,10 @@ export class NodeSession implements NodeListener {
 
   #drop(why: string): void {
     if (this.#closed) return;
-    this.#call.destroy(Object.assign(new Error(why), { code: 8, details: why }));
+    this.logger.warn({ node: this.node }, `agent dropped: ${why}`);
     this.close();
+    // A status would wait behind what the peer does not read: only the HTTP/2 stream below can be cut.
+    (this.#call as any).call?.stream?.destroy();
   }
 
   #flush(): void {

@@ -150,7 +150,7 @@ export class PendingStreams {
         failed: fail,
         dialled: (call) => {
           let result: T;
-          stream = new FrameStream(call, {
+          stream = new FrameStream(call as unknown as Duplex, {
             ready: () => {
               clearTimeout(timer);
               resolve(result);

@@ -6,20 +6,29 @@ import { methodsOf } from './method.js';
 const v1 = keelson.v1;
 const method = methodsOf('keelson.v1.Hub');
 
-export type JoinRequest = keelson.v1.JoinRequest.$Properties;
-export type RenewRequest = keelson.v1.RenewRequest.$Properties;
-export type Certificate = keelson.v1.Certificate.$Properties;
-export type AgentMessage = keelson.v1.AgentMessage.$Properties;
-export type HubMessage = keelson.v1.HubMessage.$Properties;
-export type Hello = keelson.v1.Hello.$Properties;
-export type Welcome = keelson.v1.Welcome.$Properties;
-export type Known = keelson.v1.Known.$Properties;
-export type Change = keelson.v1.Change.$Properties;
-export type ApiRequest = keelson.v1.ApiRequest.$Properties;
-export type ApiReply = keelson.v1.ApiReply.$Properties;
-export type Open = keelson.v1.Open.$Properties;
-export type Frame = keelson.v1.Frame.$Properties;
-export type Failure = keelson.v1.Failure.$Properties;
+/** A generated message without its `null`s: what is absent is undefined. */
+type Message<T> = T extends Uint8Array | string | number | boolean
+  ? T
+  : T extends (infer E)[]
+    ? Message<E>[]
+    : T extends object
+      ? { [K in keyof T as K extends '$unknowns' ? never : K]: Message<Exclude<T[K], null>> }
+      : T;
+
+export type JoinRequest = Message<keelson.v1.JoinRequest.$Properties>;
+export type RenewRequest = Message<keelson.v1.RenewRequest.$Properties>;
+export type Certificate = Message<keelson.v1.Certificate.$Properties>;
+export type AgentMessage = Message<keelson.v1.AgentMessage.$Properties>;
+export type HubMessage = Message<keelson.v1.HubMessage.$Properties>;
+export type Hello = Message<keelson.v1.Hello.$Properties>;
+export type Welcome = Message<keelson.v1.Welcome.$Properties>;
+export type Known = Message<keelson.v1.Known.$Properties>;
+export type Change = Message<keelson.v1.Change.$Properties>;
+export type ApiRequest = Message<keelson.v1.ApiRequest.$Properties>;
+export type ApiReply = Message<keelson.v1.ApiReply.$Properties>;
+export type Open = Message<keelson.v1.Open.$Properties>;
+export type Frame = Message<keelson.v1.Frame.$Properties>;
+export type Failure = Message<keelson.v1.Failure.$Properties>;
 
 export const Channel = { stdin: 0, stdout: 1, stderr: 2 } as const;
 

@@ -2,8 +2,8 @@
 import type { MethodDefinition } from '@grpc/grpc-js';
 
 interface Codec<T> {
-  encode(message: T): { finish(): Uint8Array };
-  decode(bytes: Uint8Array): T;
+  encode(message: any): { finish(): Uint8Array };
+  decode(bytes: Uint8Array): unknown;
 }
 
 /** Which sides of a call are streams. */
@@ -24,8 +24,8 @@ export function methodsOf(service: string) {
     requestStream: up,
     responseStream: down,
     requestSerialize: (message) => request.encode(message).finish() as Buffer,
-    requestDeserialize: (bytes) => request.decode(bytes),
+    requestDeserialize: (bytes) => request.decode(bytes) as I,
     responseSerialize: (message) => response.encode(message).finish() as Buffer,
-    responseDeserialize: (bytes) => response.decode(bytes),
+    responseDeserialize: (bytes) => response.decode(bytes) as O,
   });
 }

@@ -70,15 +70,26 @@ export interface NetworkRoute {
   priority: number;
 }
 
+/** Unpacks one layer's tar stream into a folder. One call at a time; errors with code EBADMSG tell a corrupt stream. */
+export interface LayerUnpacker {
+  write(chunk: Buffer): Promise<void>;
+  /** `size`: bytes of all regular files. */
+  close(): Promise<{ size: number; entries: number }>;
+}
+
 export interface NativeAddon {
   mount(source: string, target: string, type: string, flags: number, data: string): Promise<void>;
   umount(target: string, flags: number): Promise<void>;
+  /** Exclusive lock of an open file; with `wait` false it rejects with EAGAIN when another holds it. */
+  flock(fd: number, wait: boolean): Promise<void>;
   /** Runs operations in order in a network namespace (a path; '' is the process's own) up to the first that fails. */
   netlink(netns: string, operations: NetlinkOperation[]): Promise<void>;
   listLinks(netns: string): Promise<NetworkLink[]>;
   listAddresses(netns: string): Promise<{ link: number; address: string }[]>;
   /** IPv4 unicast routes of the main table. */
   listRoutes(netns: string): Promise<NetworkRoute[]>;
+  /** `parents`: the unpacked layers below, lowest first; folders that the layer does not describe are as there. */
+  LayerUnpacker: new (folder: string, parents: string[]) => LayerUnpacker;
 }
 
 export const native: NativeAddon = createRequire(import.meta.url)(

@@ -50,6 +50,18 @@ export class RevisionError extends Error {
   }
 }
 
+/** The store can't do what it was asked, whatever was asked. Commits that got `write-failed` may be tried again. */
+export class StoreError extends Error {
+  constructor(
+    readonly kind: 'closed' | 'locked' | 'damaged' | 'write-failed',
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = 'StoreError';
+  }
+}
+
 export type StoreEventType = 'ADDED' | 'MODIFIED' | 'DELETED';
 
 /** One change. `previous` lets selectors tell when an object comes into or leaves a filtered view. */

@@ -1,6 +1,12 @@
 /** Validation of what every object has: metadata, labels, selectors, addresses (apimachinery `api/validation`). */
 import { isIP, isIPv4, isIPv6 } from 'node:net';
-import type { LabelSelector, LabelSelectorRequirement, ManagedFieldsEntry, ObjectMeta, OwnerReference } from '#types';
+import type {
+  LabelSelector,
+  LabelSelectorRequirement,
+  ManagedFieldsEntry,
+  ObjectMeta,
+  OwnerReference,
+} from '#types';
 import { child, type FieldError, forbidden, index, invalid, required, tooLong } from './field.js';
 import * as names from './names.js';
 
@@ -82,7 +88,9 @@ function validateRequirement(requirement: LabelSelectorRequirement, path: string
         );
       break;
     default:
-      errors.push(invalid(child(path, 'operator'), requirement.operator ?? '', 'not a valid selector operator'));
+      errors.push(
+        invalid(child(path, 'operator'), requirement.operator ?? '', 'not a valid selector operator'),
+      );
   }
   errors.push(...validateQualifiedName(requirement.key ?? '', child(path, 'key')));
   values.forEach((value, i) => {
@@ -126,11 +134,14 @@ function validateOwnerReferences(references: OwnerReference[], path: string): Fi
   let controller: OwnerReference | undefined;
   for (const reference of references) {
     const empty = (field: 'kind' | 'name' | 'uid') => {
-      if (!reference[field]) errors.push(invalid(child(path, field), reference[field] ?? '', 'must not be empty'));
+      if (!reference[field])
+        errors.push(invalid(child(path, field), reference[field] ?? '', 'must not be empty'));
     };
     const version = (reference.apiVersion ?? '').split('/').at(-1);
     if (!version)
-      errors.push(invalid(child(path, 'apiVersion'), reference.apiVersion ?? '', 'version must not be empty'));
+      errors.push(
+        invalid(child(path, 'apiVersion'), reference.apiVersion ?? '', 'version must not be empty'),
+      );
     empty('kind');
     empty('name');
     empty('uid');
@@ -154,18 +165,14 @@ function validateOwnerReferences(references: OwnerReference[], path: string): Fi
 export function validateFinalizerName(value: string, path: string): FieldError[] {
   const errors = validateQualifiedName(value, path);
   if (errors.length === 0 && !value.includes('/') && !CORE_FINALIZERS.has(value))
-    errors.push(
-      invalid(path, value, 'name is neither a standard finalizer name nor is it fully qualified'),
-    );
+    errors.push(invalid(path, value, 'name is neither a standard finalizer name nor is it fully qualified'));
   return errors;
 }
 
 function validateFinalizers(finalizers: string[], path: string): FieldError[] {
   const errors = finalizers.flatMap((name) => validateQualifiedName(name, path));
   if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion'))
-    errors.push(
-      invalid(path, finalizers, 'finalizer orphan and foregroundDeletion cannot be both set'),
-    );
+    errors.push(invalid(path, finalizers, 'finalizer orphan and foregroundDeletion cannot be both set'));
   finalizers.forEach((name, i) => {
     if (!name.includes('/') && !CORE_FINALIZERS.has(name))
       errors.push(
@@ -272,8 +279,6 @@ export function validateNonSpecialIp(value: string, path: string): FieldError[] 
   if (value.startsWith('169.254.') || /^fe[89ab][0-9a-f]:/.test(lower))
     return [invalid(path, value, 'may not be in the link-local range (169.254.0.0/16, fe80::/10)')];
   if (value.startsWith('224.0.0.') || lower.startsWith('ff02:'))
-    return [
-      invalid(path, value, 'may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)'),
-    ];
+    return [invalid(path, value, 'may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)')];
   return [];
 }

@@ -61,14 +61,20 @@ export function templateColumns<T extends KubeObject>(): Column<T>[] {
       type: 'string',
       priority: 1,
       description: 'Names of the containers in the template.',
-      cell: (object) => containers(object).map((c) => c.name).join(','),
+      cell: (object) =>
+        containers(object)
+          .map((c) => c.name)
+          .join(','),
     },
     {
       name: 'Images',
       type: 'string',
       priority: 1,
       description: 'Images of the containers in the template.',
-      cell: (object) => containers(object).map((c) => c.image ?? '').join(','),
+      cell: (object) =>
+        containers(object)
+          .map((c) => c.image ?? '')
+          .join(','),
     },
     {
       name: 'Selector',

@@ -7,4 +7,6 @@
  */
 export { typeNameOf, typeOfKind, typeSchema } from './build.js';
 export { type Decoded, type DecodeOptions, decode, type FieldValidation } from './decode.js';
+export { JsonSyntaxError, parseJsonStrict, type StrictJson } from './json.js';
 export type { FieldSchema, TypeSchema, ValueKind, ValueSchema } from './types.js';
+export { parseYamlStrict, type StrictYaml } from './yaml.js';

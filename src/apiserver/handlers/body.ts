@@ -97,9 +97,9 @@ function checkKind(value: Record<string, any>, apiVersion: string, kind: string)
 /** Decodes by the schema; unknown fields warn or fail as `fieldValidation` says. */
 export function decodeValue(ctx: Context, apiVersion: string, kind: string, value: unknown): KubeObject {
   const mode = ctx.call.body.type === 'object' ? 'ignore' : validationMode(ctx.call.query);
-  const { object, unknown } = decode(apiVersion, kind, value as any, { mode });
-  if (mode === 'warn') for (const path of unknown) ctx.warnings.push(`unknown field "${path}"`);
-  return object as KubeObject;
+  const { object, warnings } = decode<KubeObject>(apiVersion, kind, value, { mode });
+  ctx.warnings.push(...warnings);
+  return object;
 }
 
 /** The object with `apiVersion`, `kind` and `metadata` first, as the store's JSON begins. */

@@ -1,5 +1,5 @@
 /** The options of list, watch and write requests, parsed and checked as upstream checks them. */
-import { type FieldError, forbidden, invalid as invalidField, notSupported } from '../../api/machinery/field.js';
+import { type FieldError, forbidden, notSupported } from '../../api/machinery/field.js';
 import { badRequest, invalid } from '../../api/machinery/status.js';
 
 export interface ListQuery {
@@ -68,7 +68,6 @@ function watchErrors(o: ListQuery): FieldError[] {
       forbidden('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'),
     );
   }
-  if (o.sendInitialEvents && !o.allowWatchBookmarks && o.resourceVersionMatch === 'NotOlderThan') return errors;
   return errors;
 }
 
@@ -112,5 +111,3 @@ export function isDryRun(query: URLSearchParams, kind = 'CreateOptions'): boolea
     throw invalid('meta.k8s.io', kind, '', [notSupported('dryRun', values, ['All'])]);
   return values.length > 0;
 }
-
-export { invalidField };

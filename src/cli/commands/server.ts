@@ -1,6 +1,7 @@
 /** `keelson server`: the control plane in the foreground. */
 import { pino } from 'pino';
 import type { CommandModule } from 'yargs';
+import { keelsonVersion } from '../../server/version.js';
 import { tellReady } from '../daemon.js';
 import { type ClusterOptions, clusterOptions } from '../options.js';
 import { clusterPaths } from '../paths.js';
@@ -56,6 +57,7 @@ export const serverCommand: CommandModule<object, Options> = {
       advertiseAddress: options.advertiseAddress,
       clusterCidr: options.clusterCidr,
       serviceCidr: options.serviceCidr,
+      version: keelsonVersion(),
       logger,
     });
     closeOnSignal(() => controlPlane.close());

@@ -4,9 +4,7 @@ import { join } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { nodes } from '../../api/resources/core/node.js';
 import { pods } from '../../api/resources/core/pod.js';
-import { Client } from '../../client/client.js';
-import { httpsTransport } from '../../client/https.js';
-import { loadKubeconfig } from '../../client/kubeconfig.js';
+import { Client, httpsTransport, loadKubeconfig } from '../../client/index.js';
 import { runningPid } from '../daemon.js';
 import { CliError } from '../error.js';
 import { localNodes } from '../nodes.js';
@@ -31,7 +29,7 @@ const processLine = (what: string, pid: number | undefined): string =>
   `${what}: ${pid === undefined ? 'not running' : `running (pid ${pid})`}`;
 
 async function apiLines(paths: ClusterPaths): Promise<string[]> {
-  const config = await loadKubeconfig(paths.adminKubeconfig);
+  const config = (await loadKubeconfig(paths.adminKubeconfig)).transport;
   const transport = httpsTransport(config);
   try {
     const client = new Client(transport);

@@ -1,17 +1,10 @@
 /** `keelson token` */
 import { existsSync, readFileSync } from 'node:fs';
 import type { CommandModule } from 'yargs';
+import type { JoinInfo } from '../../server/control-plane.js';
 import { CliError } from '../error.js';
 import { type ClusterOptions, clusterOptions } from '../options.js';
 import { clusterPaths } from '../paths.js';
-
-/** What an agent needs to join: kept by the server in `<data>/join.json`. */
-export interface JoinInfo {
-  /** `host:port` of the hub. */
-  server: string;
-  token: string;
-  caHash: string;
-}
 
 export const tokenCommand: CommandModule<object, ClusterOptions> = {
   command: 'token',
@@ -23,7 +16,7 @@ export const tokenCommand: CommandModule<object, ClusterOptions> = {
       throw new CliError(`There is no cluster "${name}" on this machine (${paths.join} is missing).`);
     const { server, token, caHash } = JSON.parse(readFileSync(paths.join, 'utf8')) as JoinInfo;
     process.stdout.write(
-      `keelson agent --name ${name} --server ${server} --token ${token} --ca-hash ${caHash}\n`,
+      `keelson agent --cluster ${name} --server ${server} --token ${token} --ca-hash ${caHash}\n`,
     );
   },
 };

@@ -1,12 +1,10 @@
 /** `keelson up`: a cluster with one node on this machine. */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { nodes } from '../../api/resources/core/node.js';
-import { Client } from '../../client/client.js';
-import { httpsTransport } from '../../client/https.js';
-import { loadKubeconfig } from '../../client/kubeconfig.js';
+import { Client, httpsTransport, loadKubeconfig } from '../../client/index.js';
 import {
   type ClusterConfig,
   chooseClusterConfig,
@@ -48,19 +46,24 @@ export const upCommand: CommandModule<object, Options> = {
   handler: async (options) => {
     requireRoot('up');
     const paths = clusterPaths(options.name, options.dataDir);
-    const progress = createProgress();
-    if (runningPid(serverPid(paths)) !== undefined)
+    const node = nodePaths(paths, options.node);
+    const runs = {
+      server: runningPid(serverPid(paths)) !== undefined,
+      agent: runningPid(node.pid) !== undefined,
+    };
+    if (runs.server && runs.agent)
       throw new CliError(
         `A cluster named "${paths.name}" is running already: use it, stop it with "keelson down", or choose another with --name.`,
       );
     const existed = existsSync(paths.config);
+    const progress = createProgress();
     const started = performance.now();
     try {
-      await bringUp(options, paths, progress);
+      await bringUp(options, paths, runs, progress);
     } catch (error) {
       progress.failed();
       // What was there before stays; what this command made goes.
-      await takeDown(paths, { keepData: existed });
+      if (!runs.server && !runs.agent) await takeDown(paths, { keepData: existed });
       throw error;
     }
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
@@ -70,39 +73,41 @@ export const upCommand: CommandModule<object, Options> = {
   },
 };
 
-export const serverPid = (paths: ClusterPaths): string => join(paths.run, 'server.pid');
+const serverPid = (paths: ClusterPaths): string => join(paths.run, 'server.pid');
 
-async function bringUp(options: Options, paths: ClusterPaths, progress: Progress): Promise<void> {
+/** Starts what does not run: server and agent at once, so that the agent has loaded when the server is ready. */
+async function bringUp(
+  options: Options,
+  paths: ClusterPaths,
+  runs: { server: boolean; agent: boolean },
+  progress: Progress,
+): Promise<void> {
   progress.step('Checking this machine');
   requireKernel();
   requireDisk(paths.data);
-  const config = await settle(options, paths);
+  const config = await settle(options, paths, runs.server);
 
   progress.step('Starting the control plane');
-  const node = nodePaths(paths, options.node);
-  const server = startServer(options, paths, config);
-  const agent = startDaemon(
-    ['agent', '--cluster', paths.name, '--data-dir', paths.data, '--name', options.node, '--join-from-stdin'],
-    { log: node.log, pid: node.pid },
-  );
-  await Promise.race([server.ready, failure(agent)]);
+  const server = runs.server ? undefined : startServer(options, paths, config);
+  const agent = runs.agent ? undefined : startAgent(options, paths);
+  await Promise.race([server?.ready, agent && failure(agent)].filter(Boolean));
 
   progress.step('Starting the node');
-  agent.send(readFileSync(paths.join, 'utf8').trim());
-  await agent.ready;
+  agent?.send(readFileSync(paths.join, 'utf8').trim());
+  await agent?.ready;
   await nodeReady(paths, options.node, options.wait);
   if (options.kubeconfig) mergeKubeconfig(paths.adminKubeconfig, userKubeconfigPath());
 }
 
 /** Ports and ranges: those of last time, or newly chosen ones; the ports must be free. */
-async function settle(options: Options, paths: ClusterPaths): Promise<ClusterConfig> {
+async function settle(options: Options, paths: ClusterPaths, serverRuns: boolean): Promise<ClusterConfig> {
   const config = readClusterConfig(paths) ?? (await chooseClusterConfig(paths, options.port));
+  if (serverRuns) return config;
   await requirePort(options.bind, config.apiPort, '--port');
   await requirePort(options.bind, config.hubPort, '--port');
   writeClusterConfig(paths, config);
   mkdirSync(paths.run, { recursive: true, mode: 0o700 });
   writeFileSync(join(paths.run, 'cluster.json'), JSON.stringify(config));
-  rmSync(paths.join, { force: true });
   return config;
 }
 
@@ -113,13 +118,19 @@ function startServer(options: Options, paths: ClusterPaths, config: ClusterConfi
   return startDaemon(argv, { log: join(paths.data, 'server.log'), pid: serverPid(paths) });
 }
 
+function startAgent(options: Options, paths: ClusterPaths): Daemon {
+  const { log, pid } = nodePaths(paths, options.node);
+  const argv = ['agent', '--cluster', paths.name, '--data-dir', paths.data, '--name', options.node];
+  return startDaemon([...argv, '--join-from-stdin'], { log, pid });
+}
+
 /** Rejects when the daemon ends; never resolves. */
 const failure = (daemon: Daemon): Promise<never> =>
   daemon.ready.then(() => new Promise<never>(() => undefined));
 
 /** @throws CliError when the node isn't Ready in time. */
 async function nodeReady(paths: ClusterPaths, name: string, seconds: number): Promise<void> {
-  const transport = httpsTransport(await loadKubeconfig(paths.adminKubeconfig));
+  const transport = httpsTransport((await loadKubeconfig(paths.adminKubeconfig)).transport);
   const signal = AbortSignal.timeout(seconds * 1000);
   try {
     const client = new Client(transport).of(nodes);

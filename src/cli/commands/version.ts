@@ -1,12 +1,7 @@
 /** `keelson version` */
-import { readFileSync } from 'node:fs';
 import type { CommandModule } from 'yargs';
 import { KUBERNETES_VERSION } from '../../api/machinery/version.js';
-
-/** This package's own version. */
-export function keelsonVersion(): string {
-  return JSON.parse(readFileSync(new URL('../../../../package.json', import.meta.url), 'utf8')).version;
-}
+import { keelsonVersion } from '../../server/version.js';
 
 export const versionCommand: CommandModule = {
   command: 'version',

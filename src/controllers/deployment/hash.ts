@@ -1,6 +1,6 @@
 /** The hash that names a pod template, in upstream's alphabet (not upstream's value). */
 import type { PodTemplateSpec } from '#types';
-import { safeEncode } from '../../client/names.js';
+import { safeEncode } from '../../client/index.js';
 
 /** The label that tells the ReplicaSets of a Deployment apart. */
 export const HASH_LABEL = 'pod-template-hash';
@@ -11,12 +11,23 @@ export function templateHash(template: PodTemplateSpec, collisions: number | und
   return safeEncode(String(fnv1a(text)));
 }
 
-/** Whether two templates are the same but for the hash label. */
+/** Whether two (frozen) templates are the same but for the hash label. */
 export function equalTemplates(a: PodTemplateSpec, b: PodTemplateSpec): boolean {
-  return a === b || canonical(withoutHash(a)) === canonical(withoutHash(b));
+  return a === b || comparable(a) === comparable(b);
 }
 
-export function withoutHash(template: PodTemplateSpec): PodTemplateSpec {
+const comparables = new WeakMap<PodTemplateSpec, string>();
+
+function comparable(template: PodTemplateSpec): string {
+  let text = comparables.get(template);
+  if (text === undefined) {
+    text = canonical(withoutHash(template));
+    comparables.set(template, text);
+  }
+  return text;
+}
+
+function withoutHash(template: PodTemplateSpec): PodTemplateSpec {
   if (template.metadata?.labels?.[HASH_LABEL] === undefined) return template;
   const { [HASH_LABEL]: _, ...labels } = template.metadata.labels;
   return { ...template, metadata: { ...template.metadata, labels } };

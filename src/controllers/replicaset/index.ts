@@ -3,7 +3,7 @@ import type { Pod, ReplicaSet } from '#types';
 import { isReason } from '../../api/machinery/status.js';
 import { objectKey } from '../../api/machinery/types.js';
 import { pods, replicaSets } from '../../api/resources/index.js';
-import type { Informer } from '../../client/informer.js';
+import type { Informer } from '../../client/index.js';
 import { namespaceIndex, onChildren } from '../children.js';
 import { type Context, type Controller, type ControllersOptions, contextOf, WorkLoop } from '../context.js';
 import { Expectations } from '../expectations.js';

@@ -1,0 +1,113 @@
+/** Puts a node together: images, runtime, network, the agent, and its local API. */
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Logger } from 'pino';
+import { type Clock, systemClock } from '../api/machinery/clock.js';
+import { createPodNetwork } from '../network/index.js';
+import { ensureBuiltinImages } from '../runtime/images/builtin.js';
+import { openImageStore } from '../runtime/images/index.js';
+import { createRuntime } from '../runtime/index.js';
+import { Agent } from './agent.js';
+import { serveLocalApi } from './local-api.js';
+
+export interface NodeOptions {
+  cluster: string;
+  node: string;
+  /** Sockets and sandboxes' state, such as `/run/keelson/<cluster>/nodes/<node>`. */
+  runDir: string;
+  /** Credentials, volumes, writable layers. */
+  dataDir: string;
+  imagesDir: string;
+  imageAliases: string;
+  /** Below each cgroup controller's mount. */
+  cgroupRoot: string;
+  logger: Logger;
+  clock?: Clock;
+}
+
+/** How to reach the hub; the token counts only until the node has a certificate. */
+export interface Join {
+  server: string;
+  token?: string;
+  caHash?: string;
+  nodeIp?: string;
+  labels?: Record<string, string>;
+  taints?: { key: string; value?: string; effect: string }[];
+}
+
+export interface RunningNode {
+  /** Dials the hub; resolves when the node is registered. */
+  join(join: Join): Promise<void>;
+  /** Ends the agent; pods run on. */
+  close(): Promise<void>;
+}
+
+const built = (name: string) => fileURLToPath(new URL(`../../../build/Release/${name}`, import.meta.url));
+
+/** The parts of a node that need no agent: also for taking a node down. */
+export async function openNodeParts(options: NodeOptions) {
+  const { cluster, node, runDir, dataDir, cgroupRoot } = options;
+  const logger = options.logger.child({ node });
+  const images = await openImageStore({
+    dir: options.imagesDir,
+    aliases: options.imageAliases,
+    logger: logger.child({ component: 'images' }),
+  });
+  const runtime = await createRuntime({
+    cluster,
+    node,
+    stateDir: join(runDir, 'sandboxes'),
+    dataDir,
+    cgroupRoot,
+    images,
+    shimPath: built('keelson-shim'),
+    logger: logger.child({ component: 'runtime' }),
+  });
+  const network = createPodNetwork({
+    cluster,
+    stateDir: runDir,
+    logger: logger.child({ component: 'network' }),
+  });
+  return { images, runtime, network, logger };
+}
+
+/** Opens everything that needs no control plane, so that `join` is quick. */
+export async function openNode(options: NodeOptions): Promise<RunningNode> {
+  const { images, runtime, network, logger } = await openNodeParts(options);
+  await ensureBuiltinImages(images, { demoBinary: built('keelson-demo'), busybox: '/bin/busybox' });
+  const localApi = await serveLocalApi(join(options.runDir, 'agent.sock'), images);
+  let agent: Agent | undefined;
+  return {
+    async join({ server, ...rest }) {
+      agent = new Agent({
+        node: options.node,
+        hub: server,
+        credentialsDir: join(options.dataDir, 'pki'),
+        dataDir: options.dataDir,
+        runtime,
+        images,
+        network,
+        clock: options.clock ?? systemClock,
+        logger,
+        ...rest,
+      });
+      await agent.start();
+    },
+    async close() {
+      localApi.close();
+      await agent?.close({ stopPods: false });
+      await runtime.close();
+      await images.close();
+    },
+  };
+}
+
+/** Ends the pods of a node whose agent has ended, and removes its kernel objects and writable layers. */
+export async function removeNode(options: NodeOptions): Promise<void> {
+  const { images, runtime, network } = await openNodeParts(options);
+  const left = await runtime.recover();
+  await Promise.all(left.map((sandbox) => runtime.removeSandbox(sandbox.id)));
+  await network.teardown();
+  await runtime.close();
+  await images.close();
+}

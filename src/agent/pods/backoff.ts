@@ -1,0 +1,49 @@
+/** Restart and pull back-off as client-go's `flowcontrol.Backoff` does it: doubling, forgotten after a quiet time. */
+
+interface Entry {
+  delay: number;
+  updated: number;
+}
+
+export class KeyedBackoff {
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(
+    readonly initial = 10_000,
+    readonly max = 300_000,
+  ) {}
+
+  /** When what happened at `event` may be tried again: `event` itself if it is the first of its kind. */
+  notBefore(key: string, event: number): number {
+    const entry = this.#entries.get(key);
+    return entry && !this.#isOld(entry, event) ? event + entry.delay : event;
+  }
+
+  /** The delay that now counts; 0 if there is none. */
+  delay(key: string): number {
+    return this.#entries.get(key)?.delay ?? 0;
+  }
+
+  /** It is being tried again: the next time waits longer. */
+  next(key: string, event: number, now: number): void {
+    const entry = this.#entries.get(key);
+    const delay = !entry || this.#isOld(entry, event) ? this.initial : Math.min(entry.delay * 2, this.max);
+    this.#entries.set(key, { delay, updated: now });
+  }
+
+  forget(key: string): void {
+    this.#entries.delete(key);
+  }
+
+  #isOld(entry: Entry, event: number): boolean {
+    return event - entry.updated > 2 * this.max;
+  }
+}
+
+/** `10s`, `1m20s`, `5m0s`, as Go prints a duration in whole seconds. */
+export function goDuration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  if (h > 0) return `${h}h${m}m${s}s`;
+  return m > 0 ? `${m}m${s}s` : `${s}s`;
+}

@@ -1,0 +1,139 @@
+/** What to do next for a pod: a pure function of what is wanted and what there is. */
+import type { Container, Pod } from '#types';
+
+export interface ContainerView {
+  /** `starting` and `stopping`: an operation on it is under way. */
+  state: 'none' | 'starting' | 'running' | 'stopping' | 'exited';
+  exitCode: number;
+  /** Its last run ended in another sandbox, which is gone. */
+  stale?: boolean;
+  /** Milliseconds since the epoch: no start before this. */
+  notBefore: number;
+  /** Its image is here. */
+  image: boolean;
+  /** Running, its startup probe passed and its postStart hook done. */
+  started: boolean;
+  /** It failed a probe or a hook, or must go for another reason. */
+  unhealthy?: string;
+  /** A start failed for a reason that only a change of another object can mend. */
+  blocked?: boolean;
+}
+
+export interface PodView {
+  pod: Pod;
+  sandbox: 'none' | 'creating' | 'ready' | 'dead' | 'removing';
+  volumes: 'none' | 'mounting' | 'ready' | 'failed';
+  containers: Record<string, ContainerView>;
+  /** Deleted, evicted, past its deadline: all containers end. */
+  terminating: boolean;
+}
+
+export type Action =
+  | { do: 'createSandbox' }
+  | { do: 'removeSandbox' }
+  | { do: 'mountVolumes' }
+  | { do: 'ensureImage'; container: Container }
+  | { do: 'start'; container: Container }
+  | { do: 'stop'; container: Container; reason: string }
+  /** Look again at that time. */
+  | { do: 'wait'; until: number }
+  /** Nothing runs and nothing will: the last status can go out, then all is taken down. */
+  | { do: 'finish' };
+
+export const isSidecar = (container: Container): boolean => container.restartPolicy === 'Always';
+
+/** Whether a container that ended so is to run again (kubelet `ShouldContainerBeRestarted`). */
+export function restarts(pod: Pod, container: Container, exitCode: number, init: boolean): boolean {
+  const policy = container.restartPolicy ?? pod.spec.restartPolicy ?? 'Always';
+  if (policy === 'Never') return false;
+  if (policy === 'OnFailure' || (init && !isSidecar(container))) return exitCode !== 0;
+  return true;
+}
+
+/** Whether nothing of a pod runs any more, nor will. */
+export function isComplete({ pod, containers }: PodView): boolean {
+  const over = (container: Container, init: boolean) => {
+    const view = containers[container.name];
+    return view?.state === 'exited' && !restarts(pod, container, view.exitCode, init);
+  };
+  const init = (pod.spec.initContainers ?? []).filter((c) => !isSidecar(c));
+  const failed = init.some((c) => over(c, true) && containers[c.name]!.exitCode !== 0);
+  return failed || pod.spec.containers.every((c) => over(c, false));
+}
+
+export function nextActions(view: PodView, now: number): Action[] {
+  if (view.terminating) return terminate(view);
+  if (isComplete(view)) return terminate(view);
+  switch (view.sandbox) {
+    case 'creating':
+    case 'removing':
+      return prepare(view);
+    case 'dead':
+      return [{ do: 'removeSandbox' }];
+    case 'none':
+      return [{ do: 'createSandbox' }, ...prepare(view)];
+    case 'ready':
+      return [...prepare(view), ...run(view, now)];
+  }
+}
+
+/** What does not need the sandbox, and is done beside it. */
+function prepare({ pod, volumes, containers }: PodView): Action[] {
+  const all = [...(pod.spec.initContainers ?? []), ...pod.spec.containers];
+  const images = all
+    .filter((c) => !containers[c.name]?.image && containers[c.name]?.state === 'none')
+    .map((container): Action => ({ do: 'ensureImage', container }));
+  return volumes === 'none' ? [{ do: 'mountVolumes' }, ...images] : images;
+}
+
+function run(view: PodView, now: number): Action[] {
+  const { pod, containers } = view;
+  const actions: Action[] = [];
+  const has = (c: Container) => containers[c.name] ?? emptyView;
+  const initialized = pod.spec.containers.some((c) => has(c).state !== 'none' && !has(c).stale);
+  for (const container of pod.spec.initContainers ?? []) {
+    const { state, exitCode, started, stale } = has(container);
+    if (isSidecar(container)) {
+      actions.push(...keepRunning(view, container, now, true));
+      if (!initialized && !(state === 'running' && started)) return actions;
+    } else if (!initialized) {
+      if (state === 'exited' && exitCode === 0 && !stale) continue;
+      actions.push(...keepRunning(view, container, now, true));
+      return actions;
+    }
+  }
+  for (const container of pod.spec.containers) {
+    const next = keepRunning(view, container, now, false);
+    actions.push(...next);
+    // One after the other: a postStart hook ends before the next container starts.
+    if (has(container).state === 'starting' || next.some((action) => action.do === 'start')) break;
+  }
+  return actions;
+}
+
+function keepRunning(view: PodView, container: Container, now: number, init: boolean): Action[] {
+  const state = view.containers[container.name] ?? emptyView;
+  if (state.state === 'running')
+    return state.unhealthy ? [{ do: 'stop', container, reason: state.unhealthy }] : [];
+  if (state.state === 'starting' || state.state === 'stopping') return [];
+  const again = (state.stale && init) || state.state === 'none' || restarts(view.pod, container, state.exitCode, init);
+  if (!again || state.blocked || view.volumes !== 'ready') return [];
+  if (state.notBefore > now) return [{ do: 'wait', until: state.notBefore }];
+  return state.image ? [{ do: 'start', container }] : [{ do: 'ensureImage', container }];
+}
+
+/** Main containers first, all at once; then sidecars, the last started first. */
+function terminate({ pod, sandbox, containers, volumes }: PodView): Action[] {
+  const alive = (c: Container) => ['running', 'starting', 'stopping'].includes(containers[c.name]?.state ?? 'none');
+  const stop = (c: Container): Action[] =>
+    containers[c.name]?.state === 'running' ? [{ do: 'stop', container: c, reason: '' }] : [];
+  const init = pod.spec.initContainers ?? [];
+  const main = [...pod.spec.containers, ...init.filter((c) => !isSidecar(c))];
+  if (main.some(alive)) return main.flatMap(stop);
+  const sidecar = init.filter(isSidecar).findLast(alive);
+  if (sidecar) return stop(sidecar);
+  const busy = sandbox === 'creating' || sandbox === 'removing' || volumes === 'mounting';
+  return busy ? [] : [{ do: 'finish' }];
+}
+
+const emptyView: ContainerView = { state: 'none', exitCode: 0, notBefore: 0, image: false, started: false };

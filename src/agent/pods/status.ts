@@ -1,0 +1,248 @@
+/** The status of a pod from what its containers do: a pure function (kubelet `generateAPIPodStatus`, `getPhase`). */
+import type { Container, ContainerStatus as ApiContainerStatus, Pod, PodCondition, PodStatus } from '#types';
+import { timestamp } from '../../api/machinery/clock.js';
+import type { ContainerStatus } from '../../runtime/types.js';
+import { isSidecar, restarts } from './next-actions.js';
+import { qosClass } from './resources.js';
+
+/** What the worker knows of one container. */
+export interface ContainerRecord {
+  /** The newest run; it may have been in a sandbox that is gone. */
+  latest?: ContainerStatus;
+  /** The run before. */
+  last?: ContainerStatus;
+  /** How a run could not begin or was ended, by container id: reason and message. */
+  notes: Map<string, { reason?: string; message?: string }>;
+  restartCount: number;
+  /** Why it is not running. */
+  waiting?: { reason: string; message?: string };
+  imageName: string;
+  imageId: string;
+  ready: boolean;
+  started: boolean;
+  user?: { uid: number; gid: number; supplementalGroups: number[] };
+}
+
+export interface StatusInput {
+  pod: Pod;
+  records: Record<string, ContainerRecord>;
+  /** The status that was computed or told before: transition times are kept from it. */
+  previous: PodStatus | undefined;
+  hostIP: string;
+  podIP: string;
+  /** The sandbox is up and has its address. */
+  sandboxReady: boolean;
+  /** No container is going to run any more. */
+  over: boolean;
+  /** Why the whole pod failed: `DeadlineExceeded`, `Evicted`. */
+  failure?: { reason: string; message: string };
+  startTime: number;
+  now: number;
+}
+
+export function podStatus(input: StatusInput): PodStatus {
+  const { pod, records, previous, hostIP, podIP, now } = input;
+  const containerStatuses = pod.spec.containers.map((c) => containerStatus(input, c, records[c.name], false));
+  const initContainerStatuses = (pod.spec.initContainers ?? []).map((c) =>
+    containerStatus(input, c, records[c.name], true),
+  );
+  const phase = podPhase(input, initContainerStatuses, containerStatuses);
+  const generation = pod.metadata.generation;
+  const failure = input.failure ?? (previous?.phase === 'Failed' && previous.reason ? previous : undefined);
+  return {
+    ...(generation === undefined ? {} : { observedGeneration: generation }),
+    phase,
+    conditions: conditions(input, phase, initContainerStatuses, containerStatuses).map((condition) => ({
+      ...condition,
+      ...(generation === undefined ? {} : { observedGeneration: generation }),
+      lastProbeTime: null as unknown as string,
+      lastTransitionTime: transitionTime(condition, previous, now),
+    })),
+    ...(failure?.reason ? { reason: failure.reason, message: failure.message } : {}),
+    hostIP,
+    hostIPs: [{ ip: hostIP }],
+    ...(podIP ? { podIP, podIPs: [{ ip: podIP }] } : {}),
+    startTime: previous?.startTime ?? timestamp(input.startTime),
+    ...(initContainerStatuses.length > 0 ? { initContainerStatuses } : {}),
+    containerStatuses,
+    qosClass: qosClass(pod),
+  };
+}
+
+function transitionTime(condition: PodCondition, previous: PodStatus | undefined, now: number): string {
+  const before = previous?.conditions?.find((c) => c.type === condition.type);
+  return before?.status === condition.status && before.lastTransitionTime
+    ? before.lastTransitionTime
+    : timestamp(now);
+}
+
+const containerId = (status: ContainerStatus): string => `keelson://${status.id}`;
+
+function terminated(status: ContainerStatus, record: ContainerRecord) {
+  const note = record.notes.get(status.id);
+  const reason =
+    note?.reason ?? (status.oomKilled ? 'OOMKilled' : status.exitCode === 0 ? 'Completed' : 'Error');
+  return {
+    terminated: {
+      exitCode: status.exitCode,
+      reason,
+      ...(note?.message ? { message: note.message } : {}),
+      startedAt: timestamp(status.startedAt),
+      finishedAt: timestamp(status.finishedAt),
+      containerID: containerId(status),
+    },
+  };
+}
+
+function containerStatus(
+  { pod, records, over }: StatusInput,
+  container: Container,
+  record: ContainerRecord | undefined,
+  init: boolean,
+): ApiContainerStatus {
+  const waitingForInit = !init && (pod.spec.initContainers ?? []).some((c) => !initDone(c, records[c.name]));
+  const latest = record?.latest;
+  let state: ApiContainerStatus['state'];
+  let lastState: ApiContainerStatus['lastState'] = record?.last ? terminated(record.last, record) : {};
+  if (latest?.state === 'running') state = { running: { startedAt: timestamp(latest.startedAt) } };
+  else if (latest?.state === 'exited') {
+    state = terminated(latest, record!);
+    // A run that will be followed by another is the last one: the container waits for the next.
+    if (record?.waiting && !over && restarts(pod, container, latest.exitCode, init)) {
+      lastState = state;
+      state = { waiting: record.waiting };
+    }
+  } else {
+    const reason = waitingForInit || (init && !record?.waiting) ? 'PodInitializing' : 'ContainerCreating';
+    state = { waiting: record?.waiting ?? { reason } };
+  }
+  const running = latest?.state === 'running';
+  const done = init && !isSidecar(container) && latest?.state === 'exited' && latest.exitCode === 0;
+  const mounts = container.volumeMounts?.map((mount) => ({
+    name: mount.name,
+    mountPath: mount.mountPath,
+    ...(mount.readOnly ? { readOnly: true, recursiveReadOnly: 'Disabled' } : {}),
+  }));
+  const { resources } = container;
+  const hasResources = resources && Object.keys(resources).length > 0;
+  return {
+    name: container.name,
+    state,
+    lastState,
+    ready: done || (running && (record?.ready ?? false)),
+    restartCount: record?.restartCount ?? 0,
+    image: record?.imageName || container.image || '',
+    imageID: record?.imageId ?? '',
+    ...(latest ? { containerID: containerId(latest) } : {}),
+    started: running && (record?.started ?? false),
+    ...(hasResources && resources.requests ? { allocatedResources: resources.requests } : {}),
+    ...(hasResources ? { resources } : {}),
+    ...(mounts?.length ? { volumeMounts: mounts } : {}),
+    ...(record?.user && latest ? { user: { linux: record.user } } : {}),
+  } as ApiContainerStatus;
+}
+
+function initDone(container: Container, record: ContainerRecord | undefined): boolean {
+  const latest = record?.latest;
+  if (isSidecar(container)) return latest?.state === 'running' ? (record?.started ?? false) : latest !== undefined;
+  return latest?.state === 'exited' && latest.exitCode === 0;
+}
+
+function podPhase(
+  { pod, records, previous, failure, over }: StatusInput,
+  init: ApiContainerStatus[],
+  main: ApiContainerStatus[],
+): string {
+  if (previous?.phase === 'Failed' || previous?.phase === 'Succeeded') return previous.phase;
+  if (failure && over) return 'Failed';
+  const never = (pod.spec.restartPolicy ?? 'Always') === 'Never';
+  const pending = (pod.spec.initContainers ?? []).filter((c) => !initDone(c, records[c.name]));
+  if (pending.length > 0) {
+    const failed = pending.some((c) => {
+      const latest = records[c.name]?.latest;
+      return !isSidecar(c) && latest?.state === 'exited' && latest.exitCode !== 0;
+    });
+    return failed && never ? 'Failed' : over && init.length > 0 ? 'Failed' : 'Pending';
+  }
+  let [running, waiting, stopped, succeeded] = [0, 0, 0, 0];
+  for (const { state, lastState } of main) {
+    if (state?.running) running++;
+    else if (state?.terminated ?? lastState?.terminated) {
+      stopped++;
+      if (state?.terminated?.exitCode === 0) succeeded++;
+    } else waiting++;
+  }
+  if (waiting > 0) return over ? 'Failed' : 'Pending';
+  if (running > 0) return 'Running';
+  const willRestart = pod.spec.containers.some((c) => {
+    const latest = records[c.name]?.latest;
+    return !over && latest?.state === 'exited' && restarts(pod, c, latest.exitCode, false);
+  });
+  if (willRestart) return 'Running';
+  if (stopped === succeeded) return 'Succeeded';
+  return 'Failed';
+}
+
+type Condition = Pick<PodCondition, 'type' | 'status'> & { reason?: string; message?: string };
+
+const condition = (type: string, ok: boolean, reason = '', message = ''): Condition => ({
+  type,
+  status: ok ? 'True' : 'False',
+  ...(reason ? { reason } : {}),
+  ...(message ? { message } : {}),
+});
+
+function conditions(
+  { pod, records, previous, sandboxReady, over }: StatusInput,
+  phase: string,
+  init: ApiContainerStatus[],
+  main: ApiContainerStatus[],
+): Condition[] {
+  const complete = phase === 'Succeeded';
+  const notInitialized = (pod.spec.initContainers ?? []).filter((c) => !initDone(c, records[c.name]));
+  const initialized = complete
+    ? condition('Initialized', true, 'PodCompleted')
+    : notInitialized.length === 0
+      ? condition('Initialized', true)
+      : condition(
+          'Initialized',
+          false,
+          'ContainersNotInitialized',
+          `containers with incomplete status: [${notInitialized.map((c) => c.name).join(' ')}]`,
+        );
+  const sidecars = init.filter((_, i) => isSidecar(pod.spec.initContainers![i]!));
+  const unready = [...sidecars, ...main].filter((status) => !status.ready).map((status) => status.name);
+  const containersReady = (type: string): Condition => {
+    if (complete) return condition(type, false, 'PodCompleted');
+    if (phase === 'Failed') return condition(type, false, 'PodFailed');
+    if (unready.length > 0)
+      return condition(type, false, 'ContainersNotReady', `containers with unready status: [${unready.join(' ')}]`);
+    return condition(type, true);
+  };
+  let ready = containersReady('Ready');
+  if (ready.status === 'True') ready = gates(pod) ?? ready;
+  const scheduled = [previous, pod.status]
+    .flatMap((status) => status?.conditions ?? [])
+    .find((c) => c.type === 'PodScheduled');
+  return [
+    condition('PodReadyToStartContainers', sandboxReady && !over),
+    initialized,
+    ready,
+    containersReady('ContainersReady'),
+    ...(scheduled?.status === 'True' ? [] : [condition('PodScheduled', true)]),
+  ];
+}
+
+/** Readiness gates: conditions that others set (KEP-580). */
+function gates(pod: Pod): Condition | undefined {
+  const failing = (pod.spec.readinessGates ?? []).flatMap(({ conditionType }) => {
+    const found = pod.status?.conditions?.find((c) => c.type === conditionType);
+    if (!found) return [`corresponding condition of pod readiness gate "${conditionType}" does not exist.`];
+    return found.status === 'True'
+      ? []
+      : [`the status of pod readiness gate "${conditionType}" is not "True", but ${found.status}`];
+  });
+  return failing.length === 0
+    ? undefined
+    : condition('Ready', false, 'ReadinessGatesNotReady', failing.length === 1 ? failing[0] : `[${failing.join(', ')}]`);
+}

@@ -1,0 +1,53 @@
+/** Admission: plugins that may change an object on its way to the store, or turn it away. */
+import { forbidden, StatusError } from '../../api/machinery/status.js';
+import type { KubeObject } from '../../api/machinery/types.js';
+import type { Resource } from '../../api/resources/define.js';
+import type { User } from '../../auth/user.js';
+
+export interface AdmissionRequest {
+  operation: 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';
+  resource: Resource;
+  subresource: string;
+  namespace: string;
+  /** Empty while a name is still to be generated. */
+  name: string;
+  /** A draft that `admit` may change; undefined for DELETE. */
+  object: KubeObject | undefined;
+  /** Frozen; undefined for CREATE. */
+  old: KubeObject | undefined;
+  user: User;
+  dryRun: boolean;
+  warnings: string[];
+}
+
+/** `admit` runs first for all plugins and may change `object`; `validate` sees what they made of it. Both throw StatusError. */
+export interface AdmissionPlugin {
+  name: string;
+  admit?(request: AdmissionRequest): void | Promise<void>;
+  validate?(request: AdmissionRequest): void | Promise<void>;
+}
+
+export interface Admission {
+  admit(request: AdmissionRequest): Promise<void>;
+  validate(request: AdmissionRequest): Promise<void>;
+}
+
+/** Runs plugins in their order. */
+export function createAdmission(plugins: AdmissionPlugin[]): Admission {
+  const mutating = plugins.filter((plugin) => plugin.admit);
+  const validating = plugins.filter((plugin) => plugin.validate);
+  return {
+    async admit(request) {
+      for (const plugin of mutating) await plugin.admit!(request);
+    },
+    async validate(request) {
+      for (const plugin of validating) await plugin.validate!(request);
+    },
+  };
+}
+
+/** 403 as upstream's `admission.NewForbidden` words it. */
+export function refuse({ resource, name, object }: AdmissionRequest, why: string): StatusError {
+  const known = name || object?.metadata.name || object?.metadata.generateName || 'Unknown';
+  return forbidden({ group: resource.group, resource: resource.plural }, known, why);
+}

@@ -1,0 +1,32 @@
+/** The core of the API server: answers a request whatever protocol it came by. */
+import type { Attributes } from '../auth/user.js';
+import type { Resource } from '../api/resources/define.js';
+import type { Call, Context, Deps, Result } from './context.js';
+import { authorize } from './filters/authorize.js';
+import { impersonated } from './filters/impersonate.js';
+import { requestInfo } from './filters/request-info.js';
+import { route } from './handlers/router.js';
+import type { NonResource } from './nonresource/index.js';
+
+export interface Answer {
+  result: Result;
+  /** Of the resource that the request was about, if any. */
+  resource: Resource | undefined;
+  attributes: Attributes;
+  warnings: string[];
+}
+
+/** Authorizes and handles `call`. Rejects with StatusError. */
+export async function handle(deps: Deps, nonResource: NonResource, call: Call): Promise<Answer> {
+  const user = await impersonated(deps.authorizer, call);
+  const attributes: Attributes = { ...requestInfo(call.method, call.path, call.query), user };
+  await authorize(deps.authorizer, attributes);
+  if (!attributes.isResource) {
+    const result = await nonResource(call);
+    return { result, resource: undefined, attributes, warnings: [] };
+  }
+  const { resource, handler } = route(attributes);
+  const ctx: Context = { ...deps, call: { ...call, user }, attributes, resource, warnings: [] };
+  const result = await handler(ctx);
+  return { result, resource, attributes, warnings: ctx.warnings };
+}

@@ -1,0 +1,76 @@
+/** create: a new object, its name generated where asked for. */
+import { generateName } from '../../api/machinery/names.js';
+import { isReason } from '../../api/machinery/status.js';
+import { deepCopy, type KubeObject } from '../../api/machinery/types.js';
+import type { Stored } from '../../store/store.js';
+import type { AdmissionRequest } from '../admission/admission.js';
+import type { Context, Result } from '../context.js';
+import { keyOfObject } from '../keys.js';
+import { decodeResource } from './body.js';
+import { stampNew, takeNamespace, validateNew } from './metadata.js';
+import { isDryRun } from './query.js';
+import { commitCreate } from './writes.js';
+
+/** Tries with new names when a generated one is taken. */
+const NAME_ATTEMPTS = 8;
+
+/** Kinds whose creator tells the first status. */
+const KEEPS_STATUS = new Set(['Node']);
+
+export async function createObject(ctx: Context): Promise<Result> {
+  const { resource } = ctx;
+  const object = await decodeResource(ctx);
+  if (resource.hasStatus && !KEEPS_STATUS.has(resource.kind)) delete object['status'];
+  takeNamespace(ctx, object);
+  resource.defaults?.(object);
+  const request: AdmissionRequest = {
+    operation: 'CREATE',
+    resource,
+    subresource: '',
+    namespace: ctx.attributes.namespace,
+    name: object.metadata.name ?? '',
+    object,
+    old: undefined,
+    user: ctx.call.user,
+    dryRun: isDryRun(ctx.call.query),
+    warnings: ctx.warnings,
+  };
+  await ctx.admission.admit(request);
+  stampNew(resource, object, ctx.clock.now());
+  resource.prepareForCreate?.(object);
+  ctx.warnings.push(...(resource.warnings?.(object, undefined) ?? []));
+  const stored = await createNamed(ctx, request, object);
+  return { type: 'object', code: 201, object: stored.object, stored };
+}
+
+async function createNamed(ctx: Context, request: AdmissionRequest, object: KubeObject): Promise<Stored> {
+  const { metadata } = object;
+  const generated = !metadata.name && Boolean(metadata.generateName);
+  for (let attempt = 1; ; attempt++) {
+    const draft = generated ? deepCopy(object) : object;
+    if (generated) draft.metadata.name = generateName(metadata.generateName!);
+    validateNew(ctx.resource, draft);
+    request.object = draft;
+    request.name = draft.metadata.name;
+    await ctx.admission.validate(request);
+    try {
+      return await withAddresses(ctx, request, draft);
+    } catch (error) {
+      if (!generated || attempt === NAME_ATTEMPTS || !isReason(error, 'AlreadyExists')) throw error;
+    }
+  }
+}
+
+/** Services get their addresses just before they are written, and give them back if that fails. */
+async function withAddresses(ctx: Context, request: AdmissionRequest, object: KubeObject): Promise<Stored> {
+  const key = keyOfObject(ctx.resource, object);
+  if (ctx.resource.kind !== 'Service' || ctx.resource.group !== '') return commitCreate(ctx, key, object);
+  const claim = await ctx.addresses.claim(object, undefined);
+  try {
+    const stored = await commitCreate(ctx, key, object);
+    if (!request.dryRun) claim.keep();
+    return stored;
+  } finally {
+    claim.end();
+  }
+}

@@ -1,0 +1,189 @@
+/** delete: grace periods, finalizers and preconditions (upstream `registry.Store.Delete`). */
+import { timestamp } from '../../api/machinery/clock.js';
+import { badRequest, conflict } from '../../api/machinery/status.js';
+import type { KubeObject } from '../../api/machinery/types.js';
+import type { Resource } from '../../api/resources/define.js';
+import type { Stored } from '../../store/store.js';
+import type { Context, Result } from '../context.js';
+import { keyOf } from '../keys.js';
+import { parseBody } from './body.js';
+import { integer, isDryRun } from './query.js';
+import { type Change, draftOf, groupResource, readModifyWrite } from './writes.js';
+
+export interface DeleteOptions {
+  gracePeriodSeconds?: number;
+  propagationPolicy?: 'Orphan' | 'Background' | 'Foreground';
+  preconditions?: { uid?: string; resourceVersion?: string };
+  dryRun: boolean;
+}
+
+/** Resources whose delete answers with the object, also when it is gone at once. */
+const RETURNS_OBJECT = new Set([
+  'pods',
+  'persistentvolumeclaims',
+  'persistentvolumes',
+  'podtemplates',
+  'resourcequotas',
+  'serviceaccounts',
+  'services',
+]);
+
+const POLICIES = ['Orphan', 'Background', 'Foreground'];
+
+/** From the body, or where there is none from the query. Throws 400/422. */
+export async function deleteOptions(ctx: Context): Promise<DeleteOptions> {
+  const { query } = ctx.call;
+  const body = ((await parseBody(ctx.call.body, 'DeleteOptions')) ?? {}) as Record<string, any>;
+  if (typeof body !== 'object' || Array.isArray(body)) throw badRequest('DeleteOptions must be an object');
+  const grace = body['gracePeriodSeconds'] ?? integer(query, 'gracePeriodSeconds');
+  const orphan = body['orphanDependents'] ?? query.get('orphanDependents') ?? undefined;
+  let policy = body['propagationPolicy'] ?? query.get('propagationPolicy') ?? undefined;
+  if (grace !== undefined && grace !== null && !Number.isSafeInteger(grace))
+    throw badRequest('DeleteOptions: gracePeriodSeconds must be an integer');
+  if (policy !== undefined && !POLICIES.includes(policy))
+    throw badRequest(
+      `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: ${JSON.stringify(policy)}: supported values: "Foreground", "Background", "Orphan", "nil"`,
+    );
+  if (orphan !== undefined) policy ??= String(orphan) === 'true' ? 'Orphan' : 'Background';
+  return {
+    ...(grace === undefined || grace === null ? {} : { gracePeriodSeconds: grace }),
+    ...(policy === undefined ? {} : { propagationPolicy: policy }),
+    ...(body['preconditions'] ? { preconditions: body['preconditions'] } : {}),
+    dryRun: isDryRun(query, 'DeleteOptions') || (body['dryRun'] ?? []).includes?.('All'),
+  };
+}
+
+export async function deleteObject(ctx: Context): Promise<Result> {
+  const options = await deleteOptions(ctx);
+  const { namespace, name } = ctx.attributes;
+  const { stored, removed } = await removeObject(ctx, namespace, name, options);
+  if (!removed || RETURNS_OBJECT.has(ctx.resource.plural))
+    return { type: 'object', code: 200, object: stored.object, stored };
+  return { type: 'object', code: 200, object: success(ctx.resource, stored.object) };
+}
+
+/** Deletes one object or starts its deletion; `removed` tells whether it is gone. */
+export async function removeObject(
+  ctx: Context,
+  namespace: string,
+  name: string,
+  options: DeleteOptions,
+): Promise<{ stored: Stored; removed: boolean }> {
+  const key = keyOf(ctx.resource, namespace, name);
+  return readModifyWrite(
+    ctx,
+    key,
+    async (existing) => {
+      checkDeletePreconditions(ctx, existing.object, options);
+      await ctx.admission.validate({
+        operation: 'DELETE',
+        resource: ctx.resource,
+        subresource: '',
+        namespace,
+        name,
+        object: undefined,
+        old: existing.object,
+        user: ctx.call.user,
+        dryRun: options.dryRun,
+        warnings: ctx.warnings,
+      });
+      return deletion(ctx.resource, existing, options, ctx.clock.now());
+    },
+    options.dryRun,
+  );
+}
+
+function checkDeletePreconditions(ctx: Context, object: KubeObject, { preconditions }: DeleteOptions): void {
+  const check = (field: string, wanted: string | undefined | null, actual: string | undefined) => {
+    if (wanted !== undefined && wanted !== null && wanted !== actual)
+      throw conflict(
+        groupResource(ctx.resource),
+        object.metadata.name,
+        `Precondition failed: ${field} in precondition: ${wanted}, ${field} in object meta: ${actual}`,
+      );
+  };
+  check('UID', preconditions?.uid, object.metadata.uid);
+  check('ResourceVersion', preconditions?.resourceVersion, object.metadata.resourceVersion);
+}
+
+/** What a delete request makes of an object now. Pure but for `now` (ms). */
+export function deletion(resource: Resource, existing: Stored, options: DeleteOptions, now: number): Change {
+  const draft = draftOf(existing);
+  if (resource.kind === 'Namespace' && resource.group === '') return endNamespace(draft, now);
+  const { metadata } = draft;
+  const grace = resource.deletion?.gracePeriodSeconds(existing.object, options.gracePeriodSeconds);
+  if (metadata.deletionTimestamp && grace !== undefined && !shorten(draft, options.gracePeriodSeconds))
+    return { put: draft };
+  if (!metadata.deletionTimestamp) setFinalizers(draft, options.propagationPolicy);
+  const pending = (metadata.finalizers?.length ?? 0) > 0;
+  if (!metadata.deletionTimestamp && grace !== undefined && grace > 0) {
+    markDeleting(draft, now, grace);
+    return { put: draft };
+  }
+  const left = metadata.deletionTimestamp ? (metadata.deletionGracePeriodSeconds ?? 0) : 0;
+  if (left > 0) return { put: draft };
+  if (!pending) {
+    if (grace !== undefined) markDeleting(draft, now, 0);
+    return { remove: draft };
+  }
+  markDeleting(draft, now, 0);
+  return { put: draft };
+}
+
+/** A second delete may only bring the end nearer. Returns whether it did. */
+function shorten({ metadata }: KubeObject, requested: number | undefined): boolean {
+  const current = metadata.deletionGracePeriodSeconds ?? 0;
+  if (requested === undefined || requested >= current) return current === 0 && requested === 0;
+  const start = Date.parse(String(metadata.deletionTimestamp)) - current * 1000;
+  const seconds = requested < 0 ? 1 : requested;
+  metadata.deletionTimestamp = timestamp(start + seconds * 1000);
+  metadata.deletionGracePeriodSeconds = seconds;
+  return true;
+}
+
+function markDeleting({ metadata }: KubeObject, now: number, seconds: number): void {
+  if (!metadata.deletionTimestamp) {
+    metadata.deletionTimestamp = timestamp(now + seconds * 1000);
+    if (metadata.generation) metadata.generation += 1;
+  }
+  metadata.deletionGracePeriodSeconds = seconds;
+}
+
+/** The finalizers by which the garbage collector learns what to do with dependents. */
+function setFinalizers({ metadata }: KubeObject, policy: DeleteOptions['propagationPolicy']): void {
+  if (policy === undefined) return;
+  const others = (metadata.finalizers ?? []).filter((f) => f !== 'orphan' && f !== 'foregroundDeletion');
+  if (policy === 'Orphan') others.push('orphan');
+  if (policy === 'Foreground') others.push('foregroundDeletion');
+  if (others.length > 0) metadata.finalizers = others;
+  else delete metadata.finalizers;
+}
+
+/** A namespace is Terminating until its spec's finalizers are gone. */
+function endNamespace(draft: KubeObject, now: number): Change {
+  const { metadata } = draft;
+  if (!metadata.deletionTimestamp) {
+    markDeleting(draft, now, 0);
+    delete metadata.deletionGracePeriodSeconds;
+    draft['status'] = { ...draft['status'], phase: 'Terminating' };
+  }
+  const pending = (draft['spec']?.finalizers?.length ?? 0) + (metadata.finalizers?.length ?? 0);
+  return pending > 0 ? { put: draft } : { remove: draft };
+}
+
+/** The Status that tells of an object that is gone. */
+export function success(resource: Resource, object: KubeObject): KubeObject {
+  const { name, uid } = object.metadata;
+  return {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Success',
+    details: {
+      name,
+      ...(resource.group === '' ? {} : { group: resource.group }),
+      kind: resource.plural,
+      uid,
+    },
+  } as unknown as KubeObject;
+}

@@ -1,0 +1,137 @@
+/** list: a page of objects that one revision shows, filtered by selectors. */
+import { badRequest, expired, StatusError } from '../../api/machinery/status.js';
+import { type ListOptions, RevisionError, type Stored } from '../../store/store.js';
+import type { Context, ListPage, Result } from '../context.js';
+import { keyOf, prefixOf } from '../keys.js';
+import { compileFilter, type Filter } from './filter.js';
+import { type ListQuery, listQuery, parseResourceVersion } from './query.js';
+
+/** Objects looked at between two turns of the event loop. */
+const CHUNK = 500;
+
+const CONTINUE_EXPIRED =
+  'The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.';
+const LIST_EXPIRED = 'The resourceVersion for the provided list is too old.';
+
+export async function listObjects(ctx: Context): Promise<Result> {
+  const query = listQuery(ctx.call.query, false);
+  const filter = compileFilter(ctx.resource, query.labelSelector, query.fieldSelector);
+  return { type: 'list', page: await readPage(ctx, query, filter) };
+}
+
+interface Position {
+  revision: number | undefined;
+  after: string | undefined;
+}
+
+async function readPage(ctx: Context, query: ListQuery, filter: Filter): Promise<ListPage> {
+  const { namespace } = ctx.attributes;
+  const prefix = prefixOf(ctx.resource, namespace);
+  const position = startOf(ctx, query, prefix);
+  if (filter.name !== undefined && position.revision === undefined && query.continue === '')
+    if (namespace !== '' || !ctx.resource.namespaced) return single(ctx, namespace, filter);
+  try {
+    return await collect(ctx, prefix, position, query.limit, filter);
+  } catch (error) {
+    if (!(error instanceof RevisionError)) throw error;
+    if (error.kind === 'future') throw tooLargeResourceVersion(error.requested, error.limit);
+    if (query.continue === '') throw expired(LIST_EXPIRED);
+    throw continueExpired(encodeContinue(-1, position.after!.slice(prefix.length)));
+  }
+}
+
+/** A selector that fixes the name is a read of one key. */
+function single(ctx: Context, namespace: string, filter: Filter): ListPage {
+  const { revision } = ctx.store;
+  const stored = ctx.store.get(keyOf(ctx.resource, namespace, filter.name!));
+  return { items: stored && filter.matches(stored.object) ? [stored] : [], revision };
+}
+
+function startOf(ctx: Context, query: ListQuery, prefix: string): Position {
+  const requested = parseResourceVersion(query.resourceVersion);
+  if (query.continue !== '') {
+    if (requested !== undefined && requested !== 0)
+      throw badRequest('specifying resource version is not allowed when using continue');
+    const { revision, start } = decodeContinue(query.continue);
+    return { revision: revision < 0 ? undefined : revision, after: prefix + start };
+  }
+  if (requested === undefined || requested === 0) return { revision: undefined, after: undefined };
+  const exact = query.resourceVersionMatch === 'Exact' || (query.resourceVersionMatch === '' && query.limit > 0);
+  if (requested > ctx.store.revision) throw tooLargeResourceVersion(requested, ctx.store.revision);
+  return { revision: exact ? requested : undefined, after: undefined };
+}
+
+async function collect(
+  ctx: Context,
+  prefix: string,
+  { revision, after }: Position,
+  limit: number,
+  filter: Filter,
+): Promise<ListPage> {
+  if (filter.everything) {
+    const options: ListOptions = { revision, after, ...(limit > 0 ? { limit } : {}) };
+    const listed = await ctx.store.list(prefix, options);
+    return page(prefix, listed.items, listed.revision, listed.remaining, true);
+  }
+  const listed = await ctx.store.list(prefix, { revision, after });
+  const items: Stored[] = [];
+  for (let i = 0; i < listed.items.length; i++) {
+    if (i % CHUNK === CHUNK - 1) await new Promise(setImmediate);
+    const stored = listed.items[i]!;
+    if (!filter.matches(stored.object)) continue;
+    if (limit > 0 && items.length === limit) return page(prefix, items, listed.revision, 1, false);
+    items.push(stored);
+  }
+  return page(prefix, items, listed.revision, 0, false);
+}
+
+/** `remaining` is told to the client only where no selector makes it a guess. */
+function page(prefix: string, items: Stored[], revision: number, remaining: number, exact: boolean): ListPage {
+  const last = items.at(-1);
+  if (remaining === 0 || last === undefined) return { items, revision };
+  const token = encodeContinue(revision, last.key.slice(prefix.length));
+  return { items, revision, continue: token, ...(exact ? { remaining } : {}) };
+}
+
+/** A page's end as an opaque token: the list's revision (-1: the newest) and the last key below the prefix. */
+function encodeContinue(revision: number, start: string): string {
+  return Buffer.from(JSON.stringify({ v: 'meta.k8s.io/v1', rv: revision, start })).toString('base64url');
+}
+
+function decodeContinue(token: string): { revision: number; start: string } {
+  try {
+    const { v, rv, start } = JSON.parse(Buffer.from(token, 'base64url').toString());
+    if (v === 'meta.k8s.io/v1' && Number.isSafeInteger(rv) && typeof start === 'string' && !start.includes('..'))
+      return { revision: rv, start };
+  } catch {
+    // Told below.
+  }
+  throw badRequest('continue key is not valid: illegal base64 data or not a token of this server');
+}
+
+function continueExpired(token: string): StatusError {
+  const error = expired(CONTINUE_EXPIRED);
+  return new ExpiredContinue(error, token);
+}
+
+/** 410 whose metadata holds a token to go on with, without a consistent snapshot. */
+class ExpiredContinue extends StatusError {
+  constructor(
+    error: StatusError,
+    private readonly token: string,
+  ) {
+    super(error.code, error.reason, error.message);
+  }
+
+  override toStatus() {
+    return { ...super.toStatus(), metadata: { continue: this.token } };
+  }
+}
+
+/** 504 with upstream's cause, which client-go waits for. */
+export function tooLargeResourceVersion(requested: number, current: number): StatusError {
+  return new StatusError(504, 'Timeout', `Too large resource version: ${requested}, current: ${current}`, {
+    causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+    retryAfterSeconds: 1,
+  });
+}

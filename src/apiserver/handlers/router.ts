@@ -1,0 +1,57 @@
+/** From a parsed request to its handler. */
+import { methodNotAllowed, StatusError } from '../../api/machinery/status.js';
+import { findResource } from '../../api/resources/index.js';
+import type { Verb } from '../../api/resources/define.js';
+import type { Context, Result } from '../context.js';
+import type { RequestInfo } from '../filters/request-info.js';
+import { subresources } from '../subresources/index.js';
+import { createObject } from './create.js';
+import { deleteObject } from './delete.js';
+import { deleteCollection } from './delete-collection.js';
+import { getObject } from './get.js';
+import { listObjects } from './list.js';
+import { patchObject } from './patch.js';
+import { updateObject } from './update.js';
+import { watchObjects } from './watch.js';
+
+type Handler = (ctx: Context) => Result | Promise<Result>;
+
+const VERBS: Record<Verb, Handler> = {
+  create: createObject,
+  delete: deleteObject,
+  deletecollection: deleteCollection,
+  get: getObject,
+  list: listObjects,
+  patch: patchObject,
+  update: updateObject,
+  watch: watchObjects,
+};
+
+/** On a name; the others are for collections. */
+const NAMED = new Set(['get', 'update', 'patch', 'delete']);
+
+export const noSuchResource = () =>
+  new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
+
+const noSuchMethod = () => methodNotAllowed('the server does not allow this method on the requested resource');
+
+/** Throws 404 and 405 as upstream words them. */
+export function route(info: RequestInfo): { resource: NonNullable<ReturnType<typeof findResource>>; handler: Handler } {
+  const resource = findResource(info.group, info.version, info.resource);
+  if (resource === undefined) throw noSuchResource();
+  const ofNamespace = info.namespace !== '' && resource.plural !== 'namespaces';
+  if (ofNamespace && !resource.namespaced) throw noSuchResource();
+  if (info.subresource !== '') {
+    const declared = resource.subresources.find((s) => s.name === info.subresource);
+    if (declared === undefined) throw noSuchResource();
+    const handler = subresources(resource, info.subresource)?.[info.verb];
+    if (handler === undefined) throw noSuchMethod();
+    return { resource, handler };
+  }
+  if (!resource.verbs.includes(info.verb as Verb)) throw noSuchMethod();
+  const named = info.name !== '' && info.verb !== 'list' && info.verb !== 'watch';
+  if (named !== NAMED.has(info.verb)) throw noSuchMethod();
+  if (resource.namespaced && info.namespace === '' && (NAMED.has(info.verb) || info.verb === 'create'))
+    throw info.verb === 'create' ? noSuchMethod() : noSuchResource();
+  return { resource, handler: VERBS[info.verb as Verb] };
+}

@@ -1,0 +1,133 @@
+/** update: a whole new object in place of the old one, or of its status. */
+import { deepCopy, type KubeObject } from '../../api/machinery/types.js';
+import type { Resource } from '../../api/resources/define.js';
+import type { Stored } from '../../store/store.js';
+import type { Context, Result } from '../context.js';
+import { keyOf } from '../keys.js';
+import { decodeResource } from './body.js';
+import {
+  checkIdentity,
+  checkPreconditions,
+  countGeneration,
+  keepSystemFields,
+  validateChange,
+} from './metadata.js';
+import { isDryRun } from './query.js';
+import { type Change, readModifyWrite } from './writes.js';
+
+export async function updateObject(ctx: Context): Promise<Result> {
+  const body = await decodeResource(ctx);
+  checkIdentity(ctx, body);
+  return writeObject(ctx, () => deepCopy(body));
+}
+
+/**
+ * Replaces the stored object by what `next` makes of it: the path of update and patch alike.
+ * `next` may be called again after a lost race and returns a draft.
+ */
+export async function writeObject(
+  ctx: Context,
+  next: (existing: Stored) => KubeObject | Promise<KubeObject>,
+): Promise<Result> {
+  const { namespace, name } = ctx.attributes;
+  const key = keyOf(ctx.resource, namespace, name);
+  let ended: (() => void) | undefined;
+  try {
+    const { stored } = await readModifyWrite(ctx, key, async (existing) => {
+      ended?.();
+      ended = undefined;
+      const { change, end } = await prepare(ctx, existing, await next(existing));
+      ended = end;
+      return change;
+    });
+    return { type: 'object', code: 200, object: stored.object, stored };
+  } finally {
+    ended?.();
+  }
+}
+
+async function prepare(
+  ctx: Context,
+  existing: Stored,
+  object: KubeObject,
+): Promise<{ change: Change; end?: () => void }> {
+  const { resource } = ctx;
+  const { subresource } = ctx.attributes;
+  const old = existing.object;
+  checkPreconditions(ctx, object, old);
+  resource.defaults?.(object);
+  await ctx.admission.admit(admissionRequest(ctx, object, old));
+  keepSystemFields(object, old);
+  const draft = subresource === '' ? takeUpdate(resource, object, old) : takeStatus(resource, object, old);
+  if (subresource === '') {
+    countGeneration(resource, draft, old);
+    ctx.warnings.push(...(resource.warnings?.(draft, old) ?? []));
+  }
+  validate(resource, subresource, draft, old);
+  await ctx.admission.validate(admissionRequest(ctx, draft, old));
+  const change = endsWith(draft) ? { remove: draft } : { put: draft };
+  if (resource.kind !== 'Service' || resource.group !== '' || subresource !== '') return { change };
+  return claimAddresses(ctx, draft, old, change);
+}
+
+async function claimAddresses(ctx: Context, draft: KubeObject, old: KubeObject, change: Change) {
+  const claim = await ctx.addresses.claim(draft, old);
+  if (!isDryRun(ctx.call.query, 'UpdateOptions')) claim.keep();
+  return { change, end: () => claim.end() };
+}
+
+function admissionRequest(ctx: Context, object: KubeObject, old: KubeObject) {
+  return {
+    operation: 'UPDATE' as const,
+    resource: ctx.resource,
+    subresource: ctx.attributes.subresource,
+    namespace: ctx.attributes.namespace,
+    name: ctx.attributes.name,
+    object,
+    old,
+    user: ctx.call.user,
+    dryRun: isDryRun(ctx.call.query, 'UpdateOptions'),
+    warnings: ctx.warnings,
+  };
+}
+
+/** A client's object with the status that only the status subresource may change. */
+function takeUpdate(resource: Resource, object: KubeObject, old: KubeObject): KubeObject {
+  if (resource.hasStatus) {
+    if (old['status'] === undefined) delete object['status'];
+    else object['status'] = deepCopy(old['status']);
+  }
+  resource.prepareForUpdate?.(object, old);
+  return object;
+}
+
+/** The stored object with a new status; labels, annotations and finalizers may come along with it. */
+function takeStatus(resource: Resource, object: KubeObject, old: KubeObject): KubeObject {
+  const draft: KubeObject = { ...deepCopy(old), metadata: object.metadata, status: object['status'] };
+  if (draft['status'] === undefined) delete draft['status'];
+  if (old.metadata.ownerReferences) draft.metadata.ownerReferences = deepCopy(old.metadata.ownerReferences);
+  else delete draft.metadata.ownerReferences;
+  resource.prepareForStatusUpdate?.(draft, old);
+  return draft;
+}
+
+function validate(resource: Resource, subresource: string, draft: KubeObject, old: KubeObject): void {
+  if (subresource === '') return validateChange(resource, draft, old);
+  validateChange(
+    {
+      ...resource,
+      validate: undefined,
+      validateUpdate: resource.validateStatusUpdate,
+    } as Resource,
+    draft,
+    old,
+  );
+}
+
+/** An object that waits only for its last finalizer ends with it (upstream `ShouldDeleteDuringUpdate`). */
+export function endsWith(object: KubeObject): boolean {
+  const { deletionTimestamp, deletionGracePeriodSeconds, finalizers } = object.metadata;
+  if (!deletionTimestamp || (finalizers?.length ?? 0) > 0) return false;
+  if (object.kind === 'Namespace' && (object['spec']?.finalizers?.length ?? 0) > 0) return false;
+  return (deletionGracePeriodSeconds ?? 0) === 0;
+}

@@ -1,0 +1,45 @@
+/** Paths that are not of resources: discovery, health, version, OpenAPI, metrics. */
+import type { Call, Result } from '../context.js';
+import { discovery } from './discovery.js';
+import { health, type HealthCheck } from './health.js';
+import { openapi } from './openapi.js';
+import { versionInfo } from './version.js';
+
+/** Answers a non-resource request; rejects with StatusError. */
+export type NonResource = (call: Call) => Promise<Result>;
+
+export interface NonResourceOptions {
+  version: string;
+  /** Name → check; each throws what is wrong. */
+  checks: HealthCheck[];
+  metrics(): Promise<{ contentType: string; text: string }>;
+}
+
+/** What upstream's mux says to a path that nobody serves. */
+const NOT_FOUND: Result = {
+  type: 'raw',
+  code: 404,
+  headers: { 'content-type': 'text/plain; charset=utf-8', 'x-content-type-options': 'nosniff' },
+  body: '404 page not found\n',
+};
+
+export function createNonResource({ version, checks, metrics }: NonResourceOptions): NonResource {
+  return async (call) => {
+    const path = call.path.length > 1 ? call.path.replace(/\/+$/, '') : call.path;
+    if (path === '/version') return json(versionInfo(version));
+    if (path === '/metrics') {
+      const { contentType, text } = await metrics();
+      return { type: 'raw', code: 200, headers: { 'content-type': contentType }, body: text };
+    }
+    return (await health(path, call, checks)) ?? discovery(path, call) ?? (await openapi(path, call)) ?? NOT_FOUND;
+  };
+}
+
+export function json(value: unknown, code = 200): Result {
+  return {
+    type: 'raw',
+    code,
+    headers: { 'content-type': 'application/json' },
+    body: `${JSON.stringify(value, null, 2)}\n`,
+  };
+}

@@ -1,0 +1,147 @@
+/** cgroup version 1: a hierarchy per controller, with an optional unified one beside them (hybrid). */
+import { existsSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import type { ContainerStats, Limits } from '../types.js';
+import type { CgroupMount, Cgroups, MountInfo } from './cgroup.js';
+import { makeFolders, pruneFolders, readGroupFile, removeTree, subfolders } from './files.js';
+import { CPU_PERIOD, flatKey } from './numbers.js';
+
+const CONTROLLERS = ['cpu', 'cpuacct', 'memory', 'pids', 'devices', 'freezer', 'blkio'];
+
+/** Making any node, and using the standard ones and pseudo terminals: what containerd allows. */
+const DEFAULT_DEVICES = [
+  'c *:* m',
+  'b *:* m',
+  'c 1:3 rwm',
+  'c 1:5 rwm',
+  'c 1:7 rwm',
+  'c 1:8 rwm',
+  'c 1:9 rwm',
+  'c 5:0 rwm',
+  'c 5:1 rwm',
+  'c 5:2 rwm',
+  'c 136:* rwm',
+];
+
+export class CgroupV1 implements Cgroups {
+  /** Mount point by controller; those mounted together have the same. */
+  #points = new Map<string, string>();
+  #roots: string[];
+  #unified: string | undefined;
+  #mounts: CgroupMount[];
+
+  constructor(hierarchies: MountInfo[], unified: string | undefined) {
+    for (const { point, options } of hierarchies)
+      for (const name of CONTROLLERS) if (options.includes(name)) this.#points.set(name, point);
+    this.#unified = unified && existsSync(join(unified, 'cgroup.controllers')) ? unified : undefined;
+    this.#roots = [...new Set(this.#points.values()), ...(this.#unified ? [this.#unified] : [])];
+    this.#mounts = hierarchies.map(({ point, options }) => ({
+      target: `/sys/fs/cgroup/${basename(point)}`,
+      type: 'cgroup',
+      data: options.filter((o) => o !== 'rw' && o !== 'ro').join(','),
+    }));
+  }
+
+  create(path: string, limits: Limits, devices?: 'default' | 'all'): void {
+    for (const root of this.#roots) makeFolders(join(root, path));
+    if (limits.cpuShares !== undefined) this.#write('cpu', path, 'cpu.shares', limits.cpuShares);
+    if (limits.cpuQuota !== undefined) {
+      this.#write('cpu', path, 'cpu.cfs_period_us', CPU_PERIOD);
+      this.#write('cpu', path, 'cpu.cfs_quota_us', limits.cpuQuota);
+    }
+    if (limits.memory !== undefined) {
+      this.#write('memory', path, 'memory.limit_in_bytes', limits.memory);
+      // No swap beyond the limit; the file is there only with swap accounting.
+      const swap = join(this.#points.get('memory')!, path, 'memory.memsw.limit_in_bytes');
+      if (existsSync(swap)) writeFileSync(swap, `${limits.memory}`);
+    }
+    if (limits.pids !== undefined) this.#write('pids', path, 'pids.max', limits.pids);
+    if (devices === 'default') {
+      this.#write('devices', path, 'devices.deny', 'a');
+      for (const rule of DEFAULT_DEVICES) this.#write('devices', path, 'devices.allow', rule);
+    }
+  }
+
+  createParent(path: string, limits: Limits): void {
+    this.create(path, limits);
+  }
+
+  procs(path: string): string[] {
+    return this.#roots.map((root) => join(root, path, 'cgroup.procs'));
+  }
+
+  killFile(path: string): string {
+    const kill = this.#unified && join(this.#unified, path, 'cgroup.kill');
+    return kill && existsSync(kill) ? kill : join(this.#listRoot(), path, 'cgroup.procs');
+  }
+
+  oomFile(path: string): string {
+    return join(this.#points.get('memory')!, path, 'memory.oom_control');
+  }
+
+  stats(path: string): ContainerStats {
+    const read = (controller: string, file: string) => {
+      const point = this.#points.get(controller);
+      return point ? readGroupFile(join(point, path, file)) : '';
+    };
+    const memoryBytes = Number(read('memory', 'memory.usage_in_bytes'));
+    const inactive = flatKey(read('memory', 'memory.stat'), 'total_inactive_file');
+    return {
+      cpuNanos: Number(read('cpuacct', 'cpuacct.usage')),
+      memoryBytes,
+      workingSetBytes: Math.max(0, memoryBytes - inactive),
+      pids: Number(read('pids', 'pids.current')),
+    };
+  }
+
+  kill(path: string): void {
+    const kill = this.killFile(path);
+    if (kill.endsWith('cgroup.kill')) {
+      if (existsSync(kill)) writeFileSync(kill, '1');
+    } else {
+      this.#killFrozen(path);
+    }
+  }
+
+  async remove(path: string, timeoutMs = 5000): Promise<void> {
+    const deadline = Date.now() + timeoutMs;
+    await Promise.all(this.#roots.map((root) => removeTree(join(root, path), deadline)));
+  }
+
+  prune(path: string): void {
+    for (const root of this.#roots) pruneFolders(root, path);
+  }
+
+  mounts(): CgroupMount[] {
+    return this.#mounts;
+  }
+
+  #write(controller: string, path: string, file: string, value: string | number): void {
+    const point = this.#points.get(controller);
+    if (point) writeFileSync(join(point, path, file), `${value}`);
+  }
+
+  #listRoot(): string {
+    return this.#points.get('freezer') ?? this.#points.get('pids') ?? this.#points.get('memory')!;
+  }
+
+  /** Frozen processes can't fork while their list is read. */
+  #killFrozen(path: string): void {
+    const freezer = this.#points.get('freezer');
+    const state = freezer && join(freezer, path, 'freezer.state');
+    const usable = state !== undefined && existsSync(state);
+    if (usable) writeFileSync(state, 'FROZEN');
+    this.#signalAll(join(this.#listRoot(), path));
+    if (usable) writeFileSync(state, 'THAWED');
+  }
+
+  #signalAll(folder: string): void {
+    for (const pid of readGroupFile(join(folder, 'cgroup.procs')).split('\n').filter(Boolean))
+      try {
+        process.kill(Number(pid), 'SIGKILL');
+      } catch {
+        // It ended by itself.
+      }
+    for (const below of subfolders(folder)) this.#signalAll(below);
+  }
+}

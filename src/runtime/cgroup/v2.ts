@@ -1,0 +1,101 @@
+/** cgroup version 2: one hierarchy; controllers are enabled from the root down. */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { RuntimeError, type ContainerStats, type Limits } from '../types.js';
+import type { CgroupMount, Cgroups } from './cgroup.js';
+import { errorCode, makeFolders, pruneFolders, readGroupFile, removeTree } from './files.js';
+import { CPU_PERIOD, cpuWeight, flatKey } from './numbers.js';
+
+const CONTROLLERS = ['cpu', 'memory', 'pids', 'io'];
+
+export class CgroupV2 implements Cgroups {
+  #root: string;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  create(path: string, limits: Limits, _devices?: 'default' | 'all'): void {
+    this.#enable(dirname(path));
+    makeFolders(join(this.#root, path));
+    if (limits.cpuShares !== undefined) this.#write(path, 'cpu.weight', cpuWeight(limits.cpuShares));
+    if (limits.cpuQuota !== undefined)
+      this.#write(path, 'cpu.max', `${limits.cpuQuota < 0 ? 'max' : limits.cpuQuota} ${CPU_PERIOD}`);
+    if (limits.memory !== undefined) {
+      this.#write(path, 'memory.max', limits.memory);
+      if (existsSync(join(this.#root, path, 'memory.swap.max'))) this.#write(path, 'memory.swap.max', 0);
+    }
+    if (limits.pids !== undefined) this.#write(path, 'pids.max', limits.pids);
+    // As with upstream's default, all of a container ends when one of its processes is chosen.
+    if (_devices && existsSync(join(this.#root, path, 'memory.oom.group')))
+      this.#write(path, 'memory.oom.group', 1);
+  }
+
+  createParent(path: string, limits: Limits): void {
+    this.create(path, limits);
+    this.#enable(path);
+  }
+
+  procs(path: string): string[] {
+    return [join(this.#root, path, 'cgroup.procs')];
+  }
+
+  killFile(path: string): string {
+    return join(this.#root, path, 'cgroup.kill');
+  }
+
+  oomFile(path: string): string {
+    return join(this.#root, path, 'memory.events');
+  }
+
+  stats(path: string): ContainerStats {
+    const read = (file: string) => readGroupFile(join(this.#root, path, file));
+    const memoryBytes = Number(read('memory.current'));
+    return {
+      cpuNanos: flatKey(read('cpu.stat'), 'usage_usec') * 1000,
+      memoryBytes,
+      workingSetBytes: Math.max(0, memoryBytes - flatKey(read('memory.stat'), 'inactive_file')),
+      pids: Number(read('pids.current')),
+    };
+  }
+
+  kill(path: string): void {
+    if (existsSync(this.killFile(path))) writeFileSync(this.killFile(path), '1');
+  }
+
+  remove(path: string, timeoutMs = 5000): Promise<void> {
+    return removeTree(join(this.#root, path), Date.now() + timeoutMs);
+  }
+
+  prune(path: string): void {
+    pruneFolders(this.#root, path);
+  }
+
+  mounts(): CgroupMount[] {
+    return [{ target: '/sys/fs/cgroup', type: 'cgroup2', data: '' }];
+  }
+
+  #write(path: string, file: string, value: string | number): void {
+    writeFileSync(join(this.#root, path, file), `${value}`);
+  }
+
+  /** Makes the controllers usable in the children of `path`, and so in all its parents' children. */
+  #enable(path: string): void {
+    if (path !== '.') this.#enable(dirname(path));
+    const folder = join(this.#root, path);
+    makeFolders(folder);
+    const usable = readFileSync(join(folder, 'cgroup.controllers'), 'utf8').trim().split(' ');
+    const enabled = readFileSync(join(folder, 'cgroup.subtree_control'), 'utf8').trim().split(' ');
+    const missing = CONTROLLERS.filter((name) => usable.includes(name) && !enabled.includes(name));
+    if (!missing.length) return;
+    try {
+      writeFileSync(join(folder, 'cgroup.subtree_control'), missing.map((name) => `+${name}`).join(' '));
+    } catch (error) {
+      if (errorCode(error) !== 'EBUSY') throw error;
+      throw new RuntimeError(
+        'Internal',
+        `cgroup ${folder} has processes of its own, so its controllers can't be used below it; move them to a child group`,
+      );
+    }
+  }
+}

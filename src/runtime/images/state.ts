@@ -1,0 +1,94 @@
+/** What the store knows, in one JSON file that several agents of a machine share: written whole, under a lock. */
+import { randomBytes } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+import { open, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { native } from '../native.js';
+import type { ImageConfig } from '../types.js';
+
+export interface ImageRecord {
+  id: string;
+  config: ImageConfig;
+  /** Chain IDs, lowest first. */
+  layers: string[];
+  size: number;
+  /** Small blobs kept with the image: manifest and config. */
+  blobs: string[];
+}
+
+export interface State {
+  version: 1;
+  images: Record<string, ImageRecord>;
+  /** Name with tag → image id. */
+  tags: Record<string, string>;
+  /** Name with digest → image id. */
+  digests: Record<string, string>;
+  /** Chain ID → unpacked layer. */
+  layers: Record<string, { diffId: string; size: number }>;
+  /** Name that an alias served → the alias' name. */
+  aliased: Record<string, string>;
+  /** From which files the built-in images were made. */
+  builtin: string;
+}
+
+const emptyState = (): State => ({
+  version: 1,
+  images: {},
+  tags: {},
+  digests: {},
+  layers: {},
+  aliased: {},
+  builtin: '',
+});
+
+export class StateFile {
+  private readonly path: string;
+  private readonly lockPath: string;
+  private stamp = '';
+  private state = emptyState();
+  private queue: Promise<unknown> = Promise.resolve();
+
+  constructor(dir: string) {
+    this.path = join(dir, 'index.json');
+    this.lockPath = join(dir, 'lock');
+  }
+
+  /** The newest state, also when another process wrote it. Not to be changed. */
+  current(): State {
+    const stat = statSync(this.path, { bigint: true, throwIfNoEntry: false });
+    const stamp = stat ? `${stat.ino} ${stat.mtimeNs} ${stat.size}` : '';
+    if (stamp !== this.stamp) {
+      this.state = stat ? (JSON.parse(readFileSync(this.path, 'utf8')) as State) : emptyState();
+      this.stamp = stamp;
+    }
+    return this.state;
+  }
+
+  /** Runs `change` alone on this machine, with its own copy of the state, which is saved afterwards. */
+  update<T>(change: (state: State) => T | Promise<T>): Promise<T> {
+    const run = this.queue.then(() => this.locked(change));
+    this.queue = run.catch(() => {});
+    return run;
+  }
+
+  private async locked<T>(change: (state: State) => T | Promise<T>): Promise<T> {
+    const lock = await open(this.lockPath, 'a');
+    try {
+      await native.flock(lock.fd, true);
+      const before = JSON.stringify(this.current());
+      const state = JSON.parse(before) as State;
+      const result = await change(state);
+      const after = JSON.stringify(state);
+      if (after !== before) await this.save(after);
+      return result;
+    } finally {
+      await lock.close();
+    }
+  }
+
+  private async save(text: string): Promise<void> {
+    const temporary = `${this.path}.${randomBytes(6).toString('hex')}`;
+    await writeFile(temporary, text, { flush: true });
+    await rename(temporary, this.path);
+  }
+}

@@ -1,0 +1,87 @@
+/** Finds the best node for a pod: filters, then scores (upstream `schedulePod`). Pure: it reads the cache only. */
+import type { Cycle, NodeRejection } from './framework.js';
+import { fitMessage, NO_NODES } from './messages.js';
+import type { NodeInfo } from './node-info.js';
+import { filterPlugins, postFilterPlugins, scorePlugins } from './plugins/index.js';
+
+/** In clusters up to this size every node is looked at. */
+const MIN_FEASIBLE = 100;
+const MIN_PERCENTAGE = 5;
+
+export interface Placement {
+  /** Undefined when the pod fits nowhere: then `message` says why. */
+  node: NodeInfo | undefined;
+  message: string;
+  rejectedBy: ReadonlySet<string>;
+  /** Where the next search starts, so that all nodes get a turn. */
+  next: number;
+}
+
+type Check = (node: NodeInfo) => NodeRejection | undefined;
+
+/** Places one pod. `start` is the `next` of the search before. */
+export function findNode(cycle: Cycle, start: number, random: () => number): Placement {
+  const { nodes } = cycle.cache;
+  if (nodes.length === 0)
+    return { node: undefined, message: NO_NODES, rejectedBy: new Set(), next: 0 };
+  const check = checkOf(cycle);
+  const enough = feasibleEnough(nodes.length);
+  const feasible: NodeInfo[] = [];
+  const rejections = new Map<NodeInfo, NodeRejection>();
+  let looked = 0;
+  for (; looked < nodes.length && feasible.length < enough; looked++) {
+    const node = nodes[(start + looked) % nodes.length]!;
+    const rejection = check(node);
+    if (rejection === undefined) feasible.push(node);
+    else rejections.set(node, rejection);
+  }
+  const next = (start + looked) % nodes.length;
+  if (feasible.length === 0) return { ...unfit(cycle, rejections), next };
+  return { node: best(cycle, feasible, random), message: '', rejectedBy: new Set(), next };
+}
+
+/** Why one node does not fit; undefined when it does. */
+export function filterNode(cycle: Cycle, node: NodeInfo): NodeRejection | undefined {
+  return checkOf(cycle)(node);
+}
+
+function checkOf(cycle: Cycle): Check {
+  const checks: { plugin: string; check: NonNullable<ReturnType<(typeof filterPlugins)[0]['filter']>> }[] = [];
+  for (const plugin of filterPlugins) {
+    const check = plugin.filter(cycle);
+    if (check !== undefined) checks.push({ plugin: plugin.name, check });
+  }
+  return (node) => {
+    for (const { plugin, check } of checks) {
+      const rejection = check(node);
+      if (rejection !== undefined) return { ...rejection, plugin };
+    }
+    return undefined;
+  };
+}
+
+function unfit(cycle: Cycle, rejections: Map<NodeInfo, NodeRejection>): Omit<Placement, 'next'> {
+  const words = [fitMessage(rejections.size, rejections.values())];
+  for (const plugin of postFilterPlugins) words.push(plugin.postFilter(cycle, rejections).message);
+  const rejectedBy = new Set([...rejections.values()].map(({ plugin }) => plugin));
+  return { node: undefined, message: words.join(' '), rejectedBy };
+}
+
+/** How many feasible nodes suffice: all of a small cluster, a share of a large one. */
+export function feasibleEnough(nodeCount: number): number {
+  if (nodeCount < MIN_FEASIBLE) return nodeCount;
+  const percentage = Math.max(MIN_PERCENTAGE, 50 - Math.floor(nodeCount / 125));
+  return Math.max(MIN_FEASIBLE, Math.floor((nodeCount * percentage) / 100));
+}
+
+function best(cycle: Cycle, feasible: NodeInfo[], random: () => number): NodeInfo {
+  if (feasible.length === 1) return feasible[0]!;
+  const totals = new Array<number>(feasible.length).fill(0);
+  for (const plugin of scorePlugins)
+    plugin.score(cycle, feasible)?.forEach((score, i) => {
+      totals[i]! += score * plugin.weight;
+    });
+  const highest = Math.max(...totals);
+  const winners = feasible.filter((_, i) => totals[i] === highest);
+  return winners[Math.floor(random() * winners.length)]!;
+}

@@ -1,0 +1,58 @@
+/** What a scheduling plugin is (upstream's scheduling framework, cut to what decides here). */
+import type { Cache } from './cache.js';
+import type { NodeInfo } from './node-info.js';
+import type { PodInfo } from './pod-info.js';
+
+/** Why a node does not fit. */
+export interface Rejection {
+  reasons: string[];
+  /** No eviction on the node could change it. */
+  unresolvable: boolean;
+}
+
+/** One attempt to place one pod. */
+export interface Cycle {
+  readonly pod: PodInfo;
+  readonly cache: Cache;
+}
+
+/** What may make a rejected pod fit. A change of a node always may: the node is then filtered again. */
+export type HelpfulEvent = 'pod-added' | 'pod-changed' | 'pod-removed';
+
+export interface FilterPlugin {
+  readonly name: string;
+  /** Changes of pods on other nodes than the one filtered that may lift this plugin's rejection. */
+  readonly helpedBy?: readonly HelpfulEvent[];
+  /** Called once a cycle: returns the check of a node, or undefined when every node passes. */
+  filter(cycle: Cycle): ((node: NodeInfo) => Rejection | undefined) | undefined;
+}
+
+export interface ScorePlugin {
+  readonly name: string;
+  readonly weight: number;
+  /** Called once a cycle: returns the score of each of `nodes`, 0 to 100, or undefined to abstain. */
+  score(cycle: Cycle, nodes: NodeInfo[]): number[] | undefined;
+}
+
+/** What happened to a pod that fits nowhere: per node, which plugin said no and why. */
+export interface NodeRejection extends Rejection {
+  plugin: string;
+}
+
+/** Called when no node fits: may make room (preemption). */
+export interface PostFilterPlugin {
+  readonly name: string;
+  postFilter(cycle: Cycle, rejections: Map<NodeInfo, NodeRejection>): { message: string };
+}
+
+export const MAX_SCORE = 100;
+
+/** Scales scores so that the highest is 100; `reverse` for scores of which less is better. */
+export function normalize(scores: number[], reverse = false): number[] {
+  const max = Math.max(0, ...scores);
+  if (max === 0) return scores.map(() => (reverse ? MAX_SCORE : 0));
+  return scores.map((score) => {
+    const scaled = Math.floor((MAX_SCORE * score) / max);
+    return reverse ? MAX_SCORE - scaled : scaled;
+  });
+}

@@ -1,0 +1,29 @@
+/** The plugins of the default profile, in the order they run. */
+import type { FilterPlugin, PostFilterPlugin, ScorePlugin } from '../framework.js';
+import { imageLocality } from './image-locality.js';
+import { nodeAffinity, nodeName } from './node-affinity.js';
+import { nodePorts } from './node-ports.js';
+import { defaultPreemption } from './preemption.js';
+import { balancedAllocation, nodeResourcesFit } from './resources.js';
+import { podTopologySpread } from './spreading.js';
+import { nodeUnschedulable, taintToleration } from './taints.js';
+
+export const filterPlugins: FilterPlugin[] = [
+  nodeUnschedulable,
+  nodeName,
+  taintToleration,
+  nodeAffinity,
+  nodePorts,
+  nodeResourcesFit,
+];
+
+export const postFilterPlugins: PostFilterPlugin[] = [defaultPreemption];
+
+export const scorePlugins: ScorePlugin[] = [
+  taintToleration,
+  nodeAffinity,
+  nodeResourcesFit,
+  podTopologySpread,
+  balancedAllocation,
+  imageLocality,
+];

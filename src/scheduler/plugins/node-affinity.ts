@@ -1,0 +1,86 @@
+/** NodeAffinity (with nodeSelector) and NodeName: nodes that a pod asks for. */
+import type { Node, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm } from '#types';
+import { type FilterPlugin, normalize, type ScorePlugin } from '../framework.js';
+
+export const nodeName: FilterPlugin = {
+  name: 'NodeName',
+  filter({ pod }) {
+    const wanted = pod.pod.spec.nodeName;
+    if (!wanted) return undefined;
+    const rejection = { reasons: ["node(s) didn't match the requested node name"], unresolvable: true };
+    return ({ name }) => (name === wanted ? undefined : rejection);
+  },
+};
+
+export const nodeAffinity: FilterPlugin & ScorePlugin = {
+  name: 'NodeAffinity',
+  weight: 2,
+  filter({ pod }) {
+    const { nodeSelector, affinity } = pod.pod.spec;
+    const required = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+    if (required === undefined && nodeSelector === undefined) return undefined;
+    const rejection = {
+      reasons: ["node(s) didn't match Pod's node affinity/selector"],
+      unresolvable: true,
+    };
+    const labels = Object.entries(nodeSelector ?? {});
+    return ({ node }) => {
+      if (node === undefined) return rejection;
+      if (labels.some(([key, value]) => node.metadata.labels?.[key] !== value)) return rejection;
+      return required === undefined || matchesNodeSelector(required, node) ? undefined : rejection;
+    };
+  },
+  score({ pod }, nodes) {
+    const preferred = pod.pod.spec.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution;
+    if (!preferred?.length) return undefined;
+    const scores = nodes.map(({ node }) => {
+      let sum = 0;
+      for (const { preference, weight } of preferred)
+        if (node !== undefined && !isEmpty(preference) && matchesTerm(preference, node)) sum += weight;
+      return sum;
+    });
+    return normalize(scores);
+  },
+};
+
+/** Any of the terms; a term without requirements matches nothing. */
+export function matchesNodeSelector(selector: NodeSelector, node: Node): boolean {
+  return selector.nodeSelectorTerms.some((term) => !isEmpty(term) && matchesTerm(term, node));
+}
+
+function isEmpty({ matchExpressions, matchFields }: NodeSelectorTerm): boolean {
+  return !matchExpressions?.length && !matchFields?.length;
+}
+
+function matchesTerm({ matchExpressions = [], matchFields = [] }: NodeSelectorTerm, node: Node): boolean {
+  return (
+    matchExpressions.every((r) => matchesRequirement(r, node.metadata.labels?.[r.key])) &&
+    matchFields.every((r) =>
+      matchesRequirement(r, r.key === 'metadata.name' ? node.metadata.name : undefined),
+    )
+  );
+}
+
+function matchesRequirement({ operator, values = [] }: NodeSelectorRequirement, value?: string): boolean {
+  switch (operator) {
+    case 'In':
+      return value !== undefined && values.includes(value);
+    case 'NotIn':
+      return value === undefined || !values.includes(value);
+    case 'Exists':
+      return value !== undefined;
+    case 'DoesNotExist':
+      return value === undefined;
+    case 'Gt':
+    case 'Lt':
+      return comparesTo(operator, value, values[0]);
+    default:
+      return false;
+  }
+}
+
+function comparesTo(operator: 'Gt' | 'Lt', value: string | undefined, bound: string | undefined): boolean {
+  if (value === undefined || bound === undefined) return false;
+  if (!/^[+-]?\d+$/.test(value) || !/^[+-]?\d+$/.test(bound)) return false;
+  return operator === 'Gt' ? BigInt(value) > BigInt(bound) : BigInt(value) < BigInt(bound);
+}

@@ -1,0 +1,238 @@
+/** The scheduling loop: takes pods from the queue, finds each a node, and binds it. */
+import type { Logger } from 'pino';
+import type { Node, Pod } from '#types';
+import type { Clock } from '../api/machinery/clock.js';
+import { isReason } from '../api/machinery/status.js';
+import { nodes, pods } from '../api/resources/index.js';
+import { type Client, EventRecorder, type Informer, type Informers } from '../client/index.js';
+import { findNode, filterNode } from './algorithm.js';
+import { Cache } from './cache.js';
+import type { Cycle, HelpfulEvent } from './framework.js';
+import { filterPlugins } from './plugins/index.js';
+import { type PodInfo, podInfo } from './pod-info.js';
+import { type QueuedPod, SchedulingQueue } from './queue.js';
+import { markUnscheduled } from './status.js';
+
+export interface SchedulerOptions {
+  /** A client that acts as this user: `system:kube-scheduler`. */
+  clientFor(user: string): Client;
+  informers: Informers;
+  clock: Clock;
+  logger: Logger;
+  /** Decides between nodes of equal score; from 0 to below 1. */
+  random?: () => number;
+  /** Takes the pods whose `spec.schedulerName` this is; `default-scheduler` when absent. */
+  schedulerName?: string;
+}
+
+/** After so many pods others get a turn on the event loop. */
+const PODS_A_TURN = 20;
+const MAX_MESSAGE = 1024;
+
+export class Scheduler {
+  readonly #client: Client;
+  readonly #events: EventRecorder;
+  readonly #logger: Logger;
+  readonly #name: string;
+  readonly #random: () => number;
+  readonly #cache = new Cache();
+  readonly #queue: SchedulingQueue;
+  readonly #clock: Clock;
+  readonly #pods: Informer<Pod>;
+  readonly #binding = new Set<Promise<void>>();
+  readonly #unsubscribe: (() => void)[];
+  #start = 0;
+  #ready = false;
+  #running = false;
+  #closed = false;
+
+  constructor(options: SchedulerOptions) {
+    const { clock, informers } = options;
+    this.#client = options.clientFor('system:kube-scheduler');
+    this.#logger = options.logger.child({ component: 'scheduler' });
+    this.#name = options.schedulerName ?? 'default-scheduler';
+    this.#events = new EventRecorder(this.#client, { component: this.#name, clock, logger: this.#logger });
+    this.#random = options.random ?? Math.random;
+    this.#clock = clock;
+    this.#queue = new SchedulingQueue(clock, () => this.#wake());
+    this.#pods = informers.of(pods);
+    const nodeInformer = informers.of(nodes);
+    this.#unsubscribe = [
+      nodeInformer.on({
+        added: (node) => this.#nodeChanged(undefined, node),
+        updated: (old, node) => this.#nodeChanged(old, node),
+        deleted: (node) => this.#cache.removeNode(node.metadata.name),
+      }),
+      this.#pods.on({
+        added: (pod) => this.#podChanged(undefined, pod),
+        updated: (old, pod) => this.#podChanged(old, pod),
+        deleted: (pod) => this.#podGone(pod),
+      }),
+    ];
+    void Promise.all([nodeInformer.synced, this.#pods.synced]).then(() => {
+      this.#ready = true;
+      this.#wake();
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    this.#queue.close();
+    await Promise.all(this.#binding);
+    await this.#events.close();
+  }
+
+  #nodeChanged(old: Node | undefined, node: Node): void {
+    const info = this.#cache.setNode(node);
+    if (old !== undefined && sameForScheduling(old, node)) return;
+    this.#queue.retry((pod) => filterNode(this.#cycle(pod.info), info) === undefined);
+  }
+
+  #podChanged(old: Pod | undefined, pod: Pod): void {
+    if (isTerminal(pod)) return this.#podGone(pod);
+    const uid = pod.metadata.uid ?? '';
+    if (pod.spec.nodeName) {
+      this.#queue.delete(uid);
+      const known = old?.spec.nodeName !== undefined && samePod(old, pod);
+      if (known) return;
+      const event = old?.spec.nodeName ? 'pod-changed' : 'pod-added';
+      const node = this.#cache.setPod(podInfo(pod));
+      if (event === 'pod-changed') this.#retryOn(node.name);
+      return this.#retryHelped(event);
+    }
+    if (pod.spec.schedulerName !== this.#name) return;
+    if (pod.metadata.deletionTimestamp !== undefined) return this.#queue.delete(uid);
+    // While its binding is under way it is assumed to be on its node, whatever the event says.
+    if (this.#cache.isAssumed(uid)) return;
+    if (old === undefined || !samePod(old, pod)) this.#queue.set(podInfo(pod));
+    else this.#queue.refresh(podInfo(pod));
+  }
+
+  #podGone(pod: Pod): void {
+    const uid = pod.metadata.uid ?? '';
+    this.#queue.delete(uid);
+    const node = this.#cache.removePod(uid);
+    if (node === undefined) return;
+    this.#retryOn(node.name);
+    this.#retryHelped('pod-removed');
+  }
+
+  /** A node has more room: those that now fit there are tried again. */
+  #retryOn(name: string): void {
+    const node = this.#cache.node(name);
+    if (node?.node === undefined) return;
+    this.#queue.retry((pod) => filterNode(this.#cycle(pod.info), node) === undefined);
+  }
+
+  #retryHelped(event: HelpfulEvent): void {
+    const helped = filterPlugins.filter((plugin) => plugin.helpedBy?.includes(event));
+    if (helped.length > 0) this.#queue.retry((pod) => helped.some(({ name }) => pod.rejectedBy.has(name)));
+  }
+
+  #cycle(pod: PodInfo): Cycle {
+    return { pod, cache: this.#cache };
+  }
+
+  #wake(): void {
+    if (this.#running || !this.#ready || this.#closed) return;
+    this.#running = true;
+    setImmediate(() => this.#run());
+  }
+
+  #run(): void {
+    for (let i = 0; i < PODS_A_TURN && !this.#closed; i++) {
+      const pod = this.#queue.pop();
+      if (pod === undefined) {
+        this.#running = false;
+        return;
+      }
+      this.#schedule(pod);
+    }
+    setImmediate(() => this.#run());
+  }
+
+  #schedule(pod: QueuedPod): void {
+    const { info } = pod;
+    const result = findNode(this.#cycle(info), this.#start, this.#random);
+    this.#start = result.next;
+    if (result.node === undefined) {
+      this.#queue.unschedulable(pod, result.rejectedBy);
+      return this.#report(info, 'Unschedulable', result.message);
+    }
+    this.#cache.assume(info, result.node.name);
+    const binding = this.#bind(pod, result.node.name).finally(() => this.#binding.delete(binding));
+    this.#binding.add(binding);
+  }
+
+  async #bind(pod: QueuedPod, node: string): Promise<void> {
+    const { namespace = '', name, uid } = pod.info.pod.metadata;
+    try {
+      await this.#client.of(pods).createSubresource(namespace, name, 'binding', {
+        apiVersion: 'v1',
+        kind: 'Binding',
+        metadata: { namespace, name, uid },
+        target: { kind: 'Node', name: node },
+      });
+      const message = `Successfully assigned ${namespace}/${name} to ${node}`;
+      this.#events.event(pod.info.pod, 'Normal', 'Scheduled', message);
+    } catch (error) {
+      this.#bindFailed(pod, node, error);
+    }
+  }
+
+  #bindFailed(pod: QueuedPod, node: string, error: unknown): void {
+    const { info } = pod;
+    this.#cache.forget(info.uid);
+    this.#retryOn(node);
+    if (this.#closed) return;
+    const current = this.#pods.get(info.key);
+    if (isReason(error, 'NotFound') || current?.metadata.uid !== info.uid || current.spec.nodeName)
+      return this.#queue.delete(info.uid);
+    this.#logger.warn({ pod: info.key, node, err: error }, 'binding failed; the pod is tried again');
+    this.#queue.refresh(podInfo(current));
+    this.#queue.failed(pod);
+    this.#report(info, 'SchedulerError', (error as Error).message);
+  }
+
+  #report({ pod, key }: PodInfo, reason: 'Unschedulable' | 'SchedulerError', message: string): void {
+    this.#logger.debug({ pod: key, reason }, message);
+    this.#events.event(pod, 'Warning', 'FailedScheduling', message.slice(0, MAX_MESSAGE));
+    markUnscheduled(this.#client, pod, reason, message, this.#clock.now()).catch((error: unknown) => {
+      if (!isReason(error, 'NotFound') && !this.#closed)
+        this.#logger.warn({ pod: key, err: error }, 'the condition PodScheduled could not be written');
+    });
+  }
+}
+
+function isTerminal(pod: Pod): boolean {
+  return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
+}
+
+/** Whether nothing that scheduling looks at has changed. */
+function samePod(a: Pod, b: Pod): boolean {
+  return (
+    a.metadata.generation === b.metadata.generation &&
+    a.spec.nodeName === b.spec.nodeName &&
+    same(a.metadata.labels, b.metadata.labels) &&
+    same(a.spec, b.spec) &&
+    same(allocated(a), allocated(b))
+  );
+}
+
+/** What a running pod has been given may differ from what it asks for while it is resized. */
+function allocated(pod: Pod): unknown {
+  return pod.status?.containerStatuses?.map((status) => [status.allocatedResources, status.resources]);
+}
+
+function sameForScheduling(a: Node, b: Node): boolean {
+  return (
+    same(a.spec, b.spec) &&
+    same(a.metadata.labels, b.metadata.labels) &&
+    same(a.status?.allocatable, b.status?.allocatable)
+  );
+}
+
+function same(a: unknown, b: unknown): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
+}

@@ -1,0 +1,211 @@
+/** Puts a control plane together: store, API server, controllers, scheduler, hub. */
+import { existsSync } from 'node:fs';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { type Clock, systemClock } from '../api/machinery/clock.js';
+import { ApiServer } from '../apiserver/server.js';
+import { writeFileAtomic } from '../auth/files.js';
+import { type KeyPairPem, loadOrCreatePki, type Pki } from '../auth/pki.js';
+import type { User } from '../auth/user.js';
+import { Client, Informers } from '../client/index.js';
+import { startControllers } from '../controllers/index.js';
+import { Hub } from '../hub/hub.js';
+import { startScheduler } from '../scheduler/index.js';
+import { openLevelStore } from '../store/index.js';
+import { firstAddress, machineAddresses } from './addresses.js';
+import { createAuth } from './auth.js';
+import { ensureBootstrapToken } from './bootstrap-token.js';
+import { renderKubeconfig } from './kubeconfig.js';
+
+export interface ControlPlaneOptions {
+  clusterName: string;
+  /** Holds `pki/`, `db/`, `admin.kubeconfig`, `join.json`. */
+  dataDir: string;
+  /** Address to listen on. */
+  bind: string;
+  /** 0: any free one. */
+  apiPort: number;
+  hubPort: number;
+  /** Under which others reach this machine; its first address when absent. */
+  advertiseAddress?: string;
+  clusterCidr: string;
+  serviceCidr: string;
+  /** Keelson's own version. */
+  version: string;
+  logger: Logger;
+  clock?: Clock;
+}
+
+export interface ControlPlane {
+  apiPort: number;
+  hubPort: number;
+  kubeconfig: string;
+  join: JoinInfo;
+  /** A client within the process that acts as `user`. */
+  clientFor(user: User): Client;
+  close(): Promise<void>;
+}
+
+/** What an agent needs to join, kept in `<data>/join.json`. */
+export interface JoinInfo {
+  /** `host:port` of the hub. */
+  server: string;
+  token: string;
+  caHash: string;
+}
+
+const MASTERS: User = { name: 'system:keelson:server', groups: ['system:masters', 'system:authenticated'] };
+
+/** Resolves when the API answers and agents can join; rejects with one clear error, and leaves nothing open. */
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const closers: (() => Promise<unknown> | unknown)[] = [];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) await closer();
+  };
+  try {
+    return await assemble(options, closers, close);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function assemble(
+  options: ControlPlaneOptions,
+  closers: (() => Promise<unknown> | unknown)[],
+  close: () => Promise<void>,
+): Promise<ControlPlane> {
+  const { dataDir, clusterName, logger, serviceCidr, clusterCidr } = options;
+  const clock = options.clock ?? systemClock;
+  const advertise = options.advertiseAddress ?? machineAddresses()[0] ?? '127.0.0.1';
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const [pki, store] = await Promise.all([
+    loadOrCreatePki(join(dataDir, 'pki')),
+    openLevelStore(join(dataDir, 'db'), { clock, logger: logger.child({ component: 'store' }) }),
+  ]);
+  closers.push(() => store.close());
+  const serving = await issueCertificates(pki, options, advertise);
+
+  const apiServer = new ApiServer({
+    store,
+    ...createAuth({ store, pki, clock }),
+    serviceCidr,
+    clusterName,
+    version: options.version,
+    clock,
+    logger: logger.child({ component: 'apiserver' }),
+  });
+  closers.push(() => apiServer.close());
+  const clientFor = (user: User) => new Client(apiServer.transport(user));
+
+  const informers = new Informers(clientFor(MASTERS), { clock, logger });
+  closers.push(() => informers.close());
+  const hub = new Hub({
+    clientFor,
+    pki,
+    clock,
+    logger: logger.child({ component: 'hub' }),
+    informers,
+    cluster: {
+      cluster: clusterName,
+      version: options.version,
+      clusterCidr,
+      clusterDomain: 'cluster.local',
+      clusterDns: '',
+      apiHost: firstAddress(serviceCidr),
+      apiPort: 443,
+    },
+  });
+  apiServer.setNodeStreams(hub);
+
+  const { port: apiPort } = await apiServer.listen({
+    host: options.bind,
+    port: options.apiPort,
+    ...serving.server,
+    clientCa: pki.caCert,
+    advertise: { address: advertise },
+  });
+  const controllers = startControllers({
+    clientFor: (name) => clientFor(systemUser(name)),
+    informers,
+    clock,
+    logger,
+    clusterCidr,
+    caCert: pki.caCert,
+  });
+  closers.push(() => controllers.close());
+  const scheduler = startScheduler({
+    client: clientFor(systemUser('system:kube-scheduler')),
+    informers,
+    clock,
+    logger: logger.child({ component: 'scheduler' }),
+  });
+  closers.push(() => scheduler.close());
+  const { port: hubPort } = await hub.listen({
+    host: options.bind,
+    port: options.hubPort,
+    ...serving.server,
+  });
+  closers.push(() => hub.close());
+  informers.start();
+
+  const kubeconfig = renderKubeconfig({
+    clusterName,
+    server: `https://127.0.0.1:${apiPort}`,
+    caCert: pki.caCert,
+    ...serving.admin,
+  });
+  const joinInfo = await writeFiles(dataDir, kubeconfig, async (token) => ({
+    server: `${advertise}:${hubPort}`,
+    token: await ensureBootstrapToken(clientFor(MASTERS), token),
+    caHash: pki.caHash,
+  }));
+  logger.info({ apiPort, hubPort, cluster: clusterName }, 'the control plane is ready');
+  return { apiPort, hubPort, kubeconfig, join: joinInfo, clientFor, close };
+}
+
+/** The identity of a controller or of the scheduler. */
+function systemUser(name: string): User {
+  const groups = name.startsWith('system:serviceaccount:')
+    ? ['system:serviceaccounts', 'system:serviceaccounts:kube-system', 'system:authenticated']
+    : ['system:authenticated'];
+  return { name, groups };
+}
+
+/** The serving certificate, for every name this server is called by, and the administrator's. */
+async function issueCertificates(
+  pki: Pki,
+  { serviceCidr }: ControlPlaneOptions,
+  advertise: string,
+): Promise<{ server: KeyPairPem; admin: KeyPairPem }> {
+  const service = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc'];
+  const [server, admin] = await Promise.all([
+    pki.ensure('server', {
+      commonName: 'keelson-server',
+      dnsNames: ['localhost', ...service, 'kubernetes.default.svc.cluster.local'],
+      ips: [...new Set(['127.0.0.1', '::1', advertise, firstAddress(serviceCidr), ...machineAddresses()])],
+      usage: 'server',
+    }),
+    pki.ensure('admin', {
+      commonName: 'kubernetes-admin',
+      organizations: ['system:masters'],
+      usage: 'client',
+    }),
+  ]);
+  return { server, admin };
+}
+
+/** Writes `admin.kubeconfig` and `join.json`; `make` gets the token that was there before. */
+async function writeFiles(
+  dataDir: string,
+  kubeconfig: string,
+  make: (token: string | undefined) => Promise<JoinInfo>,
+): Promise<JoinInfo> {
+  const file = join(dataDir, 'join.json');
+  const known = existsSync(file) ? (JSON.parse(await readFile(file, 'utf8')) as JoinInfo).token : undefined;
+  const info = await make(known);
+  await writeFileAtomic(join(dataDir, 'admin.kubeconfig'), kubeconfig);
+  await writeFileAtomic(file, `${JSON.stringify(info)}\n`);
+  return info;
+}

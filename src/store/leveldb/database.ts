@@ -1,0 +1,81 @@
+/** The little that the store needs of LevelDB, so that tests can put a failing one in its place. */
+import { Level } from 'level';
+import { StoreError } from '../store.js';
+
+export type Operation = { type: 'put'; key: Buffer; value: Buffer } | { type: 'del'; key: Buffer };
+
+export interface Database {
+  /** All operations or none; with `sync` on disk once it resolves. */
+  write(operations: Operation[], sync: boolean): Promise<void>;
+  get(key: Buffer): Promise<Buffer | undefined>;
+  /** Entries whose keys start with `prefix`, in order of key. */
+  entries(prefix: string): AsyncIterable<[key: Buffer, value: Buffer]>;
+  /** After a failed write: LevelDB reads its log again up to the last whole write, and starts a new one. */
+  reopen(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Everything is read once, at the start: no memory for caches. */
+const OPTIONS = {
+  keyEncoding: 'buffer',
+  valueEncoding: 'buffer',
+  cacheSize: 1 << 20,
+  maxOpenFiles: 64,
+} as const;
+
+/** Bytes that come from an iterator at once. */
+const READ_AHEAD = 256 << 10;
+
+/** Rejects with StoreError: `locked` when another process has it open, `damaged` when it can't be read. */
+export async function openDatabase(dir: string): Promise<Database> {
+  let db = await open(dir);
+  return {
+    write: (operations, sync) => db.batch(operations, { sync }),
+    get: (key) => db.get(key),
+    async *entries(prefix) {
+      const range = { gte: Buffer.from(prefix), lt: after(prefix) };
+      const iterator = db.iterator({ ...range, fillCache: false, highWaterMarkBytes: READ_AHEAD });
+      try {
+        for (;;) {
+          const entries = await iterator.nextv(1000);
+          if (entries.length === 0) return;
+          yield* entries;
+        }
+      } finally {
+        await iterator.close();
+      }
+    },
+    async reopen() {
+      await db.close();
+      db = await open(dir);
+    },
+    close: () => db.close(),
+  };
+}
+
+async function open(dir: string): Promise<Level<Buffer, Buffer>> {
+  const db = new Level<Buffer, Buffer>(dir, OPTIONS);
+  try {
+    await db.open();
+    return db;
+  } catch (error) {
+    throw openError(dir, error as Error & { cause?: Error & { code?: string } });
+  }
+}
+
+function openError(dir: string, error: Error & { cause?: Error & { code?: string } }): StoreError {
+  const cause = error.cause ?? error;
+  const code = error.cause?.code;
+  if (code === 'LEVEL_LOCKED')
+    return new StoreError('locked', `the database ${dir} is in use by another process`, { cause });
+  if (code === 'LEVEL_CORRUPTION')
+    return new StoreError('damaged', `the database ${dir} is damaged: ${cause.message}`, { cause });
+  return new StoreError('closed', `the database ${dir} can't be opened: ${cause.message}`, { cause });
+}
+
+/** The first key after all that start with `prefix`. */
+function after(prefix: string): Buffer {
+  const bytes = Buffer.from(prefix);
+  bytes[bytes.length - 1]!++;
+  return bytes;
+}

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import type { Pod } from '#types';
+import { eventually, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
+import { shellPod } from '../../fixtures/pods.js';
+
+describe('bad input', function () {
+  this.timeout(120_000);
+  let cluster: TestCluster;
+
+  before(async () => {
+    cluster = await startTestCluster();
+  });
+  after(() => cluster?.down());
+
+  const create = (object: object | string) =>
+    cluster.kubectl.try(['create', '-f', '-'], {
+      stdin: typeof object === 'string' ? object : JSON.stringify(object),
+    });
+  const container = async (name: string) =>
+    (JSON.parse(await cluster.kubectl('get', 'pod', name, '-o', 'json')) as Pod).status
+      ?.containerStatuses?.[0];
+  const events = (name: string) =>
+    cluster.kubectl('get', 'events', '--field-selector', `involvedObject.name=${name}`, '--no-headers');
+
+  it('a wrong manifest: the field and what is wrong with it', async () => {
+    const pod = shellPod('wrong', 'true');
+    const cases: [object, RegExp][] = [
+      [{ ...pod, spec: { containers: [] } }, /spec\.containers: Required value/],
+      [{ ...pod, metadata: { name: 'Not_Allowed' } }, /metadata\.name: Invalid value: "Not_Allowed"/],
+      [
+        { ...pod, spec: { ...pod.spec, restartPolicy: 'Sometimes' } },
+        /spec\.restartPolicy: Unsupported value: "Sometimes"/,
+      ],
+      [{ ...pod, spec: { ...pod.spec, nonsense: 1 } }, /unknown field "spec\.nonsense"/],
+      [
+        { ...pod, spec: { ...pod.spec, hostNetwork: 'yes' } },
+        /cannot unmarshal string into Go struct field .*hostNetwork of type bool/,
+      ],
+    ];
+    for (const [object, says] of cases) {
+      const { code, stderr } = await create(object);
+      assert.equal(code, 1);
+      assert.match(stderr, says);
+    }
+    assert.match((await create('{ "kind": ')).stderr, /error/);
+  });
+
+  it('a missing image: ErrImagePull, then ImagePullBackOff, and why', async () => {
+    await create(shellPod('no-image', 'true', { container: { image: '127.0.0.1:9/no/such:1' } }));
+    await eventually(
+      'ImagePullBackOff',
+      async () => (await container('no-image'))?.state?.waiting?.reason === 'ImagePullBackOff',
+    );
+    assert.match(
+      await events('no-image'),
+      /Failed\s+pod\/no-image\s+(Error: ErrImagePull|Failed to pull image "127\.0\.0\.1:9\/no\/such:1")/,
+    );
+  });
+
+  it('an image name that is none: InvalidImageName', async () => {
+    await create(shellPod('bad-name', 'true', { container: { image: 'UPPER/Case:x' } }));
+    await eventually(
+      'InvalidImageName',
+      async () => (await container('bad-name'))?.state?.waiting?.reason === 'InvalidImageName',
+    );
+  });
+
+  it('a missing command: StartError with exit code 128', async () => {
+    const spec = { restartPolicy: 'Never' as const };
+    await create(shellPod('no-command', '', { container: { command: ['/no/such'] }, spec }));
+    await eventually('its end', async () => (await container('no-command'))?.state?.terminated);
+    const { reason, exitCode, message } = (await container('no-command'))!.state!.terminated!;
+    assert.deepEqual([reason, exitCode], ['StartError', 128]);
+    assert.match(message ?? '', /exec: "\/no\/such": stat \/no\/such: no such file or directory/);
+  });
+
+  it('a bad token: 401; no credentials: 403 or 401; another CA: refused', async () => {
+    const { apiPort } = JSON.parse(readFileSync(join(cluster.dataDir, 'cluster.json'), 'utf8'));
+    const argv = [
+      'get',
+      'pods',
+      '--server',
+      `https://127.0.0.1:${apiPort}`,
+      '--insecure-skip-tls-verify',
+      '--kubeconfig',
+      '/dev/null',
+    ];
+    const bad = await cluster.kubectl.try([...argv, '--token', 'nonsense']);
+    assert.match(bad.stderr, /Unauthorized|must be logged in/);
+    const none = await cluster.kubectl.try([...argv, '--username', '']);
+    assert.match(none.stderr, /forbidden|Unauthorized|must be logged in|Forbidden/);
+  });
+
+  it('garbage on any port: a closed connection, and everything goes on', async () => {
+    const { apiPort, hubPort } = JSON.parse(readFileSync(join(cluster.dataDir, 'cluster.json'), 'utf8'));
+    for (const port of [apiPort, hubPort])
+      for (const garbage of [
+        'GET / HTTP/1.1\r\n\r\n',
+        '\0'.repeat(10_000),
+        Buffer.from('16030100ff0100', 'hex'),
+      ])
+        await new Promise<void>((resolve) => {
+          const socket = connect(port, '127.0.0.1', () => socket.end(garbage));
+          socket.on('error', () => undefined);
+          socket.on('close', () => resolve());
+          socket.resume();
+        });
+    assert.match(await cluster.kubectl('get', 'nodes'), / Ready/);
+  });
+});

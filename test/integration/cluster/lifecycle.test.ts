@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { keelson, newClusterPlace, startTestCluster } from '../../fixtures/cluster.js';
+import { snapshot } from '../../fixtures/leaks.js';
+import { tool } from '../../fixtures/tools.js';
+
+describe('keelson up and down', function () {
+  this.timeout(120_000);
+
+  it('leaves nothing behind, with pods running when it goes down', async () => {
+    const before = await snapshot();
+    const cluster = await startTestCluster();
+    await cluster.kubectl('apply', '-f', 'examples/ch05-pods/kuard-pod.yaml');
+    await cluster.kubectl('wait', '--for=condition=Ready', 'pod/kuard', '--timeout=30s');
+    assert.match((await cluster.keelson(['status'])).stdout, /node node-1: Ready[\s\S]*pods: 1 running/);
+    await cluster.down();
+    assert.deepEqual(await snapshot(), before);
+    assert.ok(!existsSync(cluster.runDir));
+    assert.ok(!existsSync(cluster.dataDir));
+  });
+
+  it('merges a context into the kubeconfig and takes it away again', async () => {
+    const { name, dataDir } = newClusterPlace();
+    const KUBECONFIG = join(dataDir, 'user-kubeconfig');
+    const place = ['--name', name, '--data-dir', join(dataDir, 'cluster')];
+    const up = await keelson(['up', ...place], { env: { KUBECONFIG } });
+    assert.equal(up.code, 0, up.stderr);
+    assert.match(up.stdout, /Starting the control plane\nStarting the node\n/);
+    const { run } = await import('../../fixtures/tools.js');
+    const nodes = await run(tool('kubectl'), ['get', 'nodes'], { env: { KUBECONFIG } });
+    assert.match(nodes.stdout, /Ready/);
+    assert.equal(parse(readFileSync(KUBECONFIG, 'utf8'))['current-context'], `keelson-${name}`);
+    const down = await keelson(['down', ...place], { env: { KUBECONFIG } });
+    assert.equal(down.code, 0, down.stderr);
+    assert.deepEqual(parse(readFileSync(KUBECONFIG, 'utf8')).contexts, []);
+    rmSync(dataDir, { recursive: true });
+  });
+
+  it('refuses a second cluster of the same name, and leaves the first alone', async () => {
+    const cluster = await startTestCluster();
+    try {
+      const second = await cluster.keelson(['up']);
+      assert.equal(second.code, 1);
+      assert.match(second.stderr, /^keelson: A cluster named "\S+" is running already/);
+      assert.match(await cluster.kubectl('get', 'nodes'), /Ready/);
+    } finally {
+      await cluster.down();
+    }
+  });
+
+  it('keeps its objects through down --keep-data and up', async () => {
+    const cluster = await startTestCluster();
+    try {
+      await cluster.kubectl('create', 'configmap', 'kept', '--from-literal=a=b');
+      assert.equal((await cluster.keelson(['down'], '--keep-data')).code, 0);
+      await cluster.restart('server');
+      assert.match(await cluster.kubectl('get', 'configmap', 'kept', '-o', 'jsonpath={.data.a}'), /^b$/);
+    } finally {
+      await cluster.down();
+    }
+  });
+
+  it('says which port is taken, and makes nothing', async () => {
+    const taken = createServer();
+    await new Promise<void>((resolve) => taken.listen(0, '0.0.0.0', resolve));
+    const { port } = taken.address() as { port: number };
+    const { name, dataDir } = newClusterPlace();
+    const data = join(dataDir, 'cluster');
+    const up = await keelson(['up', '--name', name, '--data-dir', data, '--port', `${port}`]);
+    taken.close();
+    assert.equal(up.code, 1);
+    assert.match(up.stderr, new RegExp(`^keelson: Port ${port} is taken by another program`));
+    assert.ok(!existsSync(data));
+    assert.ok(!existsSync(`/run/keelson/${name}`));
+    rmSync(dataDir, { recursive: true });
+  });
+});

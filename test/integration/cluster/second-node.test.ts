@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { eventually, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
+import { snapshot } from '../../fixtures/leaks.js';
+import { register, registerProcess } from '../../fixtures/registry.js';
+
+const MAIN = join(dirname(fileURLToPath(import.meta.url)), '../../../src/cli/main.js');
+const ip = (...argv: string[]) => execFileSync('ip', argv);
+
+/** A network namespace joined to this one by a veth pair: another host, as far as the network goes. */
+class OtherHost {
+  readonly netns = `kt-${process.pid}`;
+  readonly link = `kt${process.pid}`;
+  readonly address = '192.0.2.2';
+  readonly gateway = '192.0.2.1';
+  readonly dataDir = mkdtempSync(join(tmpdir(), 'keelson-test-'));
+
+  constructor() {
+    register({ kind: 'netns', name: this.netns });
+    register({ kind: 'link', name: this.link });
+    register({ kind: 'dir', path: this.dataDir });
+    ip('netns', 'add', this.netns);
+    ip('link', 'add', this.link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', this.netns);
+    ip('addr', 'add', `${this.gateway}/24`, 'dev', this.link);
+    ip('link', 'set', this.link, 'up');
+    ip('-n', this.netns, 'addr', 'add', `${this.address}/24`, 'dev', 'eth0');
+    ip('-n', this.netns, 'link', 'set', 'eth0', 'up');
+    ip('-n', this.netns, 'link', 'set', 'lo', 'up');
+    ip('-n', this.netns, 'route', 'add', 'default', 'via', this.gateway);
+  }
+
+  run(argv: string[]): ChildProcess {
+    const child = spawn('ip', ['netns', 'exec', this.netns, process.execPath, MAIN, ...argv], {
+      stdio: 'pipe',
+    });
+    registerProcess(child.pid!);
+    return child;
+  }
+
+  remove(): void {
+    ip('netns', 'delete', this.netns);
+    rmSync(this.dataDir, { recursive: true });
+  }
+}
+
+describe('a second node', function () {
+  this.timeout(120_000);
+  let cluster: TestCluster;
+  let host: OtherHost;
+  let before: Awaited<ReturnType<typeof snapshot>>;
+
+  before(async () => {
+    before = await snapshot();
+    host = new OtherHost();
+    cluster = await startTestCluster();
+  });
+  after(async () => {
+    await cluster?.down();
+    host?.remove();
+    assert.deepEqual(await snapshot(), before);
+  });
+
+  const agent = (...more: string[]) => {
+    const { server, token, caHash } = JSON.parse(readFileSync(join(cluster.dataDir, 'join.json'), 'utf8'));
+    const hub = `${host.gateway}:${server.split(':').at(-1)}`;
+    const argv = ['agent', '--cluster', cluster.name, '--data-dir', host.dataDir, '--name', 'node-2'];
+    return host.run([...argv, '--server', hub, '--token', token, '--ca-hash', caHash, ...more]);
+  };
+  const exited = (child: ChildProcess) => new Promise<number | null>((resolve) => child.on('exit', resolve));
+
+  it('is refused with a wrong token or a wrong CA, in one sentence', async () => {
+    for (const [flag, value, says] of [
+      ['--token', 'aaaaaa.0000000000000000', /token/],
+      ['--ca-hash', `sha256:${'0'.repeat(64)}`, /CA|hash/],
+    ] as const) {
+      const child = agent(flag, value);
+      let stderr = '';
+      child.stderr!.on('data', (chunk) => (stderr += chunk));
+      assert.equal(await exited(child), 1);
+      assert.match(stderr.split('\n').find((line) => line.startsWith('keelson: ')) ?? stderr, says);
+    }
+    assert.doesNotMatch(await cluster.kubectl('get', 'nodes'), /node-2/);
+  });
+
+  it('joins, runs pods with addresses of its own range, and gives logs and exec through its own connection', async () => {
+    const child = agent();
+    try {
+      await eventually('node-2 to be there', () => cluster.kubectl('get', 'node', 'node-2'));
+      await cluster.kubectl('wait', '--for=condition=Ready', 'node/node-2', '--timeout=30s');
+      const spec = { nodeName: 'node-2', containers: [{ name: 'c', image: 'keelson.dev/demo:blue' }] };
+      const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'there' }, spec };
+      await cluster.kubectl.try(['apply', '-f', '-'], { stdin: JSON.stringify(pod) });
+      await cluster.kubectl('wait', '--for=condition=Ready', 'pod/there', '--timeout=30s');
+      const cidr = (node: string) => cluster.kubectl('get', 'node', node, '-o', 'jsonpath={.spec.podCIDR}');
+      assert.notEqual(await cidr('node-1'), await cidr('node-2'));
+      const podIp = await cluster.kubectl('get', 'pod', 'there', '-o', 'jsonpath={.status.podIP}');
+      assert.equal(
+        podIp.split('.').slice(0, 3).join('.'),
+        (await cidr('node-2')).split('.').slice(0, 3).join('.'),
+      );
+      assert.match(await cluster.kubectl('exec', 'there', '--', 'hostname'), /^there$/m);
+      await cluster.kubectl('logs', 'there');
+      await cluster.kubectl('delete', 'pod', 'there', '--grace-period=1');
+    } finally {
+      child.kill('SIGTERM');
+      await exited(child);
+    }
+  });
+});
