@@ -14,13 +14,13 @@ const TEXT =
 export function startRootCaPublisher(options: ControllersOptions): Controller {
   const context = contextOf(options, 'root-ca-cert-publisher');
   const all = context.informers.of(namespaces);
-  const published = context.informers.of(configMaps, { fieldSelector: `metadata.name=${NAME}` });
+  const maps = context.informers.of(configMaps);
   const client = context.client.of(configMaps);
 
   const reconcile = async (namespace: string): Promise<void> => {
     const current = all.get(namespace);
     if (current === undefined || isTerminating(current)) return;
-    const existing = published.get(`${namespace}/${NAME}`);
+    const existing = maps.get(`${namespace}/${NAME}`);
     try {
       if (existing === undefined) await client.create(wanted(namespace, context.caCert));
       else if (!isCurrent(existing, context.caCert))
@@ -37,16 +37,19 @@ export function startRootCaPublisher(options: ControllersOptions): Controller {
     }
   };
 
-  const loop = new WorkLoop(context, [all.synced, published.synced], reconcile, 2);
+  const loop = new WorkLoop(context, [all.synced, maps.synced], reconcile, 2);
   const add = (namespace: string | undefined) => loop.queue.add(namespace ?? '');
+  const changed = ({ metadata }: ConfigMap) => {
+    if (metadata.name === NAME) add(metadata.namespace);
+  };
   loop.onClose(
     all.on({
       added: ({ metadata }) => add(metadata.name),
       updated: (_, { metadata }) => add(metadata.name),
     }),
-    published.on({
-      updated: (_, { metadata }) => add(metadata.namespace),
-      deleted: ({ metadata }) => add(metadata.namespace),
+    maps.on({
+      updated: (_, map) => changed(map),
+      deleted: changed,
     }),
   );
   return loop;

@@ -17,7 +17,7 @@ function assertUnbroken(log: string): number {
     .trim()
     .split('\n')
     .map((line) => Number(line.replace('line ', '')));
-  numbers.forEach((n, i) => assert.equal(n, i, `line ${i} of the log`));
+  for (const [i, n] of numbers.entries()) assert.equal(n, i, `line ${i} of the log`);
   return numbers.length;
 }
 

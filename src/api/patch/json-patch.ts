@@ -144,20 +144,24 @@ function apply(document: Document, operation: JsonPatchOperation): void {
   const path = steps(operation.path, op);
   switch (op) {
     case 'add':
-      return document.add(path, deepCopy(operation.value ?? null));
+      document.add(path, deepCopy(operation.value ?? null));
+      break;
     case 'remove':
       document.remove(path);
-      return;
+      break;
     case 'replace':
-      return document.replace(path, deepCopy(operation.value ?? null));
+      document.replace(path, deepCopy(operation.value ?? null));
+      break;
     case 'move':
-      return document.add(path, document.remove(steps(operation.from, op), op));
+      document.add(path, document.remove(steps(operation.from, op), op));
+      break;
     case 'copy':
-      return document.add(path, deepCopy(document.get(steps(operation.from, op), op)));
+      document.add(path, deepCopy(document.get(steps(operation.from, op), op)));
+      break;
     case 'test':
       if (!equal(document.find(path), operation.value ?? null))
         throw unprocessable(`testing value ${operation.path} failed`);
-      return;
+      break;
     default:
       throw unprocessable(`Unexpected kind: ${String(op)}`);
   }

@@ -47,6 +47,9 @@ export async function decompressor(stream: Readable): Promise<Duplex | undefined
 function zstd(): Duplex {
   const create = (zlib as { createZstdDecompress?: (options: object) => Duplex }).createZstdDecompress;
   if (!create)
-    throw new ImageError('Unsupported', 'zstd layers need Node.js 22.15 or newer: this one cannot decompress them');
+    throw new ImageError(
+      'Unsupported',
+      'zstd layers need Node.js 22.15 or newer: this one cannot decompress them',
+    );
   return create({ chunkSize });
 }

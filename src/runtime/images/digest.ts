@@ -10,7 +10,8 @@ export function sha256(data: Buffer | string): string {
 /** The hex digits of a `sha256:` digest; other algorithms are refused. */
 export function digestHex(digest: string): string {
   const match = /^sha256:([a-f0-9]{64})$/.exec(digest);
-  if (!match) throw new ImageError('Unsupported', `unsupported digest ${JSON.stringify(digest)}: only sha256 is known`);
+  if (!match)
+    throw new ImageError('Unsupported', `unsupported digest ${JSON.stringify(digest)}: only sha256 is known`);
   return match[1]!;
 }
 
@@ -39,7 +40,9 @@ export function checkingStream(what: string, digest: string, size?: number): Tra
         return done(new ImageError('Corrupt', `${what} has ${seen} bytes instead of ${size}`));
       const actual = `sha256:${hash.digest('hex')}`;
       if (actual !== digest)
-        return done(new ImageError('Corrupt', `${what} does not match its digest: expected ${digest}, got ${actual}`));
+        return done(
+          new ImageError('Corrupt', `${what} does not match its digest: expected ${digest}, got ${actual}`),
+        );
       done();
     },
   });

@@ -122,10 +122,13 @@ export class LayerStore {
   /** A folder for `work`, marked as in use by a lock that ends with this process. */
   async inTemporary<T>(work: (folder: string) => Promise<T>): Promise<T> {
     const folder = join(this.temporaryDir, randomBytes(8).toString('hex'));
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    const mark = await open(join(folder, 'lock'), 'w');
+    const mark = await this.state.update(async () => {
+      await mkdir(folder, { mode: 0o700 });
+      const file = await open(join(folder, 'lock'), 'w');
+      await native.flock(file.fd, true);
+      return file;
+    });
     try {
-      await native.flock(mark.fd, true);
       return await work(folder);
     } finally {
       await rm(folder, { recursive: true, force: true });
@@ -161,8 +164,9 @@ export class LayerStore {
         if (!present.has(chainId.slice(7, 31))) delete state.layers[chainId];
       for (const image of Object.values(state.images))
         if (image.layers.some((layer) => !state.layers[layer])) forgetImage(state, image.id);
+      for (const name of await readdir(this.temporaryDir))
+        await this.removeLeftover(join(this.temporaryDir, name));
     });
-    for (const name of await readdir(this.temporaryDir)) await this.removeLeftover(join(this.temporaryDir, name));
   }
 
   private async removeLeftover(folder: string): Promise<void> {

@@ -72,15 +72,17 @@ function matchesRequirement({ operator, values = [] }: NodeSelectorRequirement, 
     case 'DoesNotExist':
       return value === undefined;
     case 'Gt':
+      return compare(value, values[0]) > 0;
     case 'Lt':
-      return comparesTo(operator, value, values[0]);
+      return compare(value, values[0]) < 0;
     default:
       return false;
   }
 }
 
-function comparesTo(operator: 'Gt' | 'Lt', value: string | undefined, bound: string | undefined): boolean {
-  if (value === undefined || bound === undefined) return false;
-  if (!/^[+-]?\d+$/.test(value) || !/^[+-]?\d+$/.test(bound)) return false;
-  return operator === 'Gt' ? BigInt(value) > BigInt(bound) : BigInt(value) < BigInt(bound);
+/** Positive when `value` is greater; NaN, which is neither, when one is not a number. */
+function compare(value: string | undefined, bound: string | undefined): number {
+  const number = /^[+-]?\d+$/;
+  if (value === undefined || bound === undefined || !number.test(value) || !number.test(bound)) return Number.NaN;
+  return Number(value) - Number(bound);
 }

@@ -1,0 +1,180 @@
+/** The image store: what is known of images, and how one gets in or out. */
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import { type Image, ImageError, type ImageStore, type PullOptions } from '../types.js';
+import { Aliases } from './aliases.js';
+import { BlobStore } from './blobs.js';
+import { chainIds } from './digest.js';
+import { forgetImage, type LayerSource, LayerStore } from './layers.js';
+import { parseConfig } from './manifest.js';
+import { parseReference } from './reference.js';
+import { type ImageRecord, type State, StateFile } from './state.js';
+
+export interface ImageStoreOptions {
+  /** Everything of the store is below it; may be shared by several processes of one machine. */
+  dir: string;
+  /** YAML file of aliases, written with a default when missing. */
+  aliases?: string;
+  /** YAML file with settings of registries: mirrors, CAs, insecure ones. */
+  registries?: string;
+  logger?: Logger;
+}
+
+/** An image to be put into the store: its documents, and where its layers come from. */
+export interface Installation {
+  /** Names it in errors. */
+  name: string;
+  config: Buffer;
+  manifest?: Buffer;
+  /** Names with tags it gets; they are taken from other images. */
+  tags: string[];
+  /** Names with digests. */
+  digests: string[];
+  /** One for each diff ID of the config, lowest first. */
+  layers: LayerSource[];
+  signal?: AbortSignal | undefined;
+}
+
+export class LocalImageStore implements ImageStore {
+  readonly state: StateFile;
+  readonly blobs: BlobStore;
+  readonly layers: LayerStore;
+  readonly aliases: Aliases;
+  readonly logger: Logger | undefined;
+  private puller: Promise<import('./pull.js').Puller> | undefined;
+
+  constructor(private readonly options: ImageStoreOptions) {
+    this.logger = options.logger;
+    this.state = new StateFile(options.dir);
+    this.blobs = new BlobStore(options.dir);
+    this.layers = new LayerStore(options.dir, this.state);
+    this.aliases = new Aliases(options.aliases, options.logger);
+  }
+
+  /** Makes the folders and removes what a killed process left. */
+  async prepare(): Promise<void> {
+    await this.blobs.prepare();
+    await this.layers.recover();
+  }
+
+  find(reference: string): Image | undefined {
+    const byId = this.get(reference);
+    if (byId) return byId;
+    return this.findName(reference, 0);
+  }
+
+  private findName(name: string, depth: number): Image | undefined {
+    const state = this.state.current();
+    const reference = parseReference(name);
+    const alias = reference.digest ? undefined : this.aliases.find(reference);
+    if (alias?.when === 'always' && depth < 5 && alias.target.full !== reference.full)
+      return this.findName(alias.target.full, depth + 1);
+    const id = state.tags[reference.full] ?? state.digests[reference.full];
+    if (id) return this.get(id);
+    const served = state.aliased[reference.full];
+    return served && depth < 5 ? this.findName(served, depth + 1) : undefined;
+  }
+
+  get(id: string): Image | undefined {
+    const digest = /^[a-f0-9]{64}$/.test(id) ? `sha256:${id}` : id;
+    const state = this.state.current();
+    const record = state.images[digest];
+    return record && this.describe(record, state);
+  }
+
+  list(): Image[] {
+    const state = this.state.current();
+    return Object.values(state.images).map((record) => this.describe(record, state));
+  }
+
+  private describe(record: ImageRecord, state: State): Image {
+    const namesOf = (names: Record<string, string>) =>
+      Object.keys(names).filter((name) => names[name] === record.id);
+    return {
+      id: record.id,
+      tags: namesOf(state.tags),
+      digests: namesOf(state.digests),
+      size: record.size,
+      config: record.config,
+      layers: record.layers.map((layer) => this.layers.path(layer)),
+    };
+  }
+
+  /** Unpacks the layers that are missing and takes note of the image: all or nothing. */
+  async install(installation: Installation): Promise<Image> {
+    const { name, config, manifest, layers, signal } = installation;
+    const parsed = parseConfig(config, `config of ${name}`);
+    if (parsed.diffIds.length !== layers.length)
+      throw new ImageError(
+        'Corrupt',
+        `image ${name} is corrupt: ${layers.length} layers, but ${parsed.diffIds.length} diff IDs in its config`,
+      );
+    const chain = chainIds(parsed.diffIds);
+    for (;;) {
+      for (const [i, source] of layers.entries())
+        await this.layers.ensure(chain[i]!, parsed.diffIds[i]!, chain.slice(0, i), source, signal);
+      const id = await this.blobs.write(config);
+      const blobs = manifest ? [id, await this.blobs.write(manifest)] : [id];
+      const noted = await this.state.update((state) => {
+        // Another process may have removed a layer meanwhile that no image had yet.
+        if (chain.some((layer) => !state.layers[layer])) return false;
+        state.images[id] = {
+          id,
+          config: parsed.config,
+          layers: chain,
+          size: chain.reduce((sum, layer) => sum + state.layers[layer]!.size, 0),
+          blobs: [...new Set([...(state.images[id]?.blobs ?? []), ...blobs])],
+        };
+        for (const tag of installation.tags) {
+          state.tags[tag] = id;
+          delete state.aliased[tag];
+        }
+        for (const digest of installation.digests) state.digests[digest] = id;
+        return true;
+      });
+      if (noted) return this.get(id)!;
+    }
+  }
+
+  async pull(reference: string, options: PullOptions = {}): Promise<Image> {
+    this.puller ??= import('./pull.js').then(({ Puller }) => new Puller(this, this.options.registries));
+    return (await this.puller).pull(parseReference(reference), options);
+  }
+
+  async import(path: string, name?: string): Promise<Image[]> {
+    const { importArchive } = await import('./import.js');
+    return importArchive(this, path, name);
+  }
+
+  async remove(reference: string): Promise<void> {
+    const image = this.find(reference);
+    if (!image) throw new ImageError('NotFound', `image ${JSON.stringify(reference)} is not in the store`);
+    const byId = this.get(reference) !== undefined;
+    const full = byId ? '' : parseReference(reference).full;
+    const cleanUp = await this.state.update(async (state) => {
+      delete state.aliased[full];
+      delete state.tags[full];
+      delete state.digests[full];
+      const named = Object.values(state.tags).includes(image.id);
+      if (named && !byId) return undefined;
+      const blobs = state.images[image.id]?.blobs ?? [];
+      forgetImage(state, image.id);
+      const emptyTrash = await this.layers.collect(state);
+      return async () => {
+        await emptyTrash();
+        await Promise.all(blobs.map((blob) => this.blobs.remove(blob)));
+      };
+    });
+    await cleanUp?.();
+  }
+
+  /** Where this store keeps something of its own. */
+  path(name: string): string {
+    return join(this.options.dir, name);
+  }
+
+  async close(): Promise<void> {
+    await (await this.puller)?.close();
+    await this.layers.close();
+  }
+}
