@@ -48,13 +48,14 @@ static bool set_sysctl(const char* setting) {
 // A namespace with nothing but a tmpfs as its root: containers clone that mount, and no mount shows on the host.
 static bool make_shm(Text& error) {
   if (unshare(CLONE_NEWNS) < 0) return failed(error, "unshare the mount namespace");
+  sandbox.shm_mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+  if (sandbox.shm_mounts < 0) return failed(error, "open the namespace of /dev/shm");
   if (mount("", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) return failed(error, "make mounts private");
   if (mkdir("shm", 0700) < 0 && errno != EEXIST) return failed(error, "mkdir shm");
   if (mount("shm", "shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777,size=67108864") < 0)
     return failed(error, "mount shm");
   if (chdir("shm") < 0 || syscall(SYS_pivot_root, ".", ".") < 0 || umount2(".", MNT_DETACH) < 0)
     return failed(error, "pivot to shm");
-  sandbox.shm_mounts = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
   return true;
 }
 

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../api/machinery/clock.js';
 import type { KubeObject } from '../api/machinery/types.js';
 import type { Resource } from '../api/resources/define.js';
+import type { ServiceAccountTokens } from '../auth/tokens/service-account.js';
 import type { Attributes, Authorizer, User } from '../auth/user.js';
 import type { NodeStreams } from '../hub/node-streams.js';
 import type { Store, Stored } from '../store/store.js';
@@ -59,24 +60,11 @@ export interface Deps {
   admission: Admission;
   addresses: ServiceAddresses;
   nodeStreams: NodeStreams | undefined;
-  /** Makes a service account token; undefined where no key is configured. */
-  issueToken: TokenIssuer | undefined;
+  /** Makes and checks service account tokens; undefined where no key is configured. */
+  tokens: ServiceAccountTokens | undefined;
   /** Aborts when the server closes: watches and streams end. */
   closing: AbortSignal;
 }
-
-export interface TokenClaims {
-  namespace: string;
-  name: string;
-  uid: string;
-  audiences: string[];
-  expirationSeconds: number;
-  bound?: { kind: 'Pod' | 'Secret' | 'Node'; name: string; uid: string };
-  /** The node that a bound pod runs on. */
-  node?: { name: string; uid: string };
-}
-
-export type TokenIssuer = (claims: TokenClaims) => Promise<{ token: string; expirationTimestamp: string }>;
 
 /** A request for a resource on its way through the handlers. */
 export interface Context extends Deps {

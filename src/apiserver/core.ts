@@ -1,6 +1,7 @@
 /** The core of the API server: answers a request whatever protocol it came by. */
-import type { Attributes } from '../auth/user.js';
+
 import type { Resource } from '../api/resources/define.js';
+import type { Attributes } from '../auth/user.js';
 import type { Call, Context, Deps, Result } from './context.js';
 import { authorize } from './filters/authorize.js';
 import { impersonated } from './filters/impersonate.js';

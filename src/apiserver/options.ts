@@ -2,10 +2,10 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../api/machinery/clock.js';
 import type { Authenticate } from '../auth/authenticate.js';
+import type { ServiceAccountTokens } from '../auth/tokens/service-account.js';
 import type { Authorizer } from '../auth/user.js';
 import type { NodeStreams } from '../hub/node-streams.js';
 import type { Store } from '../store/store.js';
-import type { TokenIssuer } from './context.js';
 
 export interface ApiServerOptions {
   store: Store;
@@ -20,8 +20,8 @@ export interface ApiServerOptions {
   clusterName: string;
   /** Keelson's own version, which follows Kubernetes' in `/version`. */
   version: string;
-  /** Issues service account tokens for the TokenRequest API. */
-  issueToken?: TokenIssuer;
+  /** Makes and checks service account tokens, for the TokenRequest API. */
+  tokens?: ServiceAccountTokens;
   clock?: Clock;
   logger: Logger;
 }

@@ -1,1 +1,111 @@
 /** The API server: one core that answers requests, reached over TLS or within the process. */
+import { systemClock } from '../api/machinery/clock.js';
+import type { User } from '../auth/user.js';
+import type { Transport } from '../client/transport.js';
+import type { NodeStreams } from '../hub/node-streams.js';
+import { builtInAdmission } from './admission/index.js';
+import { ServiceAddresses } from './admission/service-addresses.js';
+import { ensureBasics, ensureKubernetesService } from './bootstrap.js';
+import type { Deps } from './context.js';
+import { serveRequest } from './http/handler.js';
+import { type Listener, openListener } from './http/listener.js';
+import { serveUpgrade } from './http/upgrade.js';
+import { inProcessTransport } from './in-process.js';
+import { Metrics } from './metrics.js';
+import { createNonResource, type NonResource } from './nonresource/index.js';
+import type { ApiServerOptions, ListenOptions } from './options.js';
+
+export type { ApiServerOptions, ListenOptions } from './options.js';
+
+/** How long answers under way may take after `close`. */
+const CLOSE_GRACE_MS = 2000;
+
+export class ApiServer {
+  readonly #deps: Deps;
+  readonly #options: ApiServerOptions;
+  readonly #nonResource: NonResource;
+  readonly #metrics = new Metrics();
+  readonly #closing = new AbortController();
+  readonly #listeners: Listener[] = [];
+  #ready = false;
+
+  constructor(options: ApiServerOptions) {
+    this.#options = options;
+    const { store, serviceCidr, nodePorts = { from: 30000, to: 32767 } } = options;
+    this.#deps = {
+      store,
+      clock: options.clock ?? systemClock,
+      logger: options.logger,
+      authorizer: options.authorizer,
+      admission: builtInAdmission({ store }),
+      addresses: new ServiceAddresses(store, serviceCidr, nodePorts),
+      nodeStreams: options.nodeStreams,
+      tokens: options.tokens,
+      closing: this.#closing.signal,
+    };
+    this.#nonResource = createNonResource({
+      version: options.version,
+      checks: [
+        { name: 'ping', check: () => undefined },
+        { name: 'log', check: () => undefined },
+        { name: 'store', check: () => void store.revision },
+        { name: 'poststarthook/bootstrap', check: () => this.#checkReady() },
+        { name: 'shutdown', readyOnly: true, check: () => this.#checkOpen() },
+      ],
+      metrics: () => this.#metrics.render(),
+    });
+  }
+
+  /** The hub is made after the API server that it is a client of. */
+  setNodeStreams(nodeStreams: NodeStreams): void {
+    this.#deps.nodeStreams = nodeStreams;
+  }
+
+  /** Makes the namespaces that every cluster has; done by `listen` as well. */
+  async bootstrap(): Promise<void> {
+    await ensureBasics(this.#deps);
+    this.#ready = true;
+  }
+
+  /** Opens the TLS port. Rejects if it can't be bound. */
+  async listen(options: ListenOptions): Promise<{ port: number }> {
+    await this.bootstrap();
+    const parts = {
+      deps: this.#deps,
+      authenticate: this.#options.authenticate,
+      nonResource: this.#nonResource,
+      metrics: this.#metrics,
+    };
+    const listener = await openListener(options, {
+      request: (request, response) => void serveRequest(parts, request, response),
+      upgrade: (request, socket, head) => void serveUpgrade(parts, request, socket, head),
+    });
+    this.#listeners.push(listener);
+    const address = options.advertise?.address ?? options.host;
+    await ensureKubernetesService(this.#deps, {
+      address,
+      port: options.advertise?.port ?? listener.port,
+      serviceCidr: this.#options.serviceCidr,
+    });
+    return { port: listener.port };
+  }
+
+  /** Requests of `user` without a network: objects are shared frozen, not copied. */
+  transport(user: User): Transport {
+    return inProcessTransport(this.#deps, this.#nonResource, user);
+  }
+
+  /** Ends watches and streams, lets other answers finish, and closes the ports. The store stays open. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.all(this.#listeners.splice(0).map((listener) => listener.close(CLOSE_GRACE_MS)));
+  }
+
+  #checkReady(): void {
+    if (!this.#ready) throw new Error('not finished');
+  }
+
+  #checkOpen(): void {
+    if (this.#closing.signal.aborted) throw new Error('process is shutting down');
+  }
+}

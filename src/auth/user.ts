@@ -20,6 +20,8 @@ export interface Attributes {
   namespace: string;
   name: string;
   path: string;
+  /** Of a list, watch or deletecollection: the field selector as it came. */
+  fieldSelector?: string;
 }
 
 export type Decision = 'allow' | 'deny' | 'no-opinion';

@@ -9,14 +9,16 @@ export interface ChildEvents<O extends KubeObject, T extends KubeObject> {
   parentKind: string;
   children: Informer<T>;
   enqueue(key: string): void;
-  /** Before `enqueue`: a child came, changed, or is on its way out (its deletion time is set) or gone. */
-  created?(key: string, child: T): void;
-  updated?(key: string, child: T, old: T): void;
+  /** Before `enqueue`: a child came. */
+  created?(key: string): void;
+  /** Before `enqueue`: a child is on its way out (its deletion time is set) or gone. */
   deleted?(key: string, child: T): void;
 }
 
 /** Subscribes to the children; returns what unsubscribes. */
-export function onChildren<O extends KubeObject, T extends KubeObject>(options: ChildEvents<O, T>): () => void {
+export function onChildren<O extends KubeObject, T extends KubeObject>(
+  options: ChildEvents<O, T>,
+): () => void {
   const { parents, parentKind, children, enqueue } = options;
 
   /** The parent that a child names, if it is still that one. */
@@ -32,7 +34,8 @@ export function onChildren<O extends KubeObject, T extends KubeObject>(options: 
   const enqueueMatching = (orphan: T): void => {
     for (const parent of parents.byIndex('namespace', orphan.metadata.namespace ?? '')) {
       const selector = parent['spec'].selector;
-      if (selector && labelSelector(selector).matches(orphan.metadata.labels ?? {})) enqueue(objectKey(parent));
+      if (selector && labelSelector(selector).matches(orphan.metadata.labels ?? {}))
+        enqueue(objectKey(parent));
     }
   };
 
@@ -43,37 +46,34 @@ export function onChildren<O extends KubeObject, T extends KubeObject>(options: 
     enqueue(key);
   };
 
-  const added = (child: T): void => {
-    if (child.metadata.deletionTimestamp !== undefined) return deleted(child);
-    if (controllerOf(child) === undefined) return enqueueMatching(child);
+  const alive = (child: T, old: T | undefined): void => {
     const key = parentKey(child);
-    if (key === undefined) return;
-    options.created?.(key, child);
-    enqueue(key);
+    if (key !== undefined) {
+      if (old === undefined) options.created?.(key);
+      enqueue(key);
+    } else if (controllerOf(child) === undefined && !(old && sameClaim(old, child))) enqueueMatching(child);
+  };
+
+  const added = (child: T): void => {
+    if (child.metadata.deletionTimestamp !== undefined) deleted(child);
+    else alive(child, undefined);
   };
 
   const updated = (old: T, child: T): void => {
-    if (child.metadata.deletionTimestamp !== undefined) {
-      if (controllerOf(old)?.uid !== controllerOf(child)?.uid) deleted(old);
-      return deleted(child);
+    if (controllerOf(old)?.uid !== controllerOf(child)?.uid) {
+      const key = parentKey(old);
+      if (key !== undefined) enqueue(key);
     }
-    const changedParent = controllerOf(old)?.uid !== controllerOf(child)?.uid;
-    if (changedParent) {
-      const oldKey = parentKey(old);
-      if (oldKey !== undefined) enqueue(oldKey);
-    }
-    const key = parentKey(child);
-    if (key !== undefined) {
-      options.updated?.(key, child, old);
-      enqueue(key);
-    } else if (controllerOf(child) === undefined && (changedParent || !sameLabels(old, child)))
-      enqueueMatching(child);
+    if (child.metadata.deletionTimestamp !== undefined) deleted(child);
+    else alive(child, old);
   };
 
   return children.on({ added, updated, deleted });
 }
 
-function sameLabels(a: KubeObject, b: KubeObject): boolean {
+/** Whether the same parents may want the child as before. */
+function sameClaim(a: KubeObject, b: KubeObject): boolean {
+  if (controllerOf(a)?.uid !== controllerOf(b)?.uid) return false;
   const left = a.metadata.labels ?? {};
   const right = b.metadata.labels ?? {};
   const keys = Object.keys(left);

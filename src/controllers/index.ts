@@ -1,11 +1,11 @@
 /** The controllers of the control plane: `startControllers` runs them all. */
 import type { Controller, ControllersOptions } from './context.js';
 import { startDeploymentController } from './deployment/index.js';
-// import { startGarbageCollector } from './garbage-collector/index.js';
-// import { startNamespaceController } from './namespace.js';
+import { startGarbageCollector } from './garbage-collector/index.js';
+import { startNamespaceController } from './namespace.js';
 import { startNodeIpam } from './node-ipam.js';
-// import { startNodeLifecycle } from './node-lifecycle/index.js';
-// import { startPodGc } from './pod-gc.js';
+import { startNodeLifecycle } from './node-lifecycle/index.js';
+import { startPodGc } from './pod-gc.js';
 import { startReplicaSetController } from './replicaset/index.js';
 import { startRootCaPublisher } from './root-ca.js';
 import { startServiceAccountController } from './service-account.js';
@@ -16,12 +16,12 @@ const ALL: ((options: ControllersOptions) => Controller)[] = [
   startNodeIpam,
   startReplicaSetController,
   startDeploymentController,
-  // startNamespaceController,
+  startNamespaceController,
   startServiceAccountController,
   startRootCaPublisher,
-  // startNodeLifecycle,
-  // startPodGc,
-  // startGarbageCollector,
+  startNodeLifecycle,
+  startPodGc,
+  startGarbageCollector,
 ];
 
 /**

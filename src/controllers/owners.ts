@@ -83,7 +83,9 @@ async function checkOwner<O extends KubeObject, T extends KubeObject>(options: C
   const { namespace = '', name, uid } = owner.metadata;
   const fresh = await client.of(ownerResource).get(namespace, name);
   if (fresh.metadata.uid !== uid)
-    throw new Error(`original ${owner.kind} ${namespace}/${name} is gone: got uid ${fresh.metadata.uid}, wanted ${uid}`);
+    throw new Error(
+      `original ${owner.kind} ${namespace}/${name} is gone: got uid ${fresh.metadata.uid}, wanted ${uid}`,
+    );
   if (fresh.metadata.deletionTimestamp)
     throw new Error(`${namespace}/${name} has just been deleted at ${fresh.metadata.deletionTimestamp}`);
 }

@@ -33,7 +33,11 @@ export function isNamespaceTerminating(error: unknown): boolean {
 }
 
 /** Creates a pod; rejects, after a FailedCreate event, when the server refuses. */
-export async function createPod(context: Context, template: PodTemplateSpec, owner: KubeObject): Promise<void> {
+export async function createPod(
+  context: Context,
+  template: PodTemplateSpec,
+  owner: KubeObject,
+): Promise<void> {
   try {
     const created = await context.client.of(pods).create(podFromTemplate(template, owner));
     context.events.event(owner, 'Normal', 'SuccessfulCreate', `Created pod: ${created.metadata.name}`);
@@ -48,7 +52,9 @@ export async function createPod(context: Context, template: PodTemplateSpec, own
 export async function deletePod(context: Context, pod: Pod, owner: KubeObject): Promise<void> {
   const { namespace = '', name, uid } = pod.metadata;
   try {
-    await context.client.of(pods).delete(namespace, name, uid === undefined ? {} : { preconditions: { uid } });
+    await context.client
+      .of(pods)
+      .delete(namespace, name, uid === undefined ? {} : { preconditions: { uid } });
     context.events.event(owner, 'Normal', 'SuccessfulDelete', `Deleted pod: ${name}`);
   } catch (error) {
     if (!isReason(error, 'NotFound'))

@@ -15,6 +15,8 @@ const aliasPrefix = 'keelson ';
 
 export interface PodNetworkOptions {
   cluster: string;
+  /** Not needed: the kernel's links themselves tell which sandbox has which address. */
+  stateDir?: string;
   logger?: Logger;
 }
 

@@ -19,6 +19,8 @@ export interface RuntimeOptions {
   logger: Logger;
 }
 
+export type { Runtime } from './types.js';
+
 export async function createRuntime(options: RuntimeOptions): Promise<Runtime> {
   const { ContainerRuntime } = await import('./runtime.js');
   return ContainerRuntime.open(options);

@@ -89,7 +89,10 @@ export interface NativeAddon {
   /** IPv4 unicast routes of the main table. */
   listRoutes(netns: string): Promise<NetworkRoute[]>;
   /** `parents`: the unpacked layers below, lowest first; folders that the layer does not describe are as there. */
-  LayerUnpacker: new (folder: string, parents: string[]) => LayerUnpacker;
+  LayerUnpacker: new (
+    folder: string,
+    parents: string[],
+  ) => LayerUnpacker;
 }
 
 export const native: NativeAddon = createRequire(import.meta.url)(

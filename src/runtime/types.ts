@@ -175,6 +175,9 @@ export interface Runtime {
   removeContainer(id: string): Promise<void>;
   exec(id: string, argv: string[], options: SessionOptions, env?: string[]): Promise<Session>;
   attach(id: string, options: SessionOptions): Promise<Session>;
+  /** Writes on to a new file at the log's path, after the old one was renamed. */
+  reopenLog(id: string): Promise<void>;
+  /** Of a container or a sandbox. */
   stats(id: string): Promise<ContainerStats>;
   on<E extends keyof RuntimeEvents>(event: E, listener: (...args: RuntimeEvents[E]) => void): void;
   off<E extends keyof RuntimeEvents>(event: E, listener: (...args: RuntimeEvents[E]) => void): void;

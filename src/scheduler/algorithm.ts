@@ -22,8 +22,7 @@ type Check = (node: NodeInfo) => NodeRejection | undefined;
 /** Places one pod. `start` is the `next` of the search before. */
 export function findNode(cycle: Cycle, start: number, random: () => number): Placement {
   const { nodes } = cycle.cache;
-  if (nodes.length === 0)
-    return { node: undefined, message: NO_NODES, rejectedBy: new Set(), next: 0 };
+  if (nodes.length === 0) return { node: undefined, message: NO_NODES, rejectedBy: new Set(), next: 0 };
   const check = checkOf(cycle);
   const enough = feasibleEnough(nodes.length);
   const feasible: NodeInfo[] = [];
@@ -46,7 +45,8 @@ export function filterNode(cycle: Cycle, node: NodeInfo): NodeRejection | undefi
 }
 
 function checkOf(cycle: Cycle): Check {
-  const checks: { plugin: string; check: NonNullable<ReturnType<(typeof filterPlugins)[0]['filter']>> }[] = [];
+  const checks: { plugin: string; check: NonNullable<ReturnType<(typeof filterPlugins)[0]['filter']>> }[] =
+    [];
   for (const plugin of filterPlugins) {
     const check = plugin.filter(cycle);
     if (check !== undefined) checks.push({ plugin: plugin.name, check });

@@ -58,8 +58,7 @@ export class NodeInfo {
       this.requested[name] = (this.requested[name] ?? 0) + sign * info.requests[name]!;
     this.scored.cpu += sign * info.scored.cpu;
     this.scored.memory += sign * info.scored.memory;
-    for (const { protocol, ip, port } of info.hostPorts)
-      bump(this.#ports, `${ip}/${protocol}/${port}`, sign);
+    for (const { protocol, ip, port } of info.hostPorts) bump(this.#ports, `${ip}/${protocol}/${port}`, sign);
     if (info.owner !== '') bump(this.#owners, info.owner, sign);
   }
 }

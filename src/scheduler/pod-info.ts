@@ -1,6 +1,11 @@
 /** What the scheduler needs of a pod, computed once per version. */
 import type { Container, Pod } from '#types';
-import { aggregate, amounts, podRequests, type ResourceAmounts } from '../api/resources/core/podspec/amounts.js';
+import {
+  aggregate,
+  amounts,
+  podRequests,
+  type ResourceAmounts,
+} from '../api/resources/core/podspec/amounts.js';
 
 /** What scores count for a container that asks for nothing: 100 millicores and 200 MiB. */
 const DEFAULT_CPU = 100;

@@ -34,7 +34,8 @@ interface Ticket {
 
 const byTurn = ({ pod: a }: Ticket, { pod: b }: Ticket): boolean =>
   a.info.priority > b.info.priority ||
-  (a.info.priority === b.info.priority && (a.since < b.since || (a.since === b.since && a.serial < b.serial)));
+  (a.info.priority === b.info.priority &&
+    (a.since < b.since || (a.since === b.since && a.serial < b.serial)));
 
 const byBackoff = ({ pod: a }: Ticket, { pod: b }: Ticket): boolean => a.notBefore < b.notBefore;
 

@@ -5,7 +5,7 @@ import type { Clock } from '../api/machinery/clock.js';
 import { isReason } from '../api/machinery/status.js';
 import { nodes, pods } from '../api/resources/index.js';
 import { type Client, EventRecorder, type Informer, type Informers } from '../client/index.js';
-import { findNode, filterNode } from './algorithm.js';
+import { filterNode, findNode } from './algorithm.js';
 import { Cache } from './cache.js';
 import type { Cycle, HelpfulEvent } from './framework.js';
 import { filterPlugins } from './plugins/index.js';
@@ -14,8 +14,8 @@ import { type QueuedPod, SchedulingQueue } from './queue.js';
 import { markUnscheduled } from './status.js';
 
 export interface SchedulerOptions {
-  /** A client that acts as this user: `system:kube-scheduler`. */
-  clientFor(user: string): Client;
+  /** Acts as `system:kube-scheduler`. */
+  client: Client;
   informers: Informers;
   clock: Clock;
   logger: Logger;
@@ -48,8 +48,8 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions) {
     const { clock, informers } = options;
-    this.#client = options.clientFor('system:kube-scheduler');
-    this.#logger = options.logger.child({ component: 'scheduler' });
+    this.#client = options.client;
+    this.#logger = options.logger;
     this.#name = options.schedulerName ?? 'default-scheduler';
     this.#events = new EventRecorder(this.#client, { component: this.#name, clock, logger: this.#logger });
     this.#random = options.random ?? Math.random;
@@ -90,22 +90,26 @@ export class Scheduler {
   }
 
   #podChanged(old: Pod | undefined, pod: Pod): void {
-    if (isTerminal(pod)) return this.#podGone(pod);
+    if (isTerminal(pod)) this.#podGone(pod);
+    else if (pod.spec.nodeName) this.#podPlaced(old, pod);
+    else if (pod.spec.schedulerName === this.#name) this.#podWaits(old, pod);
+  }
+
+  #podPlaced(old: Pod | undefined, pod: Pod): void {
+    this.#queue.delete(pod.metadata.uid ?? '');
+    const wasPlaced = Boolean(old?.spec.nodeName);
+    if (wasPlaced && samePod(old!, pod)) return;
+    const node = this.#cache.setPod(podInfo(pod));
+    if (wasPlaced) this.#retryOn(node.name);
+    this.#retryHelped(wasPlaced ? 'pod-changed' : 'pod-added');
+  }
+
+  #podWaits(old: Pod | undefined, pod: Pod): void {
     const uid = pod.metadata.uid ?? '';
-    if (pod.spec.nodeName) {
-      this.#queue.delete(uid);
-      const known = old?.spec.nodeName !== undefined && samePod(old, pod);
-      if (known) return;
-      const event = old?.spec.nodeName ? 'pod-changed' : 'pod-added';
-      const node = this.#cache.setPod(podInfo(pod));
-      if (event === 'pod-changed') this.#retryOn(node.name);
-      return this.#retryHelped(event);
-    }
-    if (pod.spec.schedulerName !== this.#name) return;
-    if (pod.metadata.deletionTimestamp !== undefined) return this.#queue.delete(uid);
+    if (pod.metadata.deletionTimestamp !== undefined) this.#queue.delete(uid);
     // While its binding is under way it is assumed to be on its node, whatever the event says.
-    if (this.#cache.isAssumed(uid)) return;
-    if (old === undefined || !samePod(old, pod)) this.#queue.set(podInfo(pod));
+    else if (this.#cache.isAssumed(uid)) return;
+    else if (old === undefined || !samePod(old, pod)) this.#queue.set(podInfo(pod));
     else this.#queue.refresh(podInfo(pod));
   }
 
@@ -158,7 +162,8 @@ export class Scheduler {
     this.#start = result.next;
     if (result.node === undefined) {
       this.#queue.unschedulable(pod, result.rejectedBy);
-      return this.#report(info, 'Unschedulable', result.message);
+      this.#report(info, 'Unschedulable', result.message);
+      return;
     }
     this.#cache.assume(info, result.node.name);
     const binding = this.#bind(pod, result.node.name).finally(() => this.#binding.delete(binding));
@@ -187,8 +192,10 @@ export class Scheduler {
     this.#retryOn(node);
     if (this.#closed) return;
     const current = this.#pods.get(info.key);
-    if (isReason(error, 'NotFound') || current?.metadata.uid !== info.uid || current.spec.nodeName)
-      return this.#queue.delete(info.uid);
+    if (isReason(error, 'NotFound') || current?.metadata.uid !== info.uid || current.spec.nodeName) {
+      this.#queue.delete(info.uid);
+      return;
+    }
     this.#logger.warn({ pod: info.key, node, err: error }, 'binding failed; the pod is tried again');
     this.#queue.refresh(podInfo(current));
     this.#queue.failed(pod);

@@ -89,7 +89,7 @@ async function assemble(
 
   const apiServer = new ApiServer({
     store,
-    ...createAuth({ store, pki, clock }),
+    ...createAuth(),
     serviceCidr,
     clusterName,
     version: options.version,
@@ -136,7 +136,7 @@ async function assemble(
   });
   closers.push(() => controllers.close());
   const scheduler = startScheduler({
-    client: clientFor(systemUser('system:kube-scheduler')),
+    clientFor: (name) => clientFor(systemUser(name)),
     informers,
     clock,
     logger: logger.child({ component: 'scheduler' }),

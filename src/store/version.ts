@@ -1,9 +1,13 @@
-/** One version of an object: its JSON is always there, its decoded form from when it is first asked for. */
+/**
+ * One version of an object. Its JSON is always there. The decoded form is kept while the version is new;
+ * later it lives as long as somebody else holds it (informers share it), and is decoded again when asked for.
+ */
 import { deepFreeze, type KubeObject } from '../api/machinery/types.js';
 import type { Key, Stored } from './store.js';
 
 export class Version implements Stored {
   #object: KubeObject | undefined;
+  #weak: WeakRef<KubeObject> | undefined;
   #encodings: Map<string, unknown> | undefined;
 
   constructor(
@@ -18,8 +22,11 @@ export class Version implements Stored {
   }
 
   get object(): KubeObject {
-    this.#object ??= deepFreeze(JSON.parse(this.json.toString('utf8'))) as KubeObject;
-    return this.#object;
+    const known = this.#object ?? this.#weak?.deref();
+    if (known !== undefined) return known;
+    const object = deepFreeze(JSON.parse(this.json.toString('utf8'))) as KubeObject;
+    this.#weak = new WeakRef(object);
+    return object;
   }
 
   get encodings(): Map<string, unknown> {
@@ -27,9 +34,16 @@ export class Version implements Stored {
     return this.#encodings;
   }
 
-  /** Keeps only the JSON: for what is superseded, and hardly ever read again. */
-  release(): void {
+  /** It is not new any more. */
+  cool(): void {
+    if (this.#object === undefined) return;
+    this.#weak = new WeakRef(this.#object);
     this.#object = undefined;
+  }
+
+  /** It is superseded: hardly anybody reads it any more. */
+  retire(): void {
+    this.cool();
     this.#encodings = undefined;
   }
 }
@@ -38,5 +52,12 @@ export class Version implements Stored {
 export function newVersion(key: Key, revision: number, index: number, object: KubeObject): Version {
   const metadata = { ...object.metadata, resourceVersion: String(revision) };
   const stamped = deepFreeze({ ...object, metadata });
-  return new Version(key, revision, index, Buffer.from(JSON.stringify(stamped)), stamped);
+  return new Version(key, revision, index, encode(JSON.stringify(stamped)), stamped);
+}
+
+/** Not from Node's pool of buffers: what lives long would hold on to slabs of what does not. */
+function encode(text: string): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+  bytes.write(text);
+  return bytes;
 }

@@ -32,7 +32,7 @@ function splitTerms(text: string): string[] {
   return terms.filter((term) => term !== '');
 }
 
-function unescape(value: string): string {
+function unescaped(value: string): string {
   let out = '';
   for (let i = 0; i < value.length; i++) {
     const char = value[i] as string;
@@ -50,7 +50,7 @@ function unescape(value: string): string {
   return out;
 }
 
-const escape = (value: string): string => value.replace(/[\\,=]/g, (char) => `\\${char}`);
+const escaped = (value: string): string => value.replace(/[\\,=]/g, (char) => `\\${char}`);
 
 class Terms implements FieldSelector {
   readonly requirements: readonly FieldTerm[];
@@ -71,7 +71,7 @@ class Terms implements FieldSelector {
 
   toString(): string {
     return this.requirements
-      .map(({ field, operator, value }) => `${field}${operator}${escape(value)}`)
+      .map(({ field, operator, value }) => `${field}${operator}${escaped(value)}`)
       .join(',');
   }
 }
@@ -84,7 +84,7 @@ export function parseFieldSelector(text: string): FieldSelector {
       const match = /^(.*?)(!=|==|=)([\s\S]*)$/.exec(term);
       if (!match) throw badRequest(`invalid selector: '${text}'; can't understand '${term}'`);
       const [, field = '', operator, value = ''] = match;
-      return { field, operator: operator === '!=' ? '!=' : '=', value: unescape(value) };
+      return { field, operator: operator === '!=' ? '!=' : '=', value: unescaped(value) };
     });
   return new Terms(terms);
 }

@@ -170,3 +170,15 @@ export function pathSegment(value: string): string[] {
 /** How upstream checks `generateName`: a trailing dash stands for the random suffix. */
 export const maskTrailingDash = (name: string): string =>
   name.length > 1 && name.endsWith('-') ? `${name.slice(0, -2)}a` : name;
+
+/** No vowels and few look-alikes, so that no words come out. */
+const SUFFIX_ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
+const SUFFIX_LENGTH = 5;
+
+/** A name for `metadata.generateName`: the prefix, cut so that a label holds it, and five random characters. */
+export function generateName(prefix: string, random: () => number = Math.random): string {
+  let name = prefix.slice(0, 63 - SUFFIX_LENGTH);
+  for (let i = 0; i < SUFFIX_LENGTH; i++)
+    name += SUFFIX_ALPHABET[Math.floor(random() * SUFFIX_ALPHABET.length)];
+  return name;
+}

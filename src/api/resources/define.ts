@@ -84,6 +84,8 @@ export interface ResourceSpec<T extends KubeObject = KubeObject> {
   updates?: Record<string, UpdateStrategy<T>>;
   /** Whether an update without a resourceVersion overwrites what is stored; true when absent. */
   unconditionalUpdate?: boolean;
+  /** The `Warning:` header of every request for this kind, such as that of a deprecated one. */
+  deprecation?: string;
   /** Texts for `Warning:` headers. */
   warnings?(object: T, old: T | undefined): string[];
   columns?: Column<T>[];

@@ -72,6 +72,33 @@ function namedSchema(name: string): ValueSchema {
   return { kind: 'ref', goType: goName(name), ref: typeSchema(name) as TypeSchema };
 }
 
+/** Types that are declared `+structType=atomic`, which the table has for fields only. */
+const ATOMIC = new Set([
+  'admissionregistration/v1.MatchResources',
+  'admissionregistration/v1.NamedRuleWithOperations',
+  'admissionregistration/v1.ParamKind',
+  'admissionregistration/v1.ParamRef',
+  'autoscaling/v1.CrossVersionObjectReference',
+  'core/v1.ConfigMapKeySelector',
+  'core/v1.FileKeySelector',
+  'core/v1.LocalObjectReference',
+  'core/v1.NodeSelector',
+  'core/v1.NodeSelectorTerm',
+  'core/v1.ObjectFieldSelector',
+  'core/v1.ObjectReference',
+  'core/v1.ResourceFieldSelector',
+  'core/v1.ScopeSelector',
+  'core/v1.ScopedResourceSelectorRequirement',
+  'core/v1.SecretKeySelector',
+  'core/v1.SecretReference',
+  'core/v1.TopologySelectorTerm',
+  'core/v1.TypedLocalObjectReference',
+  'meta/v1.LabelSelector',
+  'meta/v1.OwnerReference',
+  'rbac/v1.RoleRef',
+  'rbac/v1.Subject',
+]);
+
 /** A field whose value schema is built when it is first asked for. */
 class LazyField implements FieldSchema {
   readonly name: string;
@@ -119,7 +146,12 @@ export function typeSchema(name: string): TypeSchema | undefined {
   if (!fact) return undefined;
   if (fact.alias !== undefined) return typeSchema(fact.alias);
   const fields = new Map<string, FieldSchema>();
-  schema = { name, goName: name.slice(name.indexOf('.') + 1), fields };
+  schema = {
+    name,
+    goName: name.slice(name.indexOf('.') + 1),
+    fields,
+    ...(ATOMIC.has(name) ? { structType: 'atomic' } : {}),
+  };
   types.set(name, schema);
   addFields(fields, fact);
   return schema;

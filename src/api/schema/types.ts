@@ -63,4 +63,6 @@ export interface TypeSchema {
   /** Such as `Deployment`, as the Go decoder names it in errors. */
   goName: string;
   fields: ReadonlyMap<string, FieldSchema>;
+  /** `atomic`: server-side apply owns the object as a whole. */
+  structType?: 'atomic';
 }

@@ -1,5 +1,5 @@
 /** Admission: plugins that may change an object on its way to the store, or turn it away. */
-import { forbidden, StatusError } from '../../api/machinery/status.js';
+import { forbidden, type StatusError } from '../../api/machinery/status.js';
 import type { KubeObject } from '../../api/machinery/types.js';
 import type { Resource } from '../../api/resources/define.js';
 import type { User } from '../../auth/user.js';

@@ -7,7 +7,10 @@ import { authorize } from './authorize.js';
 /** The user that the request counts as: its own, or the one it asks to be. Throws 403. */
 export async function impersonated(authorizer: Authorizer, call: Call): Promise<User> {
   const name = call.header('impersonate-user');
-  const groups = (call.header('impersonate-group') ?? '').split(',').map((g) => g.trim()).filter(Boolean);
+  const groups = (call.header('impersonate-group') ?? '')
+    .split(',')
+    .map((g) => g.trim())
+    .filter(Boolean);
   if (name === undefined) {
     if (groups.length > 0) throw internalError('requested groups [] without impersonating a user');
     return call.user;
@@ -30,7 +33,10 @@ export async function impersonated(authorizer: Authorizer, call: Call): Promise<
   if (account) await ask('serviceaccounts', '', account[1]!, account[2]!);
   else await ask('users', '', '', name);
   for (const group of groups) await ask('groups', '', '', group);
-  return { name, groups: [...new Set([...(account ? accountGroups(account[1]!) : []), ...groups, 'system:authenticated'])] };
+  return {
+    name,
+    groups: [...new Set([...(account ? accountGroups(account[1]!) : []), ...groups, 'system:authenticated'])],
+  };
 }
 
 const accountGroups = (namespace: string) => [

@@ -36,7 +36,10 @@ export function requestInfo(method: string, path: string, query: URLSearchParams
     name: '',
     path,
   };
-  const parts = path.split('/').filter((part) => part !== '').map(decodePart);
+  const parts = path
+    .split('/')
+    .filter((part) => part !== '')
+    .map(decodePart);
   const root = parts.shift();
   if (root === 'apis') {
     if (parts.length < 3) return info;
@@ -61,14 +64,11 @@ export function requestInfo(method: string, path: string, query: URLSearchParams
 /** Verbs of a whole collection; a watch or list of a single name counts as one for that name. */
 function completeCollection(info: RequestInfo, query: URLSearchParams): void {
   if (info.verb === 'delete') info.verb = 'deletecollection';
+  const fields = query.get('fieldSelector');
+  if (fields) info.fieldSelector = fields;
   if (info.verb !== 'get') return;
   const watch = query.get('watch');
   info.verb = watch !== null && watch !== 'false' && watch !== '0' ? 'watch' : 'list';
-  const single = /(?:^|,)metadata\.name==?([^,]+)/.exec(query.get('fieldSelector') ?? '');
+  const single = /(?:^|,)metadata\.name==?([^,]+)/.exec(fields ?? '');
   if (single) info.name = single[1]!;
-}
-
-/** How many path segments follow `<resource>/<name>/<subresource>` (only proxies have such). */
-export function pathDepth(path: string): number {
-  return path.split('/').filter((part) => part !== '').length;
 }

@@ -1,7 +1,8 @@
 /** create: a new object, its name generated where asked for. */
-import { generateName } from '../../api/machinery/names.js';
+
 import { isReason } from '../../api/machinery/status.js';
 import { deepCopy, type KubeObject } from '../../api/machinery/types.js';
+import { generateName } from '../../client/names.js';
 import type { Stored } from '../../store/store.js';
 import type { AdmissionRequest } from '../admission/admission.js';
 import type { Context, Result } from '../context.js';

@@ -49,7 +49,8 @@ function fieldGetter(
   field: string,
 ): (object: KubeObject) => string {
   if (field === 'metadata.name') return (object) => object.metadata.name ?? '';
-  if (field === 'metadata.namespace' && resource.namespaced) return (object) => object.metadata.namespace ?? '';
+  if (field === 'metadata.namespace' && resource.namespaced)
+    return (object) => object.metadata.namespace ?? '';
   const getter = resource.fields[field];
   if (getter) return getter;
   const why =

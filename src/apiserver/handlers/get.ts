@@ -8,7 +8,8 @@ import { keyOf } from '../keys.js';
 export function requireStored(ctx: Context): Stored {
   const { namespace, name } = ctx.attributes;
   const stored = ctx.store.get(keyOf(ctx.resource, namespace, name));
-  if (stored === undefined) throw notFound({ group: ctx.resource.group, resource: ctx.resource.plural }, name);
+  if (stored === undefined)
+    throw notFound({ group: ctx.resource.group, resource: ctx.resource.plural }, name);
   return stored;
 }
 

@@ -56,7 +56,8 @@ function startOf(ctx: Context, query: ListQuery, prefix: string): Position {
     return { revision: revision < 0 ? undefined : revision, after: prefix + start };
   }
   if (requested === undefined || requested === 0) return { revision: undefined, after: undefined };
-  const exact = query.resourceVersionMatch === 'Exact' || (query.resourceVersionMatch === '' && query.limit > 0);
+  const exact =
+    query.resourceVersionMatch === 'Exact' || (query.resourceVersionMatch === '' && query.limit > 0);
   if (requested > ctx.store.revision) throw tooLargeResourceVersion(requested, ctx.store.revision);
   return { revision: exact ? requested : undefined, after: undefined };
 }
@@ -86,7 +87,13 @@ async function collect(
 }
 
 /** `remaining` is told to the client only where no selector makes it a guess. */
-function page(prefix: string, items: Stored[], revision: number, remaining: number, exact: boolean): ListPage {
+function page(
+  prefix: string,
+  items: Stored[],
+  revision: number,
+  remaining: number,
+  exact: boolean,
+): ListPage {
   const last = items.at(-1);
   if (remaining === 0 || last === undefined) return { items, revision };
   const token = encodeContinue(revision, last.key.slice(prefix.length));
@@ -101,7 +108,12 @@ function encodeContinue(revision: number, start: string): string {
 function decodeContinue(token: string): { revision: number; start: string } {
   try {
     const { v, rv, start } = JSON.parse(Buffer.from(token, 'base64url').toString());
-    if (v === 'meta.k8s.io/v1' && Number.isSafeInteger(rv) && typeof start === 'string' && !start.includes('..'))
+    if (
+      v === 'meta.k8s.io/v1' &&
+      Number.isSafeInteger(rv) &&
+      typeof start === 'string' &&
+      !start.includes('..')
+    )
       return { revision: rv, start };
   } catch {
     // Told below.

@@ -100,10 +100,7 @@ export function countGeneration(resource: Resource, object: KubeObject, old: Kub
 
 /** Everything that is wrong with a new object, as one 422. */
 export function validateNew(resource: Resource, object: KubeObject): void {
-  const errors = [
-    ...validateObjectMeta(object.metadata, resource),
-    ...(resource.validate?.(object) ?? []),
-  ];
+  const errors = [...validateObjectMeta(object.metadata, resource), ...(resource.validate?.(object) ?? [])];
   if (errors.length > 0) throw invalid(resource.group, resource.kind, object.metadata.name ?? '', errors);
 }
 

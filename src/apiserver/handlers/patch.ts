@@ -42,7 +42,8 @@ function parsePatch(ctx: Context, type: string): unknown {
   return value;
 }
 
-const isMap = (value: unknown): boolean => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isMap = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function patched(ctx: Context, type: string, patch: unknown, existing: Stored): KubeObject {
   const { apiVersion, kind } = ctx.resource;

@@ -65,7 +65,10 @@ function watchErrors(o: ListQuery): FieldError[] {
   }
   if (o.resourceVersionMatch !== 'NotOlderThan') {
     errors.push(
-      forbidden('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'),
+      forbidden(
+        'resourceVersionMatch',
+        'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
+      ),
     );
   }
   return errors;
@@ -80,11 +83,16 @@ function listErrors(o: ListQuery): FieldError[] {
     errors.push(notSupported('resourceVersionMatch', o.resourceVersionMatch, MATCHES));
   if (o.resourceVersion === '') {
     errors.push(
-      forbidden('resourceVersionMatch', 'resourceVersionMatch is forbidden unless resourceVersion is provided'),
+      forbidden(
+        'resourceVersionMatch',
+        'resourceVersionMatch is forbidden unless resourceVersion is provided',
+      ),
     );
   }
   if (o.continue !== '')
-    errors.push(forbidden('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided'));
+    errors.push(
+      forbidden('resourceVersionMatch', 'resourceVersionMatch is forbidden when continue is provided'),
+    );
   if (o.resourceVersionMatch === 'Exact' && o.resourceVersion === '0') {
     errors.push(
       forbidden('resourceVersionMatch', 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'),
@@ -107,7 +115,6 @@ export function parseResourceVersion(text: string): number | undefined {
 export function isDryRun(query: URLSearchParams, kind = 'CreateOptions'): boolean {
   const values = query.getAll('dryRun').filter((v) => v !== '');
   const wrong = values.find((v) => v !== 'All');
-  if (wrong !== undefined)
-    throw invalid('meta.k8s.io', kind, '', [notSupported('dryRun', values, ['All'])]);
+  if (wrong !== undefined) throw invalid('meta.k8s.io', kind, '', [notSupported('dryRun', values, ['All'])]);
   return values.length > 0;
 }

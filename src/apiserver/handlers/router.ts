@@ -1,7 +1,7 @@
 /** From a parsed request to its handler. */
 import { methodNotAllowed, StatusError } from '../../api/machinery/status.js';
-import { findResource } from '../../api/resources/index.js';
 import type { Verb } from '../../api/resources/define.js';
+import { findResource } from '../../api/resources/index.js';
 import type { Context, Result } from '../context.js';
 import type { RequestInfo } from '../filters/request-info.js';
 import { subresources } from '../subresources/index.js';
@@ -33,10 +33,14 @@ const NAMED = new Set(['get', 'update', 'patch', 'delete']);
 export const noSuchResource = () =>
   new StatusError(404, 'NotFound', 'the server could not find the requested resource', {});
 
-const noSuchMethod = () => methodNotAllowed('the server does not allow this method on the requested resource');
+const noSuchMethod = () =>
+  methodNotAllowed('the server does not allow this method on the requested resource');
 
 /** Throws 404 and 405 as upstream words them. */
-export function route(info: RequestInfo): { resource: NonNullable<ReturnType<typeof findResource>>; handler: Handler } {
+export function route(info: RequestInfo): {
+  resource: NonNullable<ReturnType<typeof findResource>>;
+  handler: Handler;
+} {
   const resource = findResource(info.group, info.version, info.resource);
   if (resource === undefined) throw noSuchResource();
   const ofNamespace = info.namespace !== '' && resource.plural !== 'namespaces';

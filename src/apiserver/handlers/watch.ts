@@ -1,7 +1,7 @@
 /** watch: the changes of a resource from a revision on, as batches of messages. */
 import { expired, type StatusError } from '../../api/machinery/status.js';
 import type { KubeObject } from '../../api/machinery/types.js';
-import { RevisionError, type StoreEvent, type Stored, type Watcher } from '../../store/store.js';
+import { RevisionError, type Stored, type StoreEvent, type Watcher } from '../../store/store.js';
 import type { Context, Result, WatchMessage } from '../context.js';
 import { prefixOf } from '../keys.js';
 import { compileFilter, type Filter } from './filter.js';
@@ -146,6 +146,10 @@ function lastSeen({ previous, revision }: StoreEvent): KubeObject {
 
 function bookmark(ctx: Context, revision: number, annotations?: Record<string, string>): WatchMessage {
   const { apiVersion, kind } = ctx.resource;
-  const metadata = { resourceVersion: String(revision), creationTimestamp: null, ...(annotations && { annotations }) };
+  const metadata = {
+    resourceVersion: String(revision),
+    creationTimestamp: null,
+    ...(annotations && { annotations }),
+  };
   return { type: 'BOOKMARK', object: { apiVersion, kind, metadata } as unknown as KubeObject };
 }

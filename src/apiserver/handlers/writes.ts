@@ -45,7 +45,12 @@ function existsError(ctx: Context, existing: Stored | undefined): StatusError {
   const name = existing?.object.metadata.name ?? ctx.attributes.name;
   const error = alreadyExists(groupResource(ctx.resource), name);
   if (!existing?.object.metadata.deletionTimestamp) return error;
-  return new StatusError(error.code, error.reason, `object is being deleted: ${error.message}`, error.details);
+  return new StatusError(
+    error.code,
+    error.reason,
+    `object is being deleted: ${error.message}`,
+    error.details,
+  );
 }
 
 /** What a change makes of an object: the next version, or its end with a last state for watchers. */
@@ -64,7 +69,8 @@ export async function readModifyWrite(
 ): Promise<{ stored: Stored; removed: boolean }> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const existing = ctx.store.get(key);
-    if (existing === undefined) throw notFound(groupResource(ctx.resource), key.slice(key.lastIndexOf('/') + 1));
+    if (existing === undefined)
+      throw notFound(groupResource(ctx.resource), key.slice(key.lastIndexOf('/') + 1));
     const next = await change(existing);
     try {
       return await commitChange(ctx.store, existing, next, dryRun);

@@ -3,8 +3,8 @@ import type { KubeList, KubeObject } from '../../api/machinery/types.js';
 import type { Resource } from '../../api/resources/define.js';
 import type { Stored } from '../../store/store.js';
 import type { ListPage, WatchMessage } from '../context.js';
-import { type Include, toTable } from './table.js';
 import type { Accepted } from './media-types.js';
+import { type Include, toTable } from './table.js';
 
 const NEWLINE = Buffer.from('\n');
 const COMMA = Buffer.from(',');
@@ -45,7 +45,10 @@ export function listMetadata(page: ListPage): KubeList['metadata'] {
 const isStatus = (object: KubeObject) => object.kind === 'Status' && object.apiVersion === 'v1';
 
 /** An object in the form that the client accepts. */
-export function shapeObject(object: KubeObject, { resource, accepted, include, now }: EncodeContext): unknown {
+export function shapeObject(
+  object: KubeObject,
+  { resource, accepted, include, now }: EncodeContext,
+): unknown {
   if (accepted.form === 'object' || isStatus(object)) return object;
   if (accepted.form === 'partial') return toPartial(object, accepted.version);
   return toTable(resource, [object], { resourceVersion: object.metadata.resourceVersion }, accepted.version, {

@@ -41,7 +41,13 @@ export function mediaRanges(header: string): MediaRange[] {
       const parameters = Object.fromEntries(
         rest.map((piece) => {
           const at = piece.indexOf('=');
-          return [piece.slice(0, at).trim().toLowerCase(), piece.slice(at + 1).trim().replace(/^"|"$/g, '')];
+          return [
+            piece.slice(0, at).trim().toLowerCase(),
+            piece
+              .slice(at + 1)
+              .trim()
+              .replace(/^"|"$/g, ''),
+          ];
         }),
       );
       return { type: type!.toLowerCase(), parameters, quality: Number(parameters['q'] ?? 1) || 0 };

@@ -46,7 +46,9 @@ async function overall(root: string, call: Call, checks: HealthCheck[]): Promise
     lines.push(error === undefined ? `[+]${check.name} ok` : `[-]${check.name} failed: reason withheld`);
   }
   if (excluded.size > 0)
-    lines.push(`warn: some health checks cannot be excluded: no matches for ${[...excluded].map((e) => JSON.stringify(e)).join(', ')}`);
+    lines.push(
+      `warn: some health checks cannot be excluded: no matches for ${[...excluded].map((e) => JSON.stringify(e)).join(', ')}`,
+    );
   if (failed) return text(500, `${lines.join('\n')}\n${root} check failed\n`);
   return text(200, call.query.has('verbose') ? `${lines.join('\n')}\n${root} check passed\n` : 'ok');
 }

@@ -1,7 +1,7 @@
 /** Paths that are not of resources: discovery, health, version, OpenAPI, metrics. */
 import type { Call, Result } from '../context.js';
 import { discovery } from './discovery.js';
-import { health, type HealthCheck } from './health.js';
+import { type HealthCheck, health } from './health.js';
 import { openapi } from './openapi.js';
 import { versionInfo } from './version.js';
 
@@ -31,7 +31,9 @@ export function createNonResource({ version, checks, metrics }: NonResourceOptio
       const { contentType, text } = await metrics();
       return { type: 'raw', code: 200, headers: { 'content-type': contentType }, body: text };
     }
-    return (await health(path, call, checks)) ?? discovery(path, call) ?? (await openapi(path, call)) ?? NOT_FOUND;
+    return (
+      (await health(path, call, checks)) ?? discovery(path, call) ?? (await openapi(path, call)) ?? NOT_FOUND
+    );
   };
 }
 

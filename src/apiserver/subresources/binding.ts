@@ -36,10 +36,13 @@ function checkBinding({ attributes }: Context, { metadata, target }: KubeObject)
 function bound(ctx: Context, pod: KubeObject, { metadata, target }: KubeObject): KubeObject {
   const fail = (why: string) => conflict(groupResource(ctx.resource), pod.metadata.name, why);
   if (metadata.uid && metadata.uid !== pod.metadata.uid)
-    throw fail(`Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${pod.metadata.uid}`);
+    throw fail(
+      `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${pod.metadata.uid}`,
+    );
   if (pod.metadata.deletionTimestamp)
     throw fail(`pod ${pod.metadata.name} is being deleted, cannot be assigned to a host`);
-  if (pod['spec'].nodeName) throw fail(`pod ${pod.metadata.name} is already assigned to node "${pod['spec'].nodeName}"`);
+  if (pod['spec'].nodeName)
+    throw fail(`pod ${pod.metadata.name} is already assigned to node "${pod['spec'].nodeName}"`);
   if (pod['spec'].schedulingGates?.length > 0)
     throw fail(`pod ${pod.metadata.name} has non-empty .spec.schedulingGates`);
   const now = timestamp(ctx.clock.now());
@@ -47,7 +50,8 @@ function bound(ctx: Context, pod: KubeObject, { metadata, target }: KubeObject):
     draft['spec'].nodeName = target.name;
     for (const [key, value] of Object.entries(metadata.annotations ?? {}))
       (draft.metadata.annotations ??= {})[key] = value;
-    for (const [key, value] of Object.entries(metadata.labels ?? {})) (draft.metadata.labels ??= {})[key] = value;
+    for (const [key, value] of Object.entries(metadata.labels ?? {}))
+      (draft.metadata.labels ??= {})[key] = value;
     draft['status'] ??= {};
     const others = (draft['status'].conditions ?? []).filter((c: any) => c.type !== 'PodScheduled');
     const generation = pod.metadata.generation;

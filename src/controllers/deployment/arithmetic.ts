@@ -125,8 +125,7 @@ export function proportionalSizes(d: Deployment, sets: ReplicaSet[]): Resize[] {
   const toAdd = allowed - specReplicas(sets);
   const newestFirst = toAdd >= 0;
   const sorted = sets.toSorted(
-    (a, b) =>
-      (b.spec.replicas ?? 1) - (a.spec.replicas ?? 1) || (newestFirst ? byAge(b, a) : byAge(a, b)),
+    (a, b) => (b.spec.replicas ?? 1) - (a.spec.replicas ?? 1) || (newestFirst ? byAge(b, a) : byAge(a, b)),
   );
   let added = 0;
   const resizes = sorted.map((set) => {
@@ -135,8 +134,7 @@ export function proportionalSizes(d: Deployment, sets: ReplicaSet[]): Resize[] {
     return { set, replicas: (set.spec.replicas ?? 1) + share };
   });
   const largest = resizes[0];
-  if (largest !== undefined && toAdd !== 0)
-    largest.replicas = Math.max(0, largest.replicas + toAdd - added);
+  if (largest !== undefined && toAdd !== 0) largest.replicas = Math.max(0, largest.replicas + toAdd - added);
   return resizes;
 }
 

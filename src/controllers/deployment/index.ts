@@ -86,7 +86,9 @@ class DeploymentController {
     this.#context.events.event(d, 'Warning', 'SelectingAll', message);
     const observedGeneration = d.metadata.generation ?? 0;
     if ((d.status?.observedGeneration ?? 0) >= observedGeneration) return;
-    await this.#context.client.of(deployments).updateStatus({ ...d, status: { ...d.status, observedGeneration } });
+    await this.#context.client
+      .of(deployments)
+      .updateStatus({ ...d, status: { ...d.status, observedGeneration } });
   }
 }
 

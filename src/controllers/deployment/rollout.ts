@@ -18,7 +18,15 @@ import {
   shrinkOldSets,
   statusReplicas,
 } from './arithmetic.js';
-import { createNewSet, findNewSet, HashCollision, newSetOf, refreshNewSet, resize, tellOfScaling } from './sets.js';
+import {
+  createNewSet,
+  findNewSet,
+  HashCollision,
+  newSetOf,
+  refreshNewSet,
+  resize,
+  tellOfScaling,
+} from './sets.js';
 import {
   condition,
   deploymentStatus,
@@ -139,7 +147,12 @@ export class Rollout {
       this.#replace(set);
       this.#setRevision(revisionOf(set));
       if (hasProgressDeadline(this.#d) && condition(this.#d.status, 'Progressing') === undefined)
-        this.#note('Progressing', 'True', 'FoundNewReplicaSet', `Found new replica set "${set.metadata.name}"`);
+        this.#note(
+          'Progressing',
+          'True',
+          'FoundNewReplicaSet',
+          `Found new replica set "${set.metadata.name}"`,
+        );
       return set;
     }
     return create ? this.#createNewSet(revision) : undefined;

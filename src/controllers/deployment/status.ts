@@ -13,7 +13,10 @@ export function hasHistoryLimit(d: Deployment): boolean {
   return d.spec.revisionHistoryLimit !== undefined && d.spec.revisionHistoryLimit !== NO_LIMIT;
 }
 
-export function condition(status: DeploymentStatus | undefined, type: string): DeploymentCondition | undefined {
+export function condition(
+  status: DeploymentStatus | undefined,
+  type: string,
+): DeploymentCondition | undefined {
   return status?.conditions?.find((c) => c.type === type);
 }
 
@@ -54,7 +57,13 @@ export function deploymentStatus(
   const availableReplicas = statusReplicas(all, 'availableReplicas');
   const enough = availableReplicas >= replicasOf(d) - maxUnavailable(d);
   const available = enough
-    ? newCondition('Available', 'True', 'MinimumReplicasAvailable', 'Deployment has minimum availability.', now)
+    ? newCondition(
+        'Available',
+        'True',
+        'MinimumReplicasAvailable',
+        'Deployment has minimum availability.',
+        now,
+      )
     : newCondition(
         'Available',
         'False',
@@ -98,8 +107,10 @@ export function isComplete(d: Deployment, status: DeploymentStatus): boolean {
 
 function isProgressing(d: Deployment, next: DeploymentStatus): boolean {
   const old = d.status ?? {};
-  const count = (status: DeploymentStatus, field: 'updatedReplicas' | 'readyReplicas' | 'availableReplicas') =>
-    status[field] ?? 0;
+  const count = (
+    status: DeploymentStatus,
+    field: 'updatedReplicas' | 'readyReplicas' | 'availableReplicas',
+  ) => status[field] ?? 0;
   const oldPods = (status: DeploymentStatus) => (status.replicas ?? 0) - (status.updatedReplicas ?? 0);
   return (
     count(next, 'updatedReplicas') > count(old, 'updatedReplicas') ||
@@ -147,12 +158,9 @@ function progressConditions(
   const conditions = status.conditions ?? [];
   if (!hasProgressDeadline(d)) return withoutCondition(conditions, 'Progressing');
   const current = condition(d.status, 'Progressing');
-  const finished =
-    status.replicas === status.updatedReplicas && current?.reason === 'NewReplicaSetAvailable';
+  const finished = status.replicas === status.updatedReplicas && current?.reason === 'NewReplicaSetAvailable';
   if (finished) return conditions;
-  const subject = newSet
-    ? `ReplicaSet "${newSet.metadata.name}"`
-    : `Deployment "${d.metadata.name}"`;
+  const subject = newSet ? `ReplicaSet "${newSet.metadata.name}"` : `Deployment "${d.metadata.name}"`;
   if (isComplete(d, status)) {
     const message = `${subject} has successfully progressed.`;
     return withCondition(

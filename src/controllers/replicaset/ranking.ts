@@ -59,7 +59,9 @@ function restarts(pod: Pod): number {
 function compareAge(timeA: number, timeB: number, a: Pod, b: Pod, now: number): number {
   if (timeA === timeB) return 0;
   if (timeA === 0 || timeB === 0) return timeA - timeB;
-  return ageClass(timeA, now) - ageClass(timeB, now) || ((a.metadata.uid ?? '') < (b.metadata.uid ?? '') ? -1 : 1);
+  return (
+    ageClass(timeA, now) - ageClass(timeB, now) || ((a.metadata.uid ?? '') < (b.metadata.uid ?? '') ? -1 : 1)
+  );
 }
 
 function ageClass(time: number, now: number): number {

@@ -70,7 +70,9 @@ export function openCgroups(
   const mounts = parseMountInfo(mountInfo);
   const top = mounts.findLast((m) => m.point === folder);
   if (top?.type === 'cgroup2') return new CgroupV2(folder);
-  const hierarchies = mounts.filter((m) => m.type === 'cgroup' && !m.options.some((o) => o.startsWith('name=')));
+  const hierarchies = mounts.filter(
+    (m) => m.type === 'cgroup' && !m.options.some((o) => o.startsWith('name=')),
+  );
   const unified = mounts.find((m) => m.type === 'cgroup2');
   if (!hierarchies.some((h) => h.options.includes('memory')))
     throw new RuntimeError('Internal', `no cgroup memory controller is mounted below ${folder}`);

@@ -1,7 +1,7 @@
 /** cgroup version 2: one hierarchy; controllers are enabled from the root down. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { RuntimeError, type ContainerStats, type Limits } from '../types.js';
+import { type ContainerStats, type Limits, RuntimeError } from '../types.js';
 import type { CgroupMount, Cgroups } from './cgroup.js';
 import { errorCode, makeFolders, pruneFolders, readGroupFile, removeTree } from './files.js';
 import { CPU_PERIOD, cpuWeight, flatKey } from './numbers.js';

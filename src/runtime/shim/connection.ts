@@ -103,7 +103,10 @@ export class ShimConnection {
 
   #frame({ type, request, payload }: Frame): void {
     const fields = new Fields(payload);
-    if (type === Type.exit) return this.onExit(readContainer(fields));
+    if (type === Type.exit) {
+      this.onExit(readContainer(fields));
+      return;
+    }
     const waiting = this.#waiting.get(request);
     if (!waiting) return;
     this.#waiting.delete(request);

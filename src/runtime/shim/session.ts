@@ -115,8 +115,10 @@ class ShimSession implements Session {
   }
 
   #frame({ type, payload }: Frame): void {
-    if (type === Type.stdout) return this.#push(this.stdout, payload);
-    if (type === Type.stderr) return this.#push(this.stderr, payload);
+    if (type === Type.stdout || type === Type.stderr) {
+      this.#push(type === Type.stdout ? this.stdout : this.stderr, payload);
+      return;
+    }
     const fields = new Fields(payload);
     if (type === Type.ok) {
       this.#opened?.();

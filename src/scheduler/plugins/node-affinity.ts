@@ -83,6 +83,7 @@ function matchesRequirement({ operator, values = [] }: NodeSelectorRequirement, 
 /** Positive when `value` is greater; NaN, which is neither, when one is not a number. */
 function compare(value: string | undefined, bound: string | undefined): number {
   const number = /^[+-]?\d+$/;
-  if (value === undefined || bound === undefined || !number.test(value) || !number.test(bound)) return Number.NaN;
+  if (value === undefined || bound === undefined || !number.test(value) || !number.test(bound))
+    return Number.NaN;
   return Number(value) - Number(bound);
 }

@@ -22,9 +22,9 @@ export class History {
   readonly #revisions: number;
   readonly #maxBytes: number;
   #bytes = 0;
-  /** Events before this position have been released; before the other, they will be at the next tick. */
-  #released = 0;
-  #releasable = 0;
+  /** Events before this position have cooled down; those before the other will at the next look. */
+  #cooled = 0;
+  #warm = 0;
 
   constructor(
     readonly index: MemoryIndex,
@@ -72,13 +72,16 @@ export class History {
     return superseded;
   }
 
-  /** Frees the decoded form of what was superseded before the last call. */
-  release(): void {
+  /** Frees what is needed only of new versions, for those that were there at the last call. */
+  coolDown(): void {
     const { events } = this.index;
-    for (let at = Math.max(this.#released, events.start); at < this.#releasable; at++)
-      (events.at(at).previous as Version | undefined)?.release();
-    this.#released = this.#releasable;
-    this.#releasable = events.end;
+    for (let at = Math.max(this.#cooled, events.start); at < this.#warm; at++) {
+      const { stored, previous } = events.at(at) as { stored: Version; previous: Version | undefined };
+      stored.cool();
+      previous?.retire();
+    }
+    this.#cooled = this.#warm;
+    this.#warm = events.end;
   }
 
   #expiredBySize(): number {

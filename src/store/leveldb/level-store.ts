@@ -202,7 +202,7 @@ export class LevelStore implements Store {
     const { clock } = this.#parts;
     return clock.after(this.#history.tickMs, () => {
       this.#cancelTick = this.#nextTick();
-      this.#history.release();
+      this.#history.coolDown();
       this.#compactTo(this.#history.expired(clock.now()));
     });
   }

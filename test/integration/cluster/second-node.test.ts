@@ -51,17 +51,17 @@ describe('a second node', function () {
   this.timeout(120_000);
   let cluster: TestCluster;
   let host: OtherHost;
-  let before: Awaited<ReturnType<typeof snapshot>>;
+  let untouched: Awaited<ReturnType<typeof snapshot>>;
 
   before(async () => {
-    before = await snapshot();
+    untouched = await snapshot();
     host = new OtherHost();
     cluster = await startTestCluster();
   });
   after(async () => {
     await cluster?.down();
     host?.remove();
-    assert.deepEqual(await snapshot(), before);
+    assert.deepEqual(await snapshot(), untouched);
   });
 
   const agent = (...more: string[]) => {

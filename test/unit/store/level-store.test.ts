@@ -18,37 +18,8 @@ import { type LevelStoreOptions, openLevelStore } from '../../../src/store/level
 import { recordKey } from '../../../src/store/leveldb/records.js';
 import { RevisionError, type Store, StoreError } from '../../../src/store/store.js';
 import { aesTransformer } from '../../../src/store/transformer.js';
+import { FakeClock } from '../../fixtures/fake-clock.js';
 import { keyOf, type Place, put, read, remove, storeSuite } from './suite.js';
-
-/** A clock that stands still until it is moved. */
-class FakeClock {
-  time = Date.UTC(2026, 0, 1);
-  #timers: { at: number; fn: () => void }[] = [];
-
-  now(): number {
-    return this.time;
-  }
-
-  after(ms: number, fn: () => void): () => void {
-    const timer = { at: this.time + ms, fn };
-    this.#timers.push(timer);
-    return () => {
-      this.#timers = this.#timers.filter((t) => t !== timer);
-    };
-  }
-
-  advance(ms: number): void {
-    const end = this.time + ms;
-    for (;;) {
-      const [next] = this.#timers.filter((t) => t.at <= end).sort((a, b) => a.at - b.at);
-      if (next === undefined) break;
-      this.#timers = this.#timers.filter((t) => t !== next);
-      this.time = Math.max(this.time, next.at);
-      next.fn();
-    }
-    this.time = end;
-  }
-}
 
 /** A LevelDB whose writes can be counted and made to fail. */
 class TestDatabase implements Database {

@@ -47,7 +47,9 @@ function addInitContainers(pod: Pod, summary: Summary, sidecars: Pick<Summary, '
     }
     const waits = waiting?.reason && waiting.reason !== 'PodInitializing';
     summary.reason =
-      terminated || waits ? `Init:${stateReason(status.state)}` : `Init:${i}/${pod.spec.initContainers?.length ?? 0}`;
+      terminated || waits
+        ? `Init:${stateReason(status.state)}`
+        : `Init:${i}/${pod.spec.initContainers?.length ?? 0}`;
     return true;
   }
   return false;

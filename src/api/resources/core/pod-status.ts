@@ -2,12 +2,7 @@
 import type { ContainerStatus, Pod } from '#types';
 import { child, duplicate, type FieldError, forbidden, index, invalid } from '../../machinery/field.js';
 import * as names from '../../machinery/names.js';
-import {
-  checked,
-  validateImmutable,
-  validateIp,
-  validateQualifiedName,
-} from '../../machinery/validation.js';
+import { checked, validateImmutable, validateIp, validateQualifiedName } from '../../machinery/validation.js';
 import { validateAnnotationUpdate } from './pod-update.js';
 import { isRestartableInit } from './podspec/containers.js';
 import { computeQosClass } from './podspec/qos.js';

@@ -1,13 +1,12 @@
 /** The subresources that change a part of a pod's spec: `ephemeralcontainers` and `resize`. */
 import type { Container, Pod, ResourceList } from '#types';
 import { child, type FieldError, forbidden, index, invalid, key } from '../../machinery/field.js';
-import { compareQuantities } from '../../machinery/quantity.js';
 import { deepCopy } from '../../machinery/types.js';
 import { sameJson } from '../../machinery/validation.js';
 import type { UpdateStrategy } from '../define.js';
 import { validateAnnotationUpdate } from './pod-update.js';
-import { isRestartableInit } from './podspec/containers.js';
 import { hasResources } from './podspec/amounts.js';
+import { isRestartableInit } from './podspec/containers.js';
 import { computeQosClass, podQosClass } from './podspec/qos.js';
 
 const MIRROR = 'kubernetes.io/config.mirror';
@@ -18,9 +17,8 @@ function keep(pod: Pod, old: Pod, change: (spec: Pod['spec']) => void): void {
   change(spec);
   pod.spec = spec;
   pod.status = old.status;
-  for (const field of ['labels', 'annotations', 'finalizers', 'ownerReferences', 'generation'] as const)
-    if (old.metadata[field] === undefined) delete pod.metadata[field];
-    else (pod.metadata as Record<string, unknown>)[field] = old.metadata[field];
+  const { labels, annotations, finalizers, ownerReferences, generation } = old.metadata;
+  Object.assign(pod.metadata, { labels, annotations, finalizers, ownerReferences, generation });
 }
 
 /** `pods/ephemeralcontainers`: containers may be added, not changed or removed. */
@@ -41,8 +39,7 @@ export function ephemeralContainers(validatePod: (pod: Pod) => FieldError[]): Up
       for (const before of old.spec.ephemeralContainers ?? []) {
         const now = pod.spec.ephemeralContainers?.find((c) => c.name === before.name);
         const name = JSON.stringify(before.name);
-        if (!now)
-          errors.push(forbidden(path, `existing ephemeral containers ${name} may not be removed\n`));
+        if (!now) errors.push(forbidden(path, `existing ephemeral containers ${name} may not be removed\n`));
         else if (!sameJson(now, before))
           errors.push(forbidden(path, `existing ephemeral containers ${name} may not be changed`));
       }
@@ -155,7 +152,3 @@ function withOldCpuAndMemory(now: Container, old: Container): Container {
     },
   };
 }
-
-/** Whether a resize lowers any request or limit: the node may have to shrink before it reports success. */
-export const lowers = (now: ResourceList | undefined, old: ResourceList | undefined): boolean =>
-  Object.entries(old ?? {}).some(([name, before]) => compareQuantities(now?.[name], before) < 0);

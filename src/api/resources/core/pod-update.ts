@@ -97,7 +97,11 @@ function validateGated(munged: PodSpec, old: PodSpec): FieldError[] {
     for (const [key, value] of Object.entries(old.nodeSelector ?? {}))
       if (munged.nodeSelector?.[key] !== value) {
         errors.push(
-          invalid('spec.nodeSelector', munged.nodeSelector, 'only additions to spec.nodeSelector are allowed (no mutations or deletions)'),
+          invalid(
+            'spec.nodeSelector',
+            munged.nodeSelector,
+            'only additions to spec.nodeSelector are allowed (no mutations or deletions)',
+          ),
         );
         break;
       }
@@ -123,9 +127,7 @@ function validateNodeAffinityMutation(
   if (before.length === 0) return [];
   const at = child(path, 'nodeSelectorTerms');
   if (before.length !== now.length)
-    return [
-      invalid(at, now, 'no additions/deletions to non-empty NodeSelectorTerms list are allowed'),
-    ];
+    return [invalid(at, now, 'no additions/deletions to non-empty NodeSelectorTerms list are allowed')];
   return before.flatMap((term, i) => {
     const kept =
       (term.matchExpressions ?? []).every((r, j) => sameJson(r, now[i]!.matchExpressions?.[j])) &&

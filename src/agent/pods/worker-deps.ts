@@ -1,0 +1,41 @@
+/** What pod workers share: the node they are on, and what they work with. */
+import type { Logger } from 'pino';
+import type { Pod, PodStatus } from '#types';
+import type { Clock } from '../../api/machinery/clock.js';
+import type { PodNetwork } from '../../network/types.js';
+import type { ImageStore, Runtime } from '../../runtime/types.js';
+import type { NodeObjects } from '../hub/objects.js';
+import type { PodEvent } from './events.js';
+import type { NodeFacts } from './fields.js';
+import type { ImagePuller } from './image-puller.js';
+import type { DnsFacts } from './pod-files.js';
+
+export interface WorkerDeps {
+  runtime: Runtime;
+  images: ImageStore;
+  puller: ImagePuller;
+  network: PodNetwork;
+  objects: NodeObjects;
+  clock: Clock;
+  logger: Logger;
+  event: PodEvent;
+  /** Folders of pods, by UID. */
+  podsDir: string;
+  /** Kept up to date by the agent. */
+  facts: NodeFacts & DnsFacts & { memoryCapacity: number };
+  /** Resolves once the node's network can take pods. */
+  networkReady: Promise<void>;
+  /** A service account token for the pod, with its end in milliseconds since the epoch. */
+  token(pod: Pod, audience: string, seconds: number): Promise<{ token: string; expires: number }>;
+  /** A new status to tell. */
+  setStatus(pod: Pod, status: PodStatus): void;
+  /** Resolves once the newest status of the pod has been told. */
+  statusSent(uid: string): Promise<void>;
+  /** Deletes the pod from the API for good; resolves when that is done. */
+  confirmDeleted(pod: Pod): Promise<void>;
+  /** Nothing is left of the pod. */
+  gone(uid: string): void;
+}
+
+/** As kubelet's probes and hooks say who they are. */
+export const USER_AGENT = 'kube-probe/1.36';

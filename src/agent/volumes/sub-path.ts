@@ -1,0 +1,46 @@
+/** subPath: a part of a volume, held fast so that no link in it can lead out (kubelet `subpath_linux`). */
+import { constants } from 'node:fs';
+import { lstat, mkdir, open, readlink, realpath, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, normalize } from 'node:path';
+import { native } from '../../runtime/native.js';
+
+const MS_BIND = 4096;
+const O_PATH = 0o10000000;
+
+const isWithin = (root: string, path: string): boolean => path === root || path.startsWith(`${root}/`);
+
+/** Bind-mounts the part of `volume` on `target` and returns `target`. A folder is made if there is nothing. */
+export async function mountSubPath(volume: string, subPath: string, target: string): Promise<string> {
+  const clean = normalize(subPath);
+  if (clean.startsWith('/') || clean.split('/').includes('..'))
+    throw new Error(`subPath ${JSON.stringify(subPath)} must not contain '..' or be absolute`);
+  const root = await realpath(volume);
+  if (!(await stat(join(root, clean)).catch(() => undefined))) await makeFolders(root, clean);
+  const real = await realpath(join(root, clean));
+  if (!isWithin(root, real)) throw new Error(`subPath ${JSON.stringify(subPath)} leads out of its volume`);
+  const handle = await open(real, constants.O_NOFOLLOW | O_PATH);
+  try {
+    // What is opened can't be exchanged any more: it is judged and mounted by its descriptor.
+    const held = `/proc/self/fd/${handle.fd}`;
+    if (!isWithin(root, await readlink(held)))
+      throw new Error(`subPath ${JSON.stringify(subPath)} leads out of its volume`);
+    await mkdir(dirname(target), { recursive: true });
+    if ((await handle.stat()).isDirectory()) await mkdir(target, { recursive: true });
+    else await writeFile(target, '', { flag: 'a' });
+    await native.mount(`/proc/${process.pid}/fd/${handle.fd}`, target, '', MS_BIND, '');
+  } finally {
+    await handle.close();
+  }
+  return target;
+}
+
+/** One part after the other, through no link. */
+async function makeFolders(root: string, path: string): Promise<void> {
+  let current = root;
+  for (const part of path.split('/')) {
+    current = join(current, part);
+    const found = await lstat(current).catch(() => undefined);
+    if (found?.isSymbolicLink()) throw new Error(`cannot make ${current}: a link is in the way`);
+    if (!found) await mkdir(current, { mode: 0o755 });
+  }
+}

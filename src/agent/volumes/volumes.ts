@@ -1,0 +1,113 @@
+/** The volumes of one pod: made before its containers start, kept up to date, taken away at its end. */
+import { chmod, chown, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Pod, Volume } from '#types';
+import { quantityValue } from '../../api/machinery/quantity.js';
+import { native } from '../../runtime/native.js';
+import { writePayload } from './atomic-writer.js';
+import { hostPath } from './host-path.js';
+import { isPayloadVolume, type PayloadSources, payload, VolumeError } from './payloads.js';
+
+const MS_NOSUID = 2;
+const MS_NODEV = 4;
+const MNT_DETACH = 2;
+
+/** A volume could not be set up; the message is that of upstream's FailedMount event. */
+export class MountError extends Error {
+  constructor(
+    readonly volume: string,
+    why: string,
+  ) {
+    super(`MountVolume.SetUp failed for volume ${JSON.stringify(volume)} : ${why}`);
+  }
+}
+
+export class PodVolumes {
+  /** Volume name → host path. */
+  readonly paths = new Map<string, string>();
+
+  /** `dir` is the pod's own folder. */
+  constructor(
+    private readonly dir: string,
+    private readonly sources: PayloadSources,
+  ) {}
+
+  /** Sets all volumes up, side by side. Idempotent. Throws MountError for the first that fails. */
+  async setUp(pod: Pod): Promise<void> {
+    await Promise.all(
+      (pod.spec.volumes ?? []).map(async (volume) => {
+        try {
+          this.paths.set(volume.name, await this.#setUp(pod, volume));
+        } catch (error) {
+          throw new MountError(volume.name, error instanceof Error ? error.message : String(error));
+        }
+      }),
+    );
+  }
+
+  /** Writes anew what comes from objects; false if nothing changed. */
+  async refresh(pod: Pod): Promise<void> {
+    for (const volume of pod.spec.volumes ?? [])
+      if (isPayloadVolume(volume) && this.paths.has(volume.name)) await this.#write(pod, volume);
+  }
+
+  async tearDown(): Promise<void> {
+    this.paths.clear();
+    await removeTree(this.dir);
+  }
+
+  async #setUp(pod: Pod, volume: Volume): Promise<string> {
+    if (volume.hostPath) return hostPath(volume.hostPath.path, volume.hostPath.type);
+    if (volume.emptyDir) return this.#emptyDir(pod, volume);
+    if (isPayloadVolume(volume)) return this.#write(pod, volume);
+    throw new VolumeError(`volumes of type ${kindOf(volume)} are not supported`);
+  }
+
+  async #write(pod: Pod, volume: Volume): Promise<string> {
+    const path = this.#path(volume);
+    await writePayload(path, await payload(pod, volume, this.sources), pod.spec.securityContext?.fsGroup);
+    return path;
+  }
+
+  async #emptyDir(pod: Pod, volume: Volume): Promise<string> {
+    const path = this.#path(volume);
+    await mkdir(path, { recursive: true });
+    const { medium, sizeLimit } = volume.emptyDir!;
+    if (medium === 'Memory' && !(await isMountPoint(path))) {
+      const size = sizeLimit ? `,size=${quantityValue(sizeLimit)}` : '';
+      await native.mount('tmpfs', path, 'tmpfs', MS_NOSUID | MS_NODEV, `mode=0777${size}`);
+    }
+    const fsGroup = pod.spec.securityContext?.fsGroup;
+    if (fsGroup !== undefined) await chown(path, 0, fsGroup);
+    await chmod(path, fsGroup === undefined ? 0o777 : 0o2777);
+    return path;
+  }
+
+  #path(volume: Volume): string {
+    return join(this.dir, 'volumes', `kubernetes.io~${kindOf(volume)}`, volume.name);
+  }
+}
+
+const kindOf = (volume: Volume): string =>
+  (Object.keys(volume).find((key) => key !== 'name') ?? 'empty-dir').replace(/[A-Z]+/g, (c) => `-${c.toLowerCase()}`);
+
+async function isMountPoint(path: string): Promise<boolean> {
+  return (await mountPoints()).includes(path);
+}
+
+async function mountPoints(): Promise<string[]> {
+  const table = await readFile('/proc/self/mountinfo', 'utf8');
+  return table.split('\n').map((line) => (line.split(' ')[4] ?? '').replaceAll('\\040', ' '));
+}
+
+/** Unmounts what is mounted below the folder, then removes it: never the content of a mount. */
+export async function removeTree(dir: string): Promise<void> {
+  const below = (await mountPoints()).filter((path) => path.startsWith(`${dir}/`));
+  for (const path of below.sort().reverse()) await native.umount(path, MNT_DETACH);
+  await rm(dir, { recursive: true, force: true });
+}
+
+/** UIDs of the pods that have a folder. */
+export async function podFolders(podsDir: string): Promise<string[]> {
+  return readdir(podsDir).catch(() => []);
+}

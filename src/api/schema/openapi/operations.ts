@@ -1,0 +1,309 @@
+/** Every operation that the API serves on a resource, in a form that both versions of OpenAPI are made from. */
+import { apiVersionOf } from '../../machinery/types.js';
+import type { Resource, Subresource, Verb } from '../../resources/define.js';
+import { typeNameOf, typeSchema } from '../build.js';
+import type { GroupVersionKindJson } from './definitions.js';
+import { groupVersionPath, groupVersionWords, tagOf } from './names.js';
+
+export type Method = 'get' | 'put' | 'post' | 'delete' | 'patch' | 'head' | 'options';
+
+export interface Operation {
+  path: string;
+  method: Method;
+  /** The value of `x-kubernetes-action`. */
+  action: string;
+  id: string;
+  description: string;
+  tag: string;
+  kind: GroupVersionKindJson;
+  /** Names of query parameters besides `pretty`. */
+  query: string[];
+  /** The type of the body, such as `apps/v1.Deployment` or `meta/v1.Patch`. */
+  body?: string;
+  /** The type of the response; undefined for text. */
+  response?: string;
+  /** Success codes besides 200. */
+  codes: number[];
+  /** Whether the response can be a stream of watch events. */
+  stream: boolean;
+  deprecated?: boolean;
+}
+
+const LIST = [
+  'allowWatchBookmarks',
+  'continue',
+  'fieldSelector',
+  'labelSelector',
+  'limit',
+  'resourceVersion',
+  'resourceVersionMatch',
+  'sendInitialEvents',
+  'timeoutSeconds',
+  'watch',
+];
+const DELETE = [
+  'dryRun',
+  'gracePeriodSeconds',
+  'ignoreStoreReadErrorWithClusterBreakingPotential',
+  'orphanDependents',
+  'propagationPolicy',
+];
+const WRITE = ['dryRun', 'fieldManager', 'fieldValidation'];
+const PATCH = [...WRITE, 'force'];
+const NOT_WITH_COLLECTION = new Set(['allowWatchBookmarks', 'watch']);
+
+/** Where a resource's paths start, and the words of its operation ids. */
+interface Place {
+  resource: Resource;
+  /** `/apis/apps/v1`. */
+  root: string;
+  /** `AppsV1`. */
+  words: string;
+  /** `Namespaced` or nothing. */
+  scope: string;
+  /** The collection's path. */
+  collection: string;
+  type: string;
+  kind: GroupVersionKindJson;
+}
+
+function placeOf(resource: Resource): Place {
+  const { apiVersion, group, version, kind, plural, namespaced } = resource;
+  const root = `/${groupVersionPath(apiVersion)}`;
+  return {
+    resource,
+    root,
+    words: groupVersionWords(apiVersion),
+    scope: namespaced ? 'Namespaced' : '',
+    collection: `${root}${namespaced ? '/namespaces/{namespace}' : ''}/${plural}`,
+    type: typeNameOf(apiVersion, kind),
+    kind: { group, kind, version },
+  };
+}
+
+type Rest = Pick<Operation, 'path' | 'method' | 'action' | 'id' | 'description'> & Partial<Operation>;
+
+const operation = ({ resource, kind }: Place, rest: Rest): Operation => ({
+  tag: tagOf(resource.apiVersion),
+  kind,
+  query: [],
+  codes: [],
+  stream: false,
+  ...rest,
+});
+
+/** The operations of each verb on the resource itself. */
+const VERBS: Record<Verb, (place: Place) => Operation[]> = {
+  create: (p) => [
+    operation(p, {
+      path: p.collection,
+      method: 'post',
+      action: 'post',
+      id: `create${p.words}${p.scope}${p.resource.kind}`,
+      description: `create a ${p.resource.kind}`,
+      query: WRITE,
+      body: p.type,
+      response: p.type,
+      codes: [201, 202],
+    }),
+  ],
+  list: (p) => [
+    listOperation(p, p.collection, `list${p.words}${p.scope}${p.resource.kind}`),
+    ...(p.resource.namespaced
+      ? [
+          listOperation(
+            p,
+            `${p.root}/${p.resource.plural}`,
+            `list${p.words}${p.resource.kind}ForAllNamespaces`,
+          ),
+        ]
+      : []),
+  ],
+  watch: watchOperations,
+  get: (p) => [
+    operation(p, {
+      path: `${p.collection}/{name}`,
+      method: 'get',
+      action: 'get',
+      id: `read${p.words}${p.scope}${p.resource.kind}`,
+      description: `read the specified ${p.resource.kind}`,
+      response: p.type,
+    }),
+  ],
+  update: (p) => [
+    operation(p, {
+      path: `${p.collection}/{name}`,
+      method: 'put',
+      action: 'put',
+      id: `replace${p.words}${p.scope}${p.resource.kind}`,
+      description: `replace the specified ${p.resource.kind}`,
+      query: WRITE,
+      body: p.type,
+      response: p.type,
+      codes: [201],
+    }),
+  ],
+  patch: (p) => [
+    operation(p, {
+      path: `${p.collection}/{name}`,
+      method: 'patch',
+      action: 'patch',
+      id: `patch${p.words}${p.scope}${p.resource.kind}`,
+      description: `partially update the specified ${p.resource.kind}`,
+      query: PATCH,
+      body: 'meta/v1.Patch',
+      response: p.type,
+      codes: [201],
+    }),
+  ],
+  delete: (p) => [
+    operation(p, {
+      path: `${p.collection}/{name}`,
+      method: 'delete',
+      action: 'delete',
+      id: `delete${p.words}${p.scope}${p.resource.kind}`,
+      description: `delete a ${p.resource.kind}`,
+      query: DELETE,
+      body: 'meta/v1.DeleteOptions',
+      response: 'meta/v1.Status',
+      codes: [202],
+    }),
+  ],
+  deletecollection: (p) => [
+    operation(p, {
+      path: p.collection,
+      method: 'delete',
+      action: 'deletecollection',
+      id: `delete${p.words}Collection${p.scope}${p.resource.kind}`,
+      description: `delete collection of ${p.resource.kind}`,
+      query: [...LIST.filter((name) => !NOT_WITH_COLLECTION.has(name)), ...DELETE].sort(),
+      body: 'meta/v1.DeleteOptions',
+      response: 'meta/v1.Status',
+    }),
+  ],
+};
+
+function listOperation(p: Place, path: string, id: string): Operation {
+  return operation(p, {
+    path,
+    method: 'get',
+    action: 'list',
+    id,
+    description: `list or watch objects of kind ${p.resource.kind}`,
+    query: LIST,
+    response: typeNameOf(p.resource.apiVersion, p.resource.listKind),
+    stream: true,
+  });
+}
+
+function watchOperations(p: Place): Operation[] {
+  const { kind, plural, namespaced } = p.resource;
+  const watched = p.collection.replace(p.root, `${p.root}/watch`);
+  const one = (path: string, id: string, action: string, what: string) =>
+    operation(p, {
+      path,
+      method: 'get',
+      action,
+      id,
+      description: `watch ${what} of kind ${kind}. deprecated: use the 'watch' parameter with a list operation instead.`,
+      query: LIST,
+      response: 'meta/v1.WatchEvent',
+      stream: true,
+      deprecated: true,
+    });
+  return [
+    one(watched, `watch${p.words}${p.scope}${kind}List`, 'watchlist', 'individual changes to a list'),
+    one(`${watched}/{name}`, `watch${p.words}${p.scope}${kind}`, 'watch', 'changes to an object'),
+    ...(namespaced
+      ? [
+          one(
+            `${p.root}/watch/${plural}`,
+            `watch${p.words}${kind}ListForAllNamespaces`,
+            'watchlist',
+            'individual changes to a list',
+          ),
+        ]
+      : []),
+  ];
+}
+
+const METHODS: Record<string, { method: Method; word: string; does: string }> = {
+  get: { method: 'get', word: 'read', does: 'read' },
+  create: { method: 'post', word: 'create', does: 'create' },
+  update: { method: 'put', word: 'replace', does: 'replace' },
+  patch: { method: 'patch', word: 'patch', does: 'partially update' },
+  delete: { method: 'delete', word: 'delete', does: 'delete' },
+};
+
+const capital = (word: string): string => word.slice(0, 1).toUpperCase() + word.slice(1);
+
+function subresourceOperations(p: Place, sub: Subresource): Operation[] {
+  if (/Options$/.test(sub.kind)) return connectOperations(p, sub);
+  const apiVersion =
+    sub.version === undefined ? p.resource.apiVersion : apiVersionOf(sub.group ?? '', sub.version);
+  const type = sub.name === 'log' ? undefined : typeNameOf(apiVersion, sub.kind);
+  const kind = {
+    group: sub.group ?? p.resource.group,
+    kind: sub.kind,
+    version: sub.version ?? p.resource.version,
+  };
+  return sub.verbs.map((verb) => {
+    const { method, word, does } = METHODS[verb] as (typeof METHODS)[string];
+    const writes = method !== 'get';
+    return operation(p, {
+      path: `${p.collection}/{name}/${sub.name}`,
+      method,
+      action: method,
+      id: `${word}${p.words}${p.scope}${p.resource.kind}${capital(sub.name)}`,
+      description: `${does} ${sub.name} of the specified ${p.resource.kind}`,
+      kind,
+      query: queryOf(sub, method),
+      ...(writes ? { body: method === 'patch' ? 'meta/v1.Patch' : (type as string) } : {}),
+      ...(type === undefined ? {} : { response: type }),
+      codes: method === 'post' ? [201, 202] : writes ? [201] : [],
+    });
+  });
+}
+
+function queryOf(sub: Subresource, method: Method): string[] {
+  if (sub.name === 'log') return optionNames('core/v1.PodLogOptions');
+  if (method === 'patch') return PATCH;
+  return method === 'get' ? [] : WRITE;
+}
+
+/** The query parameters that a type such as `core/v1.PodExecOptions` is sent as. */
+function optionNames(full: string): string[] {
+  const names = [...(typeSchema(full)?.fields.keys() ?? [])];
+  return names.filter((name) => name !== 'apiVersion' && name !== 'kind').sort();
+}
+
+function connectOperations(p: Place, sub: Subresource): Operation[] {
+  const options = optionNames(typeNameOf('v1', sub.kind));
+  const proxy = sub.name === 'proxy';
+  const methods: Method[] = proxy
+    ? ['delete', 'get', 'head', 'options', 'patch', 'post', 'put']
+    : sub.verbs.map((verb) => (METHODS[verb] as (typeof METHODS)[string]).method);
+  const path = `${p.collection}/{name}/${sub.name}`;
+  const at = (where: string, suffix: string) =>
+    methods.map((method) =>
+      operation(p, {
+        path: where,
+        method,
+        action: 'connect',
+        id: `connect${p.words}${capital(method)}${p.scope}${p.resource.kind}${capital(sub.name)}${suffix}`,
+        description: `connect ${method.toUpperCase()} requests to ${sub.name} of ${p.resource.kind}`,
+        kind: { group: '', kind: sub.kind, version: 'v1' },
+        query: options,
+      }),
+    );
+  return proxy ? [...at(path, ''), ...at(`${path}/{path}`, 'WithPath')] : at(path, '');
+}
+
+/** All operations of a resource and its subresources. */
+export function operationsOf(resource: Resource): Operation[] {
+  const place = placeOf(resource);
+  return [
+    ...resource.verbs.flatMap((verb) => VERBS[verb](place)),
+    ...resource.subresources.flatMap((sub) => subresourceOperations(place, sub)),
+  ];
+}

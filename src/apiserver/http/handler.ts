@@ -1,0 +1,126 @@
+/** An HTTP request through the core: authenticate, negotiate, handle, respond; every error becomes a Status. */
+import { asStatusError, StatusError, timeout } from '../../api/machinery/status.js';
+import type { Authenticate } from '../../auth/authenticate.js';
+import type { User } from '../../auth/user.js';
+import type { Call, Deps } from '../context.js';
+import { type Answer, handle } from '../core.js';
+import type { Metrics } from '../metrics.js';
+import type { NonResource } from '../nonresource/index.js';
+import type { IncomingRequest } from './listener.js';
+import { type Accepted, JSON_ACCEPTED, negotiate, type ObjectForm } from './media-types.js';
+import { credentialsOf, parseUrl, readBody } from './request.js';
+import { type RespondOptions, type Response, respond, respondError } from './respond.js';
+
+export interface HttpParts {
+  deps: Deps;
+  authenticate: Authenticate;
+  nonResource: NonResource;
+  metrics: Metrics;
+}
+
+const FORMS: ObjectForm[] = ['object', 'table', 'partial'];
+/** Upstream's `--request-timeout`. */
+const REQUEST_TIMEOUT_MS = 60_000;
+
+/** Never rejects. */
+export async function serveRequest(
+  parts: HttpParts,
+  request: IncomingRequest,
+  response: Response,
+): Promise<void> {
+  const { deps, metrics } = parts;
+  const started = performance.now();
+  const { path, query } = parseUrl(request);
+  const options: RespondOptions = {
+    accepted: JSON_ACCEPTED,
+    query,
+    acceptEncoding: String(request.headers['accept-encoding'] ?? ''),
+    userAgent: request.headers['user-agent'] ?? '',
+    now: deps.clock.now(),
+  };
+  let answer: Answer | undefined;
+  try {
+    const gone = goneSignal(response);
+    const user = await parts.authenticate(credentialsOf(request));
+    options.accepted = acceptedFor(path, request.headers.accept);
+    const call = await toCall(request, path, query, user, gone);
+    answer = await withTimeout(handle(deps, parts.nonResource, call), query);
+    if (response.destroyed) return;
+    metrics.request(answer.attributes, codeOf(answer), performance.now() - started);
+    await respond(response, answer, options);
+  } catch (error) {
+    await fail(parts, response, error, options, request);
+  } finally {
+    if (answer?.result.type === 'watch') await answer.result.batches.return();
+  }
+}
+
+const codeOf = ({ result }: Answer): number =>
+  result.type === 'object' || result.type === 'raw' ? result.code : 200;
+
+/** Aborts when the client goes away before the answer is complete. */
+function goneSignal(response: Response): AbortSignal {
+  const controller = new AbortController();
+  response.on('close', () => controller.abort());
+  response.on('error', () => controller.abort());
+  return controller.signal;
+}
+
+function acceptedFor(path: string, accept: string | undefined): Accepted {
+  return path.startsWith('/api/') || path.startsWith('/apis/') ? negotiate(accept, FORMS) : JSON_ACCEPTED;
+}
+
+async function toCall(
+  request: IncomingRequest,
+  path: string,
+  query: URLSearchParams,
+  user: User,
+  signal: AbortSignal,
+): Promise<Call> {
+  return {
+    method: request.method ?? 'GET',
+    path,
+    query,
+    header: (name) => {
+      const value = request.headers[name] ?? (name === 'host' ? request.headers[':authority'] : undefined);
+      return Array.isArray(value) ? value.join(', ') : value;
+    },
+    body: await readBody(request),
+    user,
+    signal,
+  };
+}
+
+/** Handlers answer soon or hand out a stream; one that hangs is given up. */
+async function withTimeout(answer: Promise<Answer>, query: URLSearchParams): Promise<Answer> {
+  const asked = Number(/^(\d+)s$/.exec(query.get('timeout') ?? '')?.[1] ?? 0) * 1000;
+  const limit = asked > 0 ? Math.min(asked, REQUEST_TIMEOUT_MS) : REQUEST_TIMEOUT_MS;
+  let timer: NodeJS.Timeout | undefined;
+  const expiry = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(timeout('request did not complete within the allotted timeout')), limit);
+  });
+  try {
+    return await Promise.race([answer, expiry]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function fail(
+  { deps, metrics }: HttpParts,
+  response: Response,
+  cause: unknown,
+  options: RespondOptions,
+  request: IncomingRequest,
+): Promise<void> {
+  const error = asStatusError(cause);
+  metrics.failure(request.method ?? '', error.code);
+  if (!(cause instanceof StatusError)) deps.logger.error({ err: cause, url: request.url }, 'request failed');
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  // The rest of a body that nobody reads would be taken for the next request.
+  if (error.code === 413 && request.httpVersionMajor === 1) response.setHeader('connection', 'close');
+  await respondError(response, error, options).catch(() => response.destroy());
+}

@@ -1,0 +1,69 @@
+/** The transport within the process: the same core, with frozen objects in place of JSON. */
+import { StatusError } from '../api/machinery/status.js';
+import { deepFreeze, type KubeObject, type WatchEvent } from '../api/machinery/types.js';
+import type { User } from '../auth/user.js';
+import type { Request, Transport } from '../client/transport.js';
+import type { Call, Deps } from './context.js';
+import { handle } from './core.js';
+import { toList } from './http/encode.js';
+import type { NonResource } from './nonresource/index.js';
+
+const NEVER = new AbortController().signal;
+
+/** Requests are those of `user`, authorized as everybody's. */
+export function inProcessTransport(deps: Deps, nonResource: NonResource, user: User): Transport {
+  const closing = new AbortController();
+  return {
+    async request<T>(request: Request): Promise<T> {
+      request.signal?.throwIfAborted();
+      const { result, resource } = await handle(deps, nonResource, toCall(request, user, NEVER));
+      switch (result.type) {
+        case 'object':
+          return (result.stored?.object ?? deepFreeze(result.object)) as T;
+        case 'list':
+          return Object.freeze(toList(resource!, result.page)) as T;
+        case 'raw':
+          return rawValue(result.body, result.headers['content-type']) as T;
+        case 'watch':
+          await result.batches.return();
+          throw new StatusError(500, 'InternalError', 'a watch is not a request');
+      }
+    },
+    async *watch<T extends KubeObject>(request: Request): AsyncIterable<WatchEvent<T>> {
+      const signals = [closing.signal, ...(request.signal ? [request.signal] : [])];
+      if (signals.some((s) => s.aborted)) return;
+      const signal = AbortSignal.any(signals);
+      const call = toCall({ ...request, query: { ...request.query, watch: 'true' } }, user, signal);
+      const { result } = await handle(deps, nonResource, call);
+      if (result.type !== 'watch') throw new StatusError(500, 'InternalError', 'this is not a watch');
+      for await (const messages of result.batches) {
+        for (const { type, stored, object } of messages) {
+          if (type === 'ERROR') throw StatusError.from(object as any);
+          yield { type, object: (stored?.object ?? object) as T };
+        }
+      }
+    },
+    async close() {
+      closing.abort();
+    },
+  };
+}
+
+function toCall(request: Request, user: User, signal: AbortSignal): Call {
+  const { headers = {}, body } = request;
+  const contentType = headers['content-type'] ?? 'application/json';
+  return {
+    method: request.method,
+    path: request.path,
+    query: new URLSearchParams(request.query),
+    header: (name) => headers[name],
+    body: body === undefined ? { type: 'none' } : { type: 'object', value: body, contentType },
+    user,
+    signal,
+  };
+}
+
+function rawValue(body: unknown, contentType: string | undefined): unknown {
+  if (typeof body !== 'string' && !Buffer.isBuffer(body)) return body;
+  return contentType?.startsWith('application/json') ? JSON.parse(body.toString()) : body.toString();
+}

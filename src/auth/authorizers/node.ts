@@ -1,0 +1,114 @@
+/**
+ * What a node (`system:node:<name>` in `system:nodes`) may do: its own Node, Lease and pods, and what those
+ * pods refer to.
+ * @see https://kubernetes.io/docs/reference/access-authn-authz/node/
+ */
+import type { KubeObject } from '../../api/machinery/types.js';
+import type { Store } from '../../store/store.js';
+import type { Attributes, Authorizer, User } from '../user.js';
+import { PodReferences } from './pod-references.js';
+import { type ResourceRule, rule, ruleAllows } from './rules.js';
+
+const PREFIX = 'system:node:';
+
+/** The name of the node that `user` is, or undefined. */
+export function nodeNameOf(user: User): string | undefined {
+  if (!user.groups.includes('system:nodes') || !user.name.startsWith(PREFIX)) return undefined;
+  return user.name.slice(PREFIX.length) || undefined;
+}
+
+const READ = 'get list watch';
+
+/** Allowed for every node, whatever the object. */
+const ANY: ResourceRule[] = [
+  rule('core', 'services nodes namespaces endpoints', READ),
+  rule('discovery.k8s.io', 'endpointslices', READ),
+  rule('networking.k8s.io', 'networkpolicies', READ),
+  rule('core events.k8s.io', 'events', 'create update patch'),
+  rule('core', 'nodes', 'create'),
+  rule('core', 'pods', 'create'),
+  rule('authentication.k8s.io', 'tokenreviews', 'create'),
+  rule('authorization.k8s.io', 'subjectaccessreviews localsubjectaccessreviews', 'create'),
+  rule('certificates.k8s.io', 'certificatesigningrequests', `create ${READ}`),
+  rule('node.k8s.io', 'runtimeclasses', READ),
+  rule('storage.k8s.io', 'csidrivers', READ),
+];
+
+/** Allowed on the object that has the node's own name. */
+const OWN: ResourceRule[] = [
+  rule('core', 'nodes nodes/status', 'get update patch'),
+  rule('storage.k8s.io', 'csinodes', 'get create update patch delete'),
+];
+
+const LEASES = rule('coordination.k8s.io', 'leases', 'get create update patch delete');
+const POD_WRITES = rule('core', 'pods pods/status pods/eviction', 'get update patch delete create');
+const POD_READS = rule('core', 'pods', 'list watch');
+const REFERENCED = rule('core', 'configmaps secrets persistentvolumeclaims', READ);
+const TOKENS = rule('core', 'serviceaccounts/token', 'create');
+
+const allow = { decision: 'allow' as const, reason: '' };
+const none = (reason: string) => ({ decision: 'no-opinion' as const, reason });
+
+/** Needs `close`. */
+export class NodeAuthorizer implements Authorizer {
+  readonly #store: Store;
+  readonly #references: PodReferences;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#references = new PodReferences(store);
+  }
+
+  authorize(a: Attributes) {
+    const node = nodeNameOf(a.user);
+    if (node === undefined) return none('');
+    if (ANY.some((r) => ruleAllows(r, a))) return allow;
+    if (a.name === node && OWN.some((r) => ruleAllows(r, a))) return allow;
+    return this.#judge(a, node);
+  }
+
+  close(): void {
+    this.#references.close();
+  }
+
+  async #judge(a: Attributes, node: string) {
+    if (ruleAllows(LEASES, a)) return this.#lease(a, node);
+    if (ruleAllows(POD_READS, a)) return this.#podList(a, node);
+    if (ruleAllows(POD_WRITES, a)) return this.#pod(a, node);
+    if (ruleAllows(REFERENCED, a)) return this.#referenced(a, node, a.resource);
+    if (ruleAllows(TOKENS, a)) return this.#referenced(a, node, 'serviceaccounts');
+    return none('');
+  }
+
+  #lease({ namespace, name, verb }: Attributes, node: string) {
+    if (namespace !== 'kube-node-lease')
+      return none('can only access leases in the "kube-node-lease" system namespace');
+    // A create names its object in the body: admission looks at that.
+    if (verb === 'create' || name === node) return allow;
+    return none('can only access node lease with the same name as the requesting node');
+  }
+
+  #podList({ fieldSelector = '' }: Attributes, node: string) {
+    const own = fieldSelector
+      .split(',')
+      .some((term) => /^spec\.nodeName==?/.test(term) && term.split('=').at(-1) === node);
+    return own ? allow : none('can only list/watch pods with spec.nodeName field selector');
+  }
+
+  #pod({ namespace, name }: Attributes, node: string) {
+    const pod = this.#pods(namespace, name);
+    // What is not there is told by the handler.
+    if (pod === undefined || pod['spec']?.nodeName === node) return allow;
+    return none(`no relationship found between node '${node}' and this object`);
+  }
+
+  async #referenced({ namespace, name }: Attributes, node: string, resource: string) {
+    const known =
+      name !== '' && namespace !== '' && (await this.#references.has(node, resource, namespace, name));
+    return known ? allow : none(`no relationship found between node '${node}' and this object`);
+  }
+
+  #pods(namespace: string, name: string): KubeObject | undefined {
+    return this.#store.get(`core/pods/${namespace}/${name}`)?.object;
+  }
+}

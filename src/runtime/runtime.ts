@@ -1,0 +1,210 @@
+/** The Runtime over shims, see types.ts for its contract. */
+import { EventEmitter } from 'node:events';
+import { mkdirSync, rmSync, statSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { openCgroups } from './cgroup/cgroup.js';
+import type { Container } from './container.js';
+import { containersDir, type Environment, sandboxesDir, shimsGroup } from './environment.js';
+import type { RuntimeOptions } from './index.js';
+import { Sandbox } from './sandbox.js';
+import { namesIn, SandboxState } from './state.js';
+import {
+  type ContainerConfig,
+  type ContainerStats,
+  type ContainerStatus,
+  type Runtime,
+  RuntimeError,
+  type RuntimeEvents,
+  type SandboxConfig,
+  type SandboxStatus,
+  type Session,
+  type SessionOptions,
+} from './types.js';
+
+/** Ids name files and cgroups. */
+const ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
+
+export class ContainerRuntime implements Runtime {
+  #env: Environment;
+  #events = new EventEmitter();
+  #sandboxes = new Map<string, Sandbox>();
+  /** Creations and removals under way, by sandbox. */
+  #pending = new Map<string, Promise<unknown>>();
+
+  private constructor(env: Environment) {
+    this.#env = env;
+  }
+
+  static async open(options: RuntimeOptions): Promise<ContainerRuntime> {
+    const env: Environment = {
+      ...options,
+      dataDir: options.dataDir ?? join(options.stateDir, 'data'),
+      logLinkDir: options.logLinkDir ?? '/var/log/containers',
+      cgroups: openCgroups(),
+      // Another build may have another default profile.
+      seccompCache: join(options.stateDir, `seccomp-${Math.trunc(statSync(options.shimPath).mtimeMs)}`),
+      onExit: (status) => runtime.#events.emit('exit', status),
+      onGone: (id) => runtime.#events.emit('gone', id),
+    };
+    const runtime = new ContainerRuntime(env);
+    mkdirSync(sandboxesDir(env), { recursive: true, mode: 0o700 });
+    mkdirSync(containersDir(env), { recursive: true, mode: 0o700 });
+    return runtime;
+  }
+
+  async recover(): Promise<SandboxStatus[]> {
+    await Promise.all(namesIn(sandboxesDir(this.#env)).map((id) => this.#recoverSandbox(id)));
+    await this.#removeUnknownData();
+    return this.sandboxes();
+  }
+
+  async #recoverSandbox(id: string): Promise<void> {
+    if (this.#sandboxes.has(id)) return;
+    const state = new SandboxState(join(sandboxesDir(this.#env), id));
+    const record = state.read();
+    if (!record) {
+      // It was not whole when its agent ended; a shim that had no set-up ended with it.
+      state.remove();
+      return;
+    }
+    const sandbox = new Sandbox(this.#env, record.config, record.createdAt);
+    this.#sandboxes.set(id, sandbox);
+    await sandbox.recover();
+  }
+
+  /** Writable layers outlive a reboot, which clears the state that knew them. */
+  async #removeUnknownData(): Promise<void> {
+    const known = new Set([...this.#sandboxes.values()].flatMap((s) => [...s.containers.keys()]));
+    for (const id of namesIn(containersDir(this.#env)))
+      if (!known.has(id)) await rm(join(containersDir(this.#env), id), { recursive: true, force: true });
+  }
+
+  createSandbox(config: SandboxConfig): Promise<SandboxStatus> {
+    return this.#serially(config.id, async () => {
+      if (!ID.test(config.id)) throw new RuntimeError('Invalid', `invalid sandbox id "${config.id}"`);
+      const existing = this.#sandboxes.get(config.id);
+      if (existing?.status().alive) return existing.status();
+      await existing?.remove();
+      const sandbox = new Sandbox(this.#env, config, Date.now());
+      await sandbox.create();
+      this.#sandboxes.set(config.id, sandbox);
+      return sandbox.status();
+    });
+  }
+
+  removeSandbox(id: string): Promise<void> {
+    return this.#serially(id, async () => {
+      await this.#sandboxes.get(id)?.remove();
+      this.#sandboxes.delete(id);
+    });
+  }
+
+  sandboxes(): SandboxStatus[] {
+    return [...this.#sandboxes.values()].map((s) => s.status());
+  }
+
+  sandbox(id: string): SandboxStatus | undefined {
+    return this.#sandboxes.get(id)?.status();
+  }
+
+  async startContainer(config: ContainerConfig): Promise<ContainerStatus> {
+    if (!ID.test(config.id)) throw new RuntimeError('Invalid', `invalid container id "${config.id}"`);
+    const sandbox = this.#sandboxes.get(config.sandboxId);
+    if (!sandbox) throw new RuntimeError('NotFound', `no sandbox ${config.sandboxId}`);
+    return sandbox.startContainer(config);
+  }
+
+  async stopContainer(id: string, signal: string, graceMs: number): Promise<ContainerStatus> {
+    const { sandbox, container } = this.#find(id);
+    const send = (number: number) => sandbox.signal(id, number).catch(() => undefined);
+    if (container.running) {
+      await send(graceMs > 0 ? signalNumber(signal) : constants.signals.SIGKILL);
+      const kill = setTimeout(() => void send(constants.signals.SIGKILL), graceMs);
+      await container.ended;
+      clearTimeout(kill);
+    }
+    return container.status;
+  }
+
+  async removeContainer(id: string): Promise<void> {
+    const found = this.#lookUp(id);
+    if (found) await found.sandbox.removeContainer(found.container);
+  }
+
+  async exec(id: string, argv: string[], options: SessionOptions, env?: string[]): Promise<Session> {
+    const { sandbox, container } = this.#find(id);
+    return sandbox.exec(container, argv, options, env);
+  }
+
+  async attach(id: string, options: SessionOptions): Promise<Session> {
+    const { sandbox, container } = this.#find(id);
+    return sandbox.attach(container, options);
+  }
+
+  async reopenLog(id: string): Promise<void> {
+    await this.#find(id).sandbox.reopenLog(id);
+  }
+
+  async stats(id: string): Promise<ContainerStats> {
+    const sandbox = this.#sandboxes.get(id);
+    const { cgroups, cgroupRoot } = this.#env;
+    return cgroups.stats(sandbox ? join(cgroupRoot, sandbox.config.cgroup) : this.#find(id).container.cgroup);
+  }
+
+  on<E extends keyof RuntimeEvents>(event: E, listener: (...args: RuntimeEvents[E]) => void): void {
+    this.#events.on(event, listener as (...args: unknown[]) => void);
+  }
+
+  off<E extends keyof RuntimeEvents>(event: E, listener: (...args: RuntimeEvents[E]) => void): void {
+    this.#events.off(event, listener as (...args: unknown[]) => void);
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#pending.values());
+    for (const sandbox of this.#sandboxes.values()) sandbox.close();
+    if (this.#sandboxes.size > 0) return;
+    // Nothing runs: leave no trace.
+    this.#env.cgroups.prune(shimsGroup(this.#env));
+    for (const name of namesIn(this.#env.stateDir))
+      if (name.startsWith('seccomp-')) rmSync(join(this.#env.stateDir, name), { force: true });
+  }
+
+  #lookUp(id: string): { sandbox: Sandbox; container: Container } | undefined {
+    for (const sandbox of this.#sandboxes.values()) {
+      const container = sandbox.containers.get(id);
+      if (container) return { sandbox, container };
+    }
+    return undefined;
+  }
+
+  #find(id: string): { sandbox: Sandbox; container: Container } {
+    const found = this.#lookUp(id);
+    if (!found) throw new RuntimeError('NotFound', `no container ${id}`);
+    return found;
+  }
+
+  /** One at a time per sandbox, in the order of the calls. */
+  #serially<T>(id: string, work: () => Promise<T>): Promise<T> {
+    const next = (this.#pending.get(id) ?? Promise.resolve()).then(work, work);
+    const settled = next
+      .catch(() => undefined)
+      .then(() => {
+        if (this.#pending.get(id) === settled) this.#pending.delete(id);
+      });
+    this.#pending.set(id, settled);
+    return next;
+  }
+}
+
+/** `SIGTERM`, `TERM`, `15`, `SIGRTMIN+3`. Throws RuntimeError('Invalid'). */
+export function signalNumber(name: string): number {
+  const realTime = /^(?:SIG)?RTMIN(?:\+(\d+))?$/i.exec(name);
+  if (realTime) return 34 + Number(realTime[1] ?? 0);
+  const number = /^\d+$/.test(name)
+    ? Number(name)
+    : constants.signals[`SIG${name.toUpperCase().replace(/^SIG/, '')}` as NodeJS.Signals];
+  if (!number || number > 64) throw new RuntimeError('Invalid', `unknown signal "${name}"`);
+  return number;
+}
