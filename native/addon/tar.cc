@@ -102,8 +102,9 @@ void TarReader::Write(const char* data, size_t size) {
   }
 }
 
+// Some writers leave out the last entry's padding and the end blocks.
 void TarReader::Finish() {
-  if (state_ == State::Ended || (state_ == State::Header && block_.empty())) return;
+  if (state_ == State::Ended || state_ == State::Padding || (state_ == State::Header && block_.empty())) return;
   Fail("unexpected end");
 }
 

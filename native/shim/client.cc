@@ -15,6 +15,8 @@ static Io listener;
 static void drop(Client* client) {
   if (client->dropped) return;
   client->dropped = true;
+  // Nobody is left who could set the pod up.
+  if (client->founder && !sandbox.ready) _exit(1);
   io_close(client->io);
   for (Process* p = processes; p; p = p->next)
     if (p->starter == client) p->starter = nullptr;

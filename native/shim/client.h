@@ -10,6 +10,7 @@ struct Client {
   Client* next_attached = nullptr;
   Io io;
   Buffer in, out;
+  bool founder = false;        // started this process
   bool events = false;         // said hello: is told of exits
   bool input_ended = false;    // the end of the process's stdin was passed on
   bool closing = false;        // after what waits is written

@@ -49,13 +49,20 @@ static uint32_t head(char* out, const char* stream, char flag) {
   return n;
 }
 
-static void write_vector(int fd, iovec* parts, int count) {
+// A full disk loses lines, and never blocks the container. A line that was cut by it is ended before the next.
+static void write_parts(Log& log, iovec* parts, int count) {
+  if (!count || (log.fd < 0 && !log_open(log))) return;
+  if (log.torn && write(log.fd, "\n", 1) != 1) return;
+  log.torn = false;
+  bool begun = false;
   while (count) {
-    ssize_t n = writev(fd, parts, count);
+    ssize_t n = writev(log.fd, parts, count);
     if (n < 0) {
       if (errno == EINTR) continue;
-      return;  // a full disk loses lines, never blocks the container
+      log.torn = begun;
+      return;
     }
+    begun = begun || n > 0;
     while (count && static_cast<size_t>(n) >= parts->iov_len) n -= parts->iov_len, parts++, count--;
     if (count) {
       parts->iov_base = static_cast<char*>(parts->iov_base) + n;
@@ -64,41 +71,56 @@ static void write_vector(int fd, iovec* parts, int count) {
   }
 }
 
-static void write_line(Log& log, const char* stream, char flag, const Buffer* rest, const uint8_t* data,
-                       uint32_t size) {
-  if (log.fd < 0 && !log_open(log)) return;
-  char prefix[48];
-  iovec parts[4];
-  int n = 0;
-  parts[n++] = {prefix, head(prefix, stream, flag)};
-  if (rest && rest->size) parts[n++] = {rest->data, rest->size};
-  if (size) parts[n++] = {const_cast<uint8_t*>(data), size};
-  parts[n++] = {const_cast<char*>("\n"), 1};
-  write_vector(log.fd, parts, n);
-}
+// Lines that came together share their time, and are written together.
+struct Batch {
+  Log& log;
+  const char* stream;
+  char full[48], part[48];
+  uint32_t length = 0;
+  int count = 0;
+  iovec parts[64];
+
+  Batch(Log& to, const char* of) : log(to), stream(of) {}
+  void add(char flag, const Buffer* rest, const uint8_t* data, uint32_t size) {
+    if (!length) {
+      length = head(full, stream, 'F');
+      memcpy(part, full, length);
+      part[length - 2] = 'P';
+    }
+    if (count > 60) flush();
+    parts[count++] = {flag == 'F' ? full : part, length};
+    if (rest && rest->size) parts[count++] = {rest->data, rest->size};
+    if (size) parts[count++] = {const_cast<uint8_t*>(data), size};
+    parts[count++] = {const_cast<char*>("\n"), 1};
+  }
+  void flush() {
+    write_parts(log, parts, count);
+    count = 0;
+  }
+};
 
 void log_write(Log& log, Line& line, const char* stream, const uint8_t* data, uint32_t size) {
+  Batch batch(log, stream);
+  bool rest = line.rest.size > 0;  // used up by the first piece, given back when that is written
   while (size) {
     auto* end = static_cast<const uint8_t*>(memchr(data, '\n', size));
-    uint32_t length = end ? end - data : size, take = kMaxLine - line.rest.size;
-    if (length > take) {
-      write_line(log, stream, 'P', &line.rest, data, take);
-      line.rest.clear();
-      data += take;
-      size -= take;
-    } else if (end) {
-      write_line(log, stream, 'F', &line.rest, data, length);
-      line.rest.clear();
-      data += length + 1;
-      size -= length + 1;
-    } else {
-      line.rest.add(data, length);
-      return;
-    }
+    uint32_t length = end ? end - data : size, take = kMaxLine - (rest ? line.rest.size : 0);
+    if (length <= take && !end) break;
+    bool whole = length <= take;
+    batch.add(whole ? 'F' : 'P', rest ? &line.rest : nullptr, data, whole ? length : take);
+    rest = false;
+    data += whole ? length + 1 : take;
+    size -= whole ? length + 1 : take;
   }
+  batch.flush();
+  if (!rest) line.rest.clear();
+  if (size) line.rest.add(data, size);
 }
 
 void log_flush(Log& log, Line& line, const char* stream) {
-  if (line.rest.size) write_line(log, stream, 'P', &line.rest, nullptr, 0);
+  if (!line.rest.size) return;
+  Batch batch(log, stream);
+  batch.add('P', &line.rest, nullptr, 0);
+  batch.flush();
   line.rest.clear();
 }

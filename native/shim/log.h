@@ -12,6 +12,7 @@ struct Line {
 struct Log {
   const char* path = nullptr;
   int fd = -1;
+  bool torn = false;  // its last line has no end
 };
 
 bool log_open(Log& log);

@@ -52,6 +52,6 @@ int main(int argc, char** argv) {
   loop_init();
   io_open(signals, fd, EPOLLIN, on_signal, nullptr);
   clients_listen(listening);
-  client_add(3);
+  client_add(3)->founder = true;
   loop_run();
 }

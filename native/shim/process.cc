@@ -265,14 +265,13 @@ static void start_failed(Process* p, const char* reason) {
 
 static void open_terminal_streams(Process* p, int terminal) {
   set_nonblocking(terminal);
-  io_open(p->in, dup(terminal), 0, on_input_room, p);
-  fcntl(p->in.fd, F_SETFD, FD_CLOEXEC);
+  if (p->takes_input) io_open(p->in, fcntl(terminal, F_DUPFD_CLOEXEC, 0), 0, on_input_room, p);
   io_open(p->out, terminal, EPOLLIN, on_output, p);
 }
 
 static void on_sync(Io* io, uint32_t) {
   auto* p = static_cast<Process*>(io->owner);
-  char message[1100];
+  char message[sizeof(Text) + 8];
   int terminal = -1;
   int n = spawn_message(io->fd, message, sizeof message - 1, terminal);
   if (n < 0) return;
@@ -309,6 +308,7 @@ void process_start(Client* client, uint32_t request, Type type, Fields fields) {
   *p = Process();
   p->container = container;
   p->tty = fields.number(kFlags) & kTty;
+  p->takes_input = fields.number(kFlags) & kWantStdin;
   p->created = now_ms();
   Text error;
   Spawned spawned;
@@ -345,20 +345,21 @@ void process_attach(Client* client, uint32_t request, Fields fields) {
   client_send(client, frame);
 }
 
+static bool is_listed(Process* p) {
+  for (Process* q = processes; q; q = q->next)
+    if (q == p) return true;
+  return false;
+}
+
 static void on_ended(Process* p, int status) {
   p->ended = true;
   p->finished_at = now_ms();
   p->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
   p->code = p->signal ? 128 + p->signal : WEXITSTATUS(status);
-  // What the child said of its start comes first.
+  // What the child said of its start comes first; a failed one is then forgotten.
   while (p->starting && p->sync.fd >= 0) {
-    bool before_container = p->container;
     on_sync(&p->sync, 0);
-    // A failed start frees it.
-    bool alive = false;
-    for (Process* q = processes; q; q = q->next) alive = alive || q == p;
-    if (!alive) return;
-    if (before_container != p->container) break;
+    if (!is_listed(p)) return;
   }
   if (p->finished) return;
   if (!p->container && !p->session && p->out.fd < 0 && p->err.fd < 0) return free_process(p);

@@ -11,7 +11,7 @@ struct Process {
   bool starting = true;   // until the command is executed, or was not
   bool ended = false;     // reaped
   bool finished = false;  // and its output is at its end
-  bool tty = false, stdin_once = false;
+  bool tty = false, takes_input = false, stdin_once = false;
   bool oom = false;
   int pid = 0, pidfd = -1;
   Io sync, out, err, in;

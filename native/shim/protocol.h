@@ -77,6 +77,7 @@ enum Tag : uint8_t {
   kColumns = 45,
   kRows = 46,
   kVersion = 47,
+  kDeviceCgroup = 48,
 };
 
 // Of kFlags in kSetup.

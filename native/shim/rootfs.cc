@@ -26,61 +26,31 @@ static void attach(int tree, int target, const char* name) {
   close(tree);
 }
 
-// Longest folder that all layers lie in.
-static size_t common_parent(Spec& spec) {
-  size_t length = strrchr(spec.lower[0], '/') - spec.lower[0];
-  for (uint32_t i = 1; i < spec.lower.count; i++) {
-    size_t same = 0, slash = 0;
-    for (; same <= length && spec.lower[i][same] == spec.lower[0][same] && spec.lower[i][same]; same++)
-      if (spec.lower[i][same] == '/') slash = same;
-    length = slash;
-  }
-  return length;
-}
-
-// mount(2) takes a page of options: layers are named relative to the folder they share.
-static void mount_overlay_by_options(Spec& spec) {
-  size_t parent = common_parent(spec);
-  char folder[4096], options[4096] = "lowerdir=";
-  if (parent >= sizeof folder) fail_with("layer paths are too long");
-  memcpy(folder, spec.lower[0], parent);
-  folder[parent] = 0;
-  if (chdir(parent ? folder : "/") < 0) fail("chdir", folder);
-  size_t size = strlen(options);
-  auto add = [&](const char* text) {
-    size_t length = strlen(text);
-    if (size + length >= sizeof options) fail_with("too many layers for this kernel");
-    memcpy(options + size, text, length + 1);
-    size += length;
-  };
-  for (uint32_t i = 0; i < spec.lower.count; i++) {
-    if (i) add(":");
-    add(spec.lower[i] + parent + 1);
-  }
-  add(",upperdir=");
-  add(spec.upper);
-  add(",workdir=");
-  add(spec.work);
-  if (mount("overlay", spec.root, "overlay", 0, options) < 0) fail("mount overlay on", spec.root);
-}
-
-// The layers come highest first. Without `volatile` an unmount would sync the whole disk; nothing of a container's
-// layer has to survive a power loss.
+// The options of mount(2) are a page at most: folders are named by their descriptors, whatever their number and the
+// length of their paths. The layers come highest first. Without `volatile` an unmount would sync the whole disk;
+// nothing of a container's layer has to survive a power loss.
 static void mount_overlay(Spec& spec) {
-  int fs = fsopen("overlay", FSOPEN_CLOEXEC);
-  if (fs < 0) fail("open overlay");
-  bool done = true;
-  for (uint32_t i = 0; i < spec.lower.count && done; i++)
-    done = fsconfig(fs, FSCONFIG_SET_STRING, "lowerdir+", spec.lower[i], 0) == 0;
-  done = done && fsconfig(fs, FSCONFIG_SET_STRING, "upperdir", spec.upper, 0) == 0 &&
-         fsconfig(fs, FSCONFIG_SET_STRING, "workdir", spec.work, 0) == 0 &&
-         fsconfig(fs, FSCONFIG_SET_FLAG, "volatile", nullptr, 0) == 0 &&
-         fsconfig(fs, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0;
-  int tree = done ? fsmount(fs, FSMOUNT_CLOEXEC, 0) : -1;
-  close(fs);
-  if (tree < 0) return mount_overlay_by_options(spec);
-  if (move_mount(tree, "", AT_FDCWD, spec.root, MOVE_MOUNT_F_EMPTY_PATH) < 0) fail("mount overlay on", spec.root);
-  close(tree);
+  Text options;
+  List<int> opened;
+  auto add = [&](const char* path) {
+    int folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) fail("open", path);
+    opened.add(folder);
+    options.number(folder);
+  };
+  options.add("volatile,lowerdir=");
+  for (uint32_t i = 0; i < spec.lower.count; i++) {
+    if (i) options.add(":");
+    add(spec.lower[i]);
+  }
+  options.add(",upperdir=");
+  add(spec.upper);
+  options.add(",workdir=");
+  add(spec.work);
+  if (options.full()) fail_with("the image has too many layers");
+  if (chdir("/proc/self/fd") < 0) fail("chdir to", "/proc/self/fd");
+  if (mount("overlay", spec.root, "overlay", 0, options.c_str()) < 0) fail("mount overlay on", spec.root);
+  for (uint32_t i = 0; i < opened.count; i++) close(opened[i]);
 }
 
 // Clones the pod's /dev/shm out of the namespace that keeps it.

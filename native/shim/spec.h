@@ -15,7 +15,7 @@ struct Rlimit {
 struct Spec {
   uint64_t flags = 0, uid = 0, gid = 0, capabilities = 0, seccomp = 0;
   int64_t oom_score_adj = 0;
-  const char *cwd = "", *upper = "", *work = "", *root = "", *seccomp_cache = "";
+  const char *cwd = "", *upper = "", *work = "", *root = "", *seccomp_cache = "", *device_cgroup = "";
   List<const char*> argv, env, lower, cgroups, masked, read_only;
   List<uint32_t> groups;
   List<MountSpec> mounts;
@@ -33,6 +33,7 @@ extern int sync_fd;
 // Steps, each in a file of its own; all end in fail() when they can't be done.
 void set_up_root(Spec& spec);                   // rootfs.cc: from clone to pivot_root
 void make_devices(Spec& spec, int dev);         // devices.cc
+void limit_devices(const char* cgroup);         // device_filter.cc: of a group of version 2
 int open_terminal(int ptmx_directory);          // terminal.cc: returns the slave, sends the master to the shim
 void drop_privileges(Spec& spec);               // privileges.cc
 void prepare_seccomp(Spec& spec);               // seccomp.cc: while the host's files are in sight

@@ -6,7 +6,7 @@
 
 constexpr const char* kAllowed[] = {
     // Files and folders.
-    "access chdir chmod chown chown32 close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2 "
+    "access chdir chmod chown chown32 close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2 fanotify_mark "
     "fadvise64 fadvise64_64 fallocate fchdir fchmod fchmodat fchmodat2 fchown fchown32 fchownat fcntl fcntl64 "
     "fdatasync flock fstat fstat64 fstatat64 fstatfs fstatfs64 fsync ftruncate ftruncate64 futimesat getcwd "
     "getdents getdents64 inotify_add_watch inotify_init inotify_init1 inotify_rm_watch lchown lchown32 link linkat "
@@ -51,7 +51,7 @@ constexpr const char* kAllowed[] = {
     "clock_nanosleep clock_nanosleep_time64 getcpu getitimer getrandom gettimeofday nanosleep setitimer sysinfo time "
     "timer_create timer_delete timer_getoverrun timer_gettime timer_gettime64 timer_settime timer_settime64 "
     "timerfd_create timerfd_gettime timerfd_gettime64 timerfd_settime timerfd_settime64 times uname lsm_get_self_attr "
-    "lsm_list_modules lsm_set_self_attr process_vm_readv process_vm_writev ptrace pidfd_getfd uretprobe",
+    "lsm_list_modules lsm_set_self_attr process_vm_readv process_vm_writev ptrace uretprobe",
 };
 
 // What a capability lets a container use on top.

@@ -25,11 +25,12 @@ struct List {
 
 // Text put together in a fixed buffer; what does not fit is cut.
 struct Text {
-  char data[1024];
+  char data[2048];
   size_t size = 0;
   Text& add(const char* text) { return add(text, strlen(text)); }
   Text& add(const char* text, size_t length);
   Text& number(int64_t value, int width = 0);
+  bool full() const { return size == sizeof data - 1; }
   const char* c_str() {
     data[size] = 0;
     return data;

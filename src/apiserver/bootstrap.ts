@@ -1,41 +1,84 @@
 /** What every cluster has from its first start: the system's namespaces and the `kubernetes` Service. */
-import { randomUUID } from 'node:crypto';
-import { timestamp } from '../api/machinery/clock.js';
+import type { EndpointSlice, Endpoints, Namespace, Service } from '#types';
+import { isReason } from '../api/machinery/status.js';
 import type { KubeObject } from '../api/machinery/types.js';
-import { ConflictError } from '../store/store.js';
-import type { Deps } from './context.js';
+import { sameJson } from '../api/machinery/validation.js';
+import type { Resource } from '../api/resources/define.js';
+import { endpointSlices, endpoints, namespaces, services } from '../api/resources/index.js';
+import { Client } from '../client/client.js';
+import type { Transport } from '../client/transport.js';
 
 const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 
-/** Makes the namespaces that are missing, in one commit. */
-export async function ensureBasics({ store, clock }: Deps): Promise<void> {
-  const now = timestamp(clock.now());
-  const missing = NAMESPACES.filter((name) => !store.get(`core/namespaces//${name}`));
-  if (missing.length === 0) return;
-  try {
-    await store.commit(
-      missing.map((name) => ({ key: `core/namespaces//${name}`, object: namespace(name, now), expected: 0 })),
-    );
-  } catch (error) {
-    // Another server on the same store was first.
-    if (!(error instanceof ConflictError)) throw error;
+/** Makes the namespaces that are missing. */
+export async function ensureNamespaces(transport: Transport): Promise<void> {
+  const client = new Client(transport).of(namespaces as Resource<Namespace & KubeObject>);
+  for (const name of NAMESPACES) {
+    const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name } };
+    await client.create(namespace as Namespace & KubeObject).catch((error) => {
+      if (!isReason(error, 'AlreadyExists')) throw error;
+    });
   }
 }
 
-const namespace = (name: string, now: string): KubeObject => ({
+export interface ServerAddress {
+  /** Where pods reach the API server; nothing leads there if it is a loopback address. */
+  address: string;
+  port: number;
+  /** The first address of the service range. */
+  clusterIp: string;
+}
+
+/** Makes the Service by which pods reach the API, and lets it lead to this server. */
+export async function ensureKubernetesService(transport: Transport, where: ServerAddress): Promise<void> {
+  const client = new Client(transport);
+  await put(client, services, kubernetesService(where));
+  if (where.address.startsWith('127.') || where.address === '0.0.0.0') return;
+  await put(client, endpoints, kubernetesEndpoints(where));
+  await put(client, endpointSlices, kubernetesSlice(where));
+}
+
+/** Creates `object`, or brings what it says into the one that is there. */
+async function put(client: Client, resource: Resource<any>, object: any): Promise<void> {
+  const of = client.of<any>(resource);
+  const { namespace, name } = object.metadata;
+  try {
+    await of.create(object);
+  } catch (error) {
+    if (!isReason(error, 'AlreadyExists')) throw error;
+    const { metadata: _, ...wanted } = object;
+    const existing = await of.get(namespace, name);
+    if (Object.entries(wanted).some(([field, value]) => !sameJson(existing[field], value)))
+      await of.patch(namespace, name, wanted, { type: 'merge' });
+  }
+}
+
+const METADATA = { name: 'kubernetes', namespace: 'default' };
+
+const kubernetesService = ({ clusterIp, port }: ServerAddress): Service => ({
   apiVersion: 'v1',
-  kind: 'Namespace',
-  metadata: {
-    name,
-    uid: randomUUID(),
-    creationTimestamp: now,
-    labels: { 'kubernetes.io/metadata.name': name },
+  kind: 'Service',
+  metadata: { ...METADATA, labels: { component: 'apiserver', provider: 'kubernetes' } },
+  spec: {
+    clusterIP: clusterIp,
+    type: 'ClusterIP',
+    sessionAffinity: 'None',
+    ports: [{ name: 'https', protocol: 'TCP', port: 443, targetPort: port }],
   },
-  spec: { finalizers: ['kubernetes'] },
-  status: { phase: 'Active' },
 });
 
-export async function ensureKubernetesService(
-  _deps: Deps,
-  _where: { address: string; port: number; serviceCidr: string },
-): Promise<void> {}
+const kubernetesEndpoints = ({ address, port }: ServerAddress): Endpoints => ({
+  apiVersion: 'v1',
+  kind: 'Endpoints',
+  metadata: { ...METADATA, labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
+  subsets: [{ addresses: [{ ip: address }], ports: [{ name: 'https', port, protocol: 'TCP' }] }],
+});
+
+const kubernetesSlice = ({ address, port }: ServerAddress): EndpointSlice => ({
+  apiVersion: 'discovery.k8s.io/v1',
+  kind: 'EndpointSlice',
+  metadata: { ...METADATA, labels: { 'kubernetes.io/service-name': 'kubernetes' } },
+  addressType: 'IPv4',
+  endpoints: [{ addresses: [address], conditions: { ready: true } }],
+  ports: [{ name: 'https', port, protocol: 'TCP' }],
+});

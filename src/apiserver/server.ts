@@ -5,7 +5,7 @@ import type { Transport } from '../client/transport.js';
 import type { NodeStreams } from '../hub/node-streams.js';
 import { builtInAdmission } from './admission/index.js';
 import { ServiceAddresses } from './admission/service-addresses.js';
-import { ensureBasics, ensureKubernetesService } from './bootstrap.js';
+import { ensureKubernetesService, ensureNamespaces } from './bootstrap.js';
 import type { Deps } from './context.js';
 import { serveRequest } from './http/handler.js';
 import { type Listener, openListener } from './http/listener.js';
@@ -19,6 +19,9 @@ export type { ApiServerOptions, ListenOptions } from './options.js';
 
 /** How long answers under way may take after `close`. */
 const CLOSE_GRACE_MS = 2000;
+
+/** The server's own writes. */
+const SERVER: User = { name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] };
 
 export class ApiServer {
   readonly #deps: Deps;
@@ -63,7 +66,7 @@ export class ApiServer {
 
   /** Makes the namespaces that every cluster has; done by `listen` as well. */
   async bootstrap(): Promise<void> {
-    await ensureBasics(this.#deps);
+    await ensureNamespaces(this.transport(SERVER));
     this.#ready = true;
   }
 
@@ -81,11 +84,10 @@ export class ApiServer {
       upgrade: (request, socket, head) => void serveUpgrade(parts, request, socket, head),
     });
     this.#listeners.push(listener);
-    const address = options.advertise?.address ?? options.host;
-    await ensureKubernetesService(this.#deps, {
-      address,
+    await ensureKubernetesService(this.transport(SERVER), {
+      address: options.advertise?.address ?? options.host,
       port: options.advertise?.port ?? listener.port,
-      serviceCidr: this.#options.serviceCidr,
+      clusterIp: this.#deps.addresses.first,
     });
     return { port: listener.port };
   }

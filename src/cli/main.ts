@@ -19,9 +19,12 @@ function report(error: unknown): never {
     process.stderr.write(`keelson: ${error.message}\n`);
     process.exit(error.exitCode);
   }
-  const { code, message, stack } = error as NodeJS.ErrnoException;
-  if (code === 'ENOSPC') process.stderr.write(`keelson: The disk is full: ${message}\n`);
-  else process.stderr.write(`keelson: ${stack ?? error}\n`);
+  const { code, message, stack, port } = error as NodeJS.ErrnoException & { port?: number };
+  const known: Record<string, string> = {
+    ENOSPC: `The disk is full: ${message}`,
+    EADDRINUSE: `Port ${port} is taken by another program: stop it, or choose another.`,
+  };
+  process.stderr.write(`keelson: ${known[code ?? ''] ?? stack ?? error}\n`);
   process.exit(1);
 }
 

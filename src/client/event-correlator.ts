@@ -31,11 +31,6 @@ export class EventCorrelator {
     return this.#takeToken(sourceAndObject(event)) ? observed : undefined;
   }
 
-  /** The server's answer: later repeats count on from it. */
-  written(event: Event): void {
-    this.#seen.set(exactKey(event), seenOf(event));
-  }
-
   #aggregate(event: Event): { event: Event; key: string } {
     const group = similarKey(event);
     const now = this.clock.now();

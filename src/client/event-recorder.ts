@@ -37,6 +37,8 @@ const EVENTS: ResourceRef<Event> = {
 
 /** What waits to be written beyond this is dropped. */
 const MAX_QUEUE = 1000;
+/** Events that are being written at the same time. */
+const MAX_WRITING = 16;
 const MAX_TRIES = 12;
 const RETRY_DELAY = 10_000;
 
@@ -82,48 +84,61 @@ export class EventRecorder {
     await this.#draining;
   }
 
+  /** Several are written at a time, but those that count on one Event one after the other. */
   async #drain(): Promise<void> {
+    const writing = new Map<string, Promise<void>>();
+    // Not before the caller has noted that it runs.
+    await Promise.resolve();
     while (this.#queue.length > 0) {
-      const event = this.#queue.shift()!;
-      try {
-        await this.#record(event);
-      } catch (error) {
-        if (!this.#abort.signal.aborted) this.#options.logger?.warn({ err: error }, 'an event was dropped');
-      }
+      const event = this.#correlator.correlate(this.#queue.shift()!);
+      if (event === undefined) continue;
+      const { name } = event.metadata;
+      const written = (writing.get(name) ?? Promise.resolve()).then(() => this.#record(event));
+      writing.set(name, written);
+      void written.then(() => {
+        if (writing.get(name) === written) writing.delete(name);
+      });
+      if (writing.size >= MAX_WRITING) await Promise.race(writing.values());
+      if (this.#queue.length === 0) await Promise.all(writing.values());
     }
     this.#draining = undefined;
   }
 
+  /** Never rejects. */
   async #record(event: Event): Promise<void> {
-    const correlated = this.#correlator.correlate(event);
-    if (correlated === undefined) return;
-    for (let tries = 1; ; tries++) {
+    const { signal } = this.#abort;
+    for (let tries = 1; !signal.aborted; tries++) {
       try {
-        this.#correlator.written(await this.#write(correlated));
+        await this.#write(event);
         return;
       } catch (error) {
         const refused = error instanceof StatusError && error.code < 500 && error.code !== 429;
-        if (refused || tries >= MAX_TRIES) throw error;
+        if (refused || tries >= MAX_TRIES) {
+          // A namespace that goes away takes no more Events: nothing to worry about.
+          const level = isReason(error, 'Forbidden') || isReason(error, 'NotFound') ? 'debug' : 'warn';
+          this.#options.logger?.[level]({ err: error, reason: event.reason }, 'an event was dropped');
+          return;
+        }
       }
-      await sleep(this.#clock, RETRY_DELAY, this.#abort.signal);
-      if (this.#abort.signal.aborted) return;
+      await sleep(this.#clock, RETRY_DELAY, signal);
     }
   }
 
-  async #write(event: Event): Promise<Event> {
+  async #write(event: Event): Promise<void> {
     const { signal } = this.#abort;
     const { namespace, name } = event.metadata;
     if ((event.count ?? 1) > 1) {
       const { count, lastTimestamp, message } = event;
       try {
         const patch = { count, lastTimestamp, message };
-        return await this.#client.patch(namespace!, name, patch, { type: 'strategic', signal });
+        await this.#client.patch(namespace!, name, patch, { type: 'strategic', signal });
+        return;
       } catch (error) {
         // The Event has outlived its time; the repeat starts a new one.
         if (!isReason(error, 'NotFound')) throw error;
       }
     }
-    return this.#client.create(event, { signal });
+    await this.#client.create(event, { signal });
   }
 
   #make(regarding: Regarding, type: string, reason: string, message: string, details: EventDetails): Event {

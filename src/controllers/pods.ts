@@ -1,4 +1,4 @@
-/** What controllers ask of pods: active, ready, available (upstream `api/v1/pod`, `controller_utils.go`). */
+/** What controllers ask of pods, and how they write counts of them: active, ready, available (upstream `api/v1/pod`, `controller_utils.go`). */
 import type { Pod, PodCondition } from '#types';
 
 export function podCondition(pod: Pod, type: string): PodCondition | undefined {
@@ -36,4 +36,9 @@ export function availableAt(pod: Pod, minReadySeconds: number): number | undefin
 export function isPodAvailable(pod: Pod, minReadySeconds: number, now: number): boolean {
   const at = availableAt(pod, minReadySeconds);
   return at !== undefined && at <= now;
+}
+
+/** Counts as the API writes them: those that are 0 are left out. */
+export function nonZero<T extends Record<string, number>>(counts: T): Partial<T> {
+  return Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== 0)) as Partial<T>;
 }

@@ -107,7 +107,9 @@ export class Hub implements NodeStreams {
       stream: (call: StreamServerCall) => this.#stream(call),
     });
     this.#server = server;
-    const credentials = serverCredentials(this.#options.pki.caCert, at.cert, at.key);
+    const { caCert } = this.#options.pki;
+    // The CA is in the chain, so that an agent that has only its hash can find it.
+    const credentials = serverCredentials(caCert, `${at.cert.trim()}\n${caCert}`, at.key);
     const address = at.host.includes(':') ? `[${at.host}]:${at.port}` : `${at.host}:${at.port}`;
     return new Promise((resolve, reject) => {
       server.bindAsync(address, credentials, (error, port) => (error ? reject(error) : resolve({ port })));

@@ -1,7 +1,7 @@
 /** Turns generated message codecs into grpc-js method definitions. */
 import type { MethodDefinition } from '@grpc/grpc-js';
 
-interface Codec<T> {
+interface Codec {
   encode(message: any): { finish(): Uint8Array };
   decode(bytes: Uint8Array): unknown;
 }
@@ -16,8 +16,8 @@ interface Streams {
 export function methodsOf(service: string) {
   return <I, O>(
     name: string,
-    request: Codec<I>,
-    response: Codec<O>,
+    request: Codec,
+    response: Codec,
     { up = false, down = false }: Streams = {},
   ): MethodDefinition<I, O> => ({
     path: `/${service}/${name}`,

@@ -78,6 +78,13 @@ export interface LayerUnpacker {
 }
 
 export interface NativeAddon {
+  /**
+   * Starts a command with one argument in a session of its own, without environment; its descriptor 3 is the other end
+   * of `socket`, and its standard streams are /dev/null. It must be reaped.
+   */
+  spawnDetached(path: string, argument: string): Promise<{ pid: number; socket: number }>;
+  /** Waits for the end of a child on a worker thread: call it when the end is near. No child: resolves at once. */
+  reap(pid: number): Promise<void>;
   mount(source: string, target: string, type: string, flags: number, data: string): Promise<void>;
   umount(target: string, flags: number): Promise<void>;
   /** Exclusive lock of an open file; with `wait` false it rejects with EAGAIN when another holds it. */

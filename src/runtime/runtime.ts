@@ -23,6 +23,8 @@ import {
   type SessionOptions,
 } from './types.js';
 
+/** What setTimeout takes at most: 24 days. */
+const MAX_TIMER = 2 ** 31 - 1;
 /** Ids name files and cgroups. */
 const ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$/;
 
@@ -121,7 +123,7 @@ export class ContainerRuntime implements Runtime {
     const send = (number: number) => sandbox.signal(id, number).catch(() => undefined);
     if (container.running) {
       await send(graceMs > 0 ? signalNumber(signal) : constants.signals.SIGKILL);
-      const kill = setTimeout(() => void send(constants.signals.SIGKILL), graceMs);
+      const kill = setTimeout(() => void send(constants.signals.SIGKILL), Math.min(graceMs, MAX_TIMER));
       await container.ended;
       clearTimeout(kill);
     }

@@ -1,7 +1,10 @@
 /** One pod: its shim, its cgroup and its containers. */
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Container } from './container.js';
 import { type Environment, sandboxesDir, shimsGroup } from './environment.js';
+import { native } from './native.js';
 import { connectShim, readContainer, ShimConnection, type ShimContainer } from './shim/connection.js';
 import { launchShim } from './shim/launch.js';
 import { SandboxFlag, Tag, Type } from './shim/protocol.js';
@@ -36,8 +39,8 @@ export class Sandbox {
   readonly #cgroup: string;
   #connection: ShimConnection | undefined;
   #pid = 0;
-  /** Of a shim that this process has started: it must be waited for. */
-  #shimEnded: Promise<void> | undefined;
+  /** Whether this process has started the shim, and so has to reap it. */
+  #isChild = false;
   #removing = false;
 
   constructor(
@@ -70,12 +73,11 @@ export class Sandbox {
       this.#state.create({ config: this.config, createdAt: this.createdAt });
       cgroups.createParent(this.#cgroup, this.config.limits);
       cgroups.create(shimsGroup(this.#env), {});
-      const { pid, socket, ended } = await launchShim(this.#env.shimPath, this.#state.folder);
+      const { pid, connection } = await launchShim(this.#env.shimPath, this.#state.folder);
       this.#pid = pid;
-      this.#shimEnded = ended;
+      this.#isChild = true;
       this.#state.writeShim(pid);
-      this.#connect(socket);
-      await this.#request(Type.setup, this.#setupFields());
+      await this.#open(connection, Type.setup, this.#setupFields());
     } catch (error) {
       await this.remove();
       throw error;
@@ -199,12 +201,23 @@ export class Sandbox {
       );
   }
 
-  #connect(socket: ConstructorParameters<typeof ShimConnection>[0]): void {
-    this.#connection = new ShimConnection(
+  /** Uses the connection from the first answer on. */
+  async #open(socket: Socket, type: number, fields?: FieldWriter): Promise<Fields> {
+    const connection = new ShimConnection(
       socket,
       (told) => this.#exited(told),
-      () => void this.#lost(),
+      () => {
+        if (this.#connection === connection) void this.#lost();
+      },
     );
+    try {
+      const answer = await connection.request(type, fields);
+      this.#connection = connection;
+      return answer;
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
   }
 
   #request(type: number, fields?: FieldWriter): Promise<Fields> {
@@ -220,8 +233,7 @@ export class Sandbox {
 
   /** Connects anew; resolves with what the shim knows. */
   async #hello(): Promise<Map<string, ShimContainer>> {
-    this.#connect(await connectShim(this.#state.folder));
-    const answer = await this.#request(Type.hello);
+    const answer = await this.#open(await connectShim(this.#state.folder), Type.hello);
     const told = answer.all(Tag.container).map((bytes) => readContainer(new Fields(bytes)));
     return new Map(told.map((c) => [c.id, c]));
   }
@@ -259,16 +271,19 @@ export class Sandbox {
       }
     this.#env.cgroups.kill(this.#cgroup);
     await this.#env.cgroups.remove(this.#cgroup, KILL_TIMEOUT);
-    await this.#shimEnded;
+    if (this.#isChild) await native.reap(this.#pid);
+    this.#isChild = false;
+    for (let wait = 1; this.#state.liveShim() && wait < KILL_TIMEOUT; wait *= 2) await sleep(wait);
     for (const container of this.containers.values()) {
-      if (container.status.state === 'exited') continue;
+      const { state } = container.status;
+      if (state === 'exited') continue;
       const exit: ExitRecord = this.#state.readExit(container.config.id) ?? {
         ...KILLED,
         finishedAt: Date.now(),
       };
       this.#state.writeExit(container.config.id, exit);
       container.exited(exit);
-      this.#env.onExit(container.status);
+      if (state === 'running') this.#env.onExit(container.status);
     }
   }
 

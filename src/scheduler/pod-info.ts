@@ -1,15 +1,9 @@
 /** What the scheduler needs of a pod, computed once per version. */
 import type { Container, Pod } from '#types';
-import {
-  aggregate,
-  amounts,
-  podRequests,
-  type ResourceAmounts,
-} from '../api/resources/core/podspec/amounts.js';
+import { podRequests, type ResourceAmounts } from '../api/resources/core/podspec/amounts.js';
 
-/** What scores count for a container that asks for nothing: 100 millicores and 200 MiB. */
-const DEFAULT_CPU = 100;
-const DEFAULT_MEMORY = 200 * 1024 * 1024;
+/** What scores count for a container that asks for nothing. */
+const DEFAULT_REQUESTS = { cpu: '100m', memory: '200Mi' };
 
 export interface HostPort {
   protocol: string;
@@ -47,23 +41,29 @@ export function podInfo(pod: Pod): PodInfo {
 }
 
 function scoredRequests(pod: Pod, requests: ResourceAmounts): { cpu: number; memory: number } {
-  const containers: Container[] = [...pod.spec.containers, ...(pod.spec.initContainers ?? [])];
-  const complete = containers.every(({ resources }) => resources?.requests?.cpu && resources.requests.memory);
-  if (complete || pod.spec.resources?.requests)
-    return { cpu: requests['cpu'] ?? DEFAULT_CPU, memory: requests['memory'] ?? DEFAULT_MEMORY };
-  const sums = aggregate(
-    pod.spec,
-    (container) => {
-      const { cpu = DEFAULT_CPU, memory = DEFAULT_MEMORY } = amounts(container.resources?.requests);
-      return { cpu, memory };
-    },
-    { add: (a, b) => a + b, max: Math.max },
-  );
-  const overhead = amounts(pod.spec.overhead);
-  return {
-    cpu: (sums['cpu'] ?? 0) + (overhead['cpu'] ?? 0),
-    memory: (sums['memory'] ?? 0) + (overhead['memory'] ?? 0),
-  };
+  const { containers, initContainers = [] } = pod.spec;
+  const complete = [...containers, ...initContainers].every(isComplete);
+  const { cpu = 0, memory = 0 } = complete
+    ? requests
+    : podRequests({
+        ...pod,
+        spec: {
+          ...pod.spec,
+          containers: containers.map(withDefaults),
+          initContainers: initContainers.map(withDefaults),
+        },
+      });
+  return { cpu, memory };
+}
+
+function isComplete({ resources }: Container): boolean {
+  return resources?.requests?.['cpu'] !== undefined && resources.requests['memory'] !== undefined;
+}
+
+function withDefaults(container: Container): Container {
+  if (isComplete(container)) return container;
+  const requests = { ...DEFAULT_REQUESTS, ...container.resources?.requests };
+  return { ...container, resources: { ...container.resources, requests } };
 }
 
 /** Ports of containers, and of sidecars, that are taken on the node itself. */

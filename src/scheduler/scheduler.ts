@@ -14,8 +14,8 @@ import { type QueuedPod, SchedulingQueue } from './queue.js';
 import { markUnscheduled } from './status.js';
 
 export interface SchedulerOptions {
-  /** Acts as `system:kube-scheduler`. */
-  client: Client;
+  /** A client that acts as this user: `system:kube-scheduler`. */
+  clientFor(user: string): Client;
   informers: Informers;
   clock: Clock;
   logger: Logger;
@@ -48,7 +48,7 @@ export class Scheduler {
 
   constructor(options: SchedulerOptions) {
     const { clock, informers } = options;
-    this.#client = options.client;
+    this.#client = options.clientFor('system:kube-scheduler');
     this.#logger = options.logger;
     this.#name = options.schedulerName ?? 'default-scheduler';
     this.#events = new EventRecorder(this.#client, { component: this.#name, clock, logger: this.#logger });
@@ -218,11 +218,13 @@ function isTerminal(pod: Pod): boolean {
 
 /** Whether nothing that scheduling looks at has changed. */
 function samePod(a: Pod, b: Pod): boolean {
+  const { generation } = a.metadata;
   return (
-    a.metadata.generation === b.metadata.generation &&
+    generation === b.metadata.generation &&
     a.spec.nodeName === b.spec.nodeName &&
     same(a.metadata.labels, b.metadata.labels) &&
-    same(a.spec, b.spec) &&
+    // The generation counts changes of the spec.
+    (generation !== undefined || same(a.spec, b.spec)) &&
     same(allocated(a), allocated(b))
   );
 }

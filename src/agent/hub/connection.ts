@@ -16,8 +16,8 @@ import {
   type Welcome,
 } from '../../rpc/hub.js';
 import {
-  channelCredentials,
   type Credentials,
+  channelCredentials,
   type JoinSource,
   joinCluster,
   loadCredentials,
@@ -33,6 +33,8 @@ export interface ConnectionOptions extends JoinSource {
   logger: Logger;
   /** After each welcome. */
   connected(welcome: Welcome): void;
+  /** After a connection that had its welcome. */
+  disconnected(): void;
   /** An order to open a stream: `dial` makes the call that answers it. */
   ordered(order: Open, dial: () => StreamCall): void;
 }
@@ -83,7 +85,8 @@ export class HubConnection {
         return await joinCluster(this.#options);
       } catch (error) {
         const code = (error as { code?: unknown }).code;
-        const mayRecover = code === status.UNAVAILABLE || code === status.DEADLINE_EXCEEDED || code === 'ECONNREFUSED';
+        const mayRecover =
+          code === status.UNAVAILABLE || code === status.DEADLINE_EXCEEDED || code === 'ECONNREFUSED';
         if (!mayRecover || this.#abort.signal.aborted) throw error;
         logger.info({ err: error }, 'the hub does not answer yet');
         await sleep(clock, backoff.next(), this.#abort.signal);
@@ -104,6 +107,7 @@ export class HubConnection {
         if ((error as { code?: unknown }).code === status.UNAUTHENTICATED) await this.#joinAgain();
       }
       stopRenewal();
+      if (this.#call) this.#options.disconnected();
       this.#call = undefined;
       this.#client?.close();
       this.transport.lost();

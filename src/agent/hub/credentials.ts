@@ -1,9 +1,9 @@
 /** The node's certificate: got by a bootstrap token, kept on disk, renewed in time. */
 import { X509Certificate } from 'node:crypto';
-import { mkdir } from "node:fs/promises";
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
-import { credentials as grpc, Client as GrpcClient, type MethodDefinition } from '@grpc/grpc-js';
+import { Client as GrpcClient, credentials as grpc, type MethodDefinition } from '@grpc/grpc-js';
 import { readIfThere, writeFileAtomic } from '../../auth/files.js';
 import { caHash, createRequest } from '../../auth/pki.js';
 import { type Certificate, hubService, MAX_DOWN } from '../../rpc/hub.js';
@@ -29,7 +29,10 @@ export interface JoinSource {
 const CALL_MS = 15_000;
 
 /** What is on disk, if it is whole, of this node, and still valid at `now`. */
-export async function loadCredentials({ dir, node }: JoinSource, now: number): Promise<Credentials | undefined> {
+export async function loadCredentials(
+  { dir, node }: JoinSource,
+  now: number,
+): Promise<Credentials | undefined> {
   const [ca, cert, key] = await Promise.all(
     ['ca.crt', 'node.crt', 'node.key'].map((file) => readIfThere(join(dir, file))),
   );
@@ -48,8 +51,13 @@ export async function joinCluster(source: JoinSource): Promise<Credentials> {
   const { node, hub, token, dir } = source;
   if (!token) throw new Error(`node ${node} has no valid certificate in ${dir}, and no token to get one`);
   const ca = await pinnedCa(source);
-  const { csr, key } = await createRequest({ commonName: `system:node:${node}`, organizations: ['system:nodes'] });
-  const client = new GrpcClient(hub, grpc.createSsl(Buffer.from(ca)), { 'grpc.max_receive_message_length': MAX_DOWN });
+  const { csr, key } = await createRequest({
+    commonName: `system:node:${node}`,
+    organizations: ['system:nodes'],
+  });
+  const client = new GrpcClient(hub, grpc.createSsl(Buffer.from(ca)), {
+    'grpc.max_receive_message_length': MAX_DOWN,
+  });
   try {
     const { certificate = '' } = await unary(client, hubService.join, { token, node, csr });
     return await save(dir, { ca, cert: certificate, key });
@@ -105,7 +113,12 @@ function shownCertificates(hub: string): Promise<string[]> {
   const colon = hub.lastIndexOf(':');
   const host = hub.slice(0, colon).replace(/^\[|\]$/g, '');
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port: Number(hub.slice(colon + 1)), rejectUnauthorized: false, ALPNProtocols: ['h2'] });
+    const socket = connect({
+      host,
+      port: Number(hub.slice(colon + 1)),
+      rejectUnauthorized: false,
+      ALPNProtocols: ['h2'],
+    });
     socket.setTimeout(CALL_MS, () => socket.destroy(new Error(`the hub at ${hub} does not answer`)));
     socket.on('error', reject);
     socket.once('secureConnect', () => {
@@ -123,7 +136,11 @@ function shownCertificates(hub: string): Promise<string[]> {
   });
 }
 
-function unary<I>(client: GrpcClient, method: MethodDefinition<I, Certificate>, request: I): Promise<Certificate> {
+function unary<I>(
+  client: GrpcClient,
+  method: MethodDefinition<I, Certificate>,
+  request: I,
+): Promise<Certificate> {
   return new Promise((resolve, reject) => {
     client.makeUnaryRequest(
       method.path,

@@ -63,10 +63,7 @@ export async function containerConfig(input: ConfigInput): Promise<Prepared> {
   const lookup = (name: string) => own.get(name);
   const command = container.command?.map((word) => expand(word, lookup));
   const args = container.args?.map((word) => expand(word, lookup));
-  const argv = [
-    ...(command ?? image.config.entrypoint),
-    ...(args ?? (command ? [] : image.config.command)),
-  ];
+  const argv = [...(command ?? image.config.entrypoint), ...(args ?? (command ? [] : image.config.command))];
   if (argv.length === 0) throw new ConfigError('no command specified');
   const staged: string[] = [];
   const config: ContainerConfig = {
@@ -168,7 +165,8 @@ function security(pod: Pod, container: Container, user: ContainerUser): Containe
   const context = container.securityContext ?? {};
   const privileged = context.privileged ?? false;
   const profile = context.seccompProfile ?? pod.spec.securityContext?.seccompProfile;
-  const capabilities = (names: string[] | undefined) => (names ?? []).map((name) => name.replace(/^CAP_/, ''));
+  const capabilities = (names: string[] | undefined) =>
+    (names ?? []).map((name) => name.replace(/^CAP_/, ''));
   return {
     uid: user.uid,
     gid: user.gid,

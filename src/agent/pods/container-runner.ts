@@ -4,6 +4,7 @@ import { rm } from 'node:fs/promises';
 import type { Container, Pod } from '#types';
 import { native } from '../../runtime/native.js';
 import { type ContainerStatus, type Image, RuntimeError } from '../../runtime/types.js';
+import { logTail } from '../logs/tail.js';
 import { goDuration, KeyedBackoff } from './backoff.js';
 import { containerConfig, type Prepared, terminationLog } from './container-config.js';
 import { ConfigError } from './env.js';
@@ -13,7 +14,6 @@ import { ImageUnavailable } from './image-puller.js';
 import type { ContainerView } from './next-actions.js';
 import { ContainerProbes, hasProbe, type ProbeKind } from './probes.js';
 import type { ContainerRecord } from './status.js';
-import { logTail } from '../logs/tail.js';
 import { USER_AGENT, type WorkerDeps } from './worker-deps.js';
 
 /** How long a container may always take to end, whatever its grace. */
@@ -61,7 +61,14 @@ export class ContainerRunner {
     private readonly deps: WorkerDeps,
     restartCount: number,
   ) {
-    this.record = { notes: new Map(), restartCount, imageName: '', imageId: '', ready: false, started: false };
+    this.record = {
+      notes: new Map(),
+      restartCount,
+      imageName: '',
+      imageId: '',
+      ready: false,
+      started: false,
+    };
   }
 
   /** What decisions are made of. Tells the back-off that it finds. */
@@ -127,7 +134,8 @@ export class ContainerRunner {
     this.#pulling = true;
     try {
       this.#setImage(await this.deps.puller.ensure(this.context.pod, this.container));
-      if (this.record.waiting && !this.record.latest) this.record.waiting = undefined;
+      this.#retryAt = 0;
+      if (!this.record.latest) this.record.waiting = undefined;
     } catch (error) {
       this.#pullFailed(error);
     } finally {
@@ -218,7 +226,8 @@ export class ContainerRunner {
       this.#running(false, false);
       if (fresh.state === 'exited') return this.#ended(fresh);
     } catch (error) {
-      if (error instanceof RuntimeError && error.code === 'StartFailed') return this.#neverRan(id, error, prepared);
+      if (error instanceof RuntimeError && error.code === 'StartFailed')
+        return this.#neverRan(id, error, prepared);
       throw error;
     } finally {
       for (const target of prepared.staged) await unstage(target);
@@ -304,7 +313,14 @@ export class ContainerRunner {
     this.#hooked = false;
     context.changed();
     try {
-      await runHook('PostStart', hook, this.#target(id), deps.clock, USER_AGENT, new AbortController().signal);
+      await runHook(
+        'PostStart',
+        hook,
+        this.#target(id),
+        deps.clock,
+        USER_AGENT,
+        new AbortController().signal,
+      );
     } catch (error) {
       deps.event(context.pod, container, 'Warning', 'FailedPostStartHook', (error as Error).message);
       this.#unhealthy = 'FailedPostStartHook';
@@ -312,7 +328,10 @@ export class ContainerRunner {
     this.#hooked = true;
   }
 
-  async #preStop(hook: NonNullable<NonNullable<Container['lifecycle']>['preStop']>, id: string): Promise<void> {
+  async #preStop(
+    hook: NonNullable<NonNullable<Container['lifecycle']>['preStop']>,
+    id: string,
+  ): Promise<void> {
     const { deps, context, container } = this;
     try {
       await runHook('PreStop', hook, this.#target(id), deps.clock, USER_AGENT, this.#stopping!.signal);
@@ -337,7 +356,9 @@ export class ContainerRunner {
     const { container, context, record } = this;
     let message = '';
     try {
-      message = readFileSync(terminationLog(context.dir, container.name, run.id)).subarray(0, MAX_MESSAGE).toString();
+      message = readFileSync(terminationLog(context.dir, container.name, run.id))
+        .subarray(0, MAX_MESSAGE)
+        .toString();
     } catch {
       // It has no such file.
     }
@@ -353,7 +374,13 @@ export class ContainerRunner {
     const { config } = prepared;
     const now = deps.clock.now();
     const run: ContainerStatus = {
-      ...{ id, sandboxId: config.sandboxId, name: config.name, attempt: config.attempt, imageId: config.imageId },
+      ...{
+        id,
+        sandboxId: config.sandboxId,
+        name: config.name,
+        attempt: config.attempt,
+        imageId: config.imageId,
+      },
       ...{ state: 'exited', pid: 0, createdAt: now, startedAt: 0, finishedAt: now, exitCode: error.exitCode },
       ...{ signal: 0, oomKilled: false, logPath: '', labels: {} },
     };
@@ -365,7 +392,10 @@ export class ContainerRunner {
 
   #startFailed(error: unknown): void {
     const { deps, record, container, context } = this;
-    if (error instanceof ImageUnavailable) return this.#pullFailed(error);
+    if (error instanceof ImageUnavailable) {
+      this.#pullFailed(error);
+      return;
+    }
     const message = error instanceof Error ? error.message : String(error);
     const config = error instanceof ConfigError;
     record.waiting = { reason: config ? 'CreateContainerConfigError' : 'CreateContainerError', message };
@@ -381,7 +411,11 @@ export class ContainerRunner {
     const { reason, message, retryAt } =
       error instanceof ImageUnavailable
         ? error
-        : { reason: 'ErrImagePull', message: (error as Error).message, retryAt: deps.clock.now() + CREATE_RETRY_MS };
+        : {
+            reason: 'ErrImagePull',
+            message: (error as Error).message,
+            retryAt: deps.clock.now() + CREATE_RETRY_MS,
+          };
     record.waiting = { reason, message };
     this.#retryAt = retryAt ?? Number.POSITIVE_INFINITY;
     if (retryAt === undefined) return;

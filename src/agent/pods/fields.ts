@@ -19,7 +19,12 @@ function mapText(map: Record<string, string> | undefined): string {
 }
 
 /** Throws for a path that the API's validation would not have let through. `podIP` counts before the status tells it. */
-export function fieldValue(pod: Pod, { fieldPath }: ObjectFieldSelector, node: NodeFacts, podIP: string): string {
+export function fieldValue(
+  pod: Pod,
+  { fieldPath }: ObjectFieldSelector,
+  node: NodeFacts,
+  podIP: string,
+): string {
   const subscript = /^metadata\.(labels|annotations)\['(.*)'\]$/.exec(fieldPath);
   if (subscript) return pod.metadata[subscript[1] as 'labels' | 'annotations']?.[subscript[2]!] ?? '';
   switch (fieldPath) {
@@ -59,7 +64,8 @@ export function resourceValue(
   const { limits, requests } = container.resources ?? {};
   const limit = limits?.[name] ?? node.allocatable[name];
   const quantity = kind === 'requests' ? (requests?.[name] ?? limits?.[name] ?? '0') : limit;
-  if (kind !== 'limits' && kind !== 'requests') throw new Error(`unsupported container resource: ${resource}`);
+  if (kind !== 'limits' && kind !== 'requests')
+    throw new Error(`unsupported container resource: ${resource}`);
   const by = divisor && quantityMilli(divisor) !== 0 ? divisor : '1';
   return name === 'cpu'
     ? String(Math.ceil(quantityMilli(quantity) / quantityMilli(by)))

@@ -28,7 +28,9 @@ export interface ImagePullerOptions {
 /** `:latest` and no tag are pulled each time, if nothing is said. */
 export function pullPolicy({ imagePullPolicy, image = '' }: Container): string {
   if (imagePullPolicy) return imagePullPolicy;
-  return image.includes('@') || (/:[^/]+$/.test(image) && !image.endsWith(':latest')) ? 'IfNotPresent' : 'Always';
+  return image.includes('@') || (/:[^/]+$/.test(image) && !image.endsWith(':latest'))
+    ? 'IfNotPresent'
+    : 'Always';
 }
 
 export class ImagePuller {
@@ -56,7 +58,11 @@ export class ImagePuller {
     }
     const policy = pullPolicy(container);
     if (present && policy !== 'Always') {
-      tell('Normal', 'Pulled', `Container image ${quoted} already present on machine and can be accessed by the pod`);
+      tell(
+        'Normal',
+        'Pulled',
+        `Container image ${quoted} already present on machine and can be accessed by the pod`,
+      );
       return present;
     }
     if (policy === 'Never') {
@@ -99,7 +105,11 @@ export class ImagePuller {
     event(pod, container, 'Normal', 'BackOff', message);
     event(pod, container, 'Warning', 'Failed', 'Error: ImagePullBackOff');
     const last = this.#errors.get(`${pod.metadata.uid}_${container.image}`);
-    return new ImageUnavailable('ImagePullBackOff', last ? `${message}: ErrImagePull: ${last}` : message, undefined);
+    return new ImageUnavailable(
+      'ImagePullBackOff',
+      last ? `${message}: ErrImagePull: ${last}` : message,
+      undefined,
+    );
   }
 
   /** Several pods that want one image wait for one pull. */

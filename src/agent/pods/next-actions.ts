@@ -67,21 +67,24 @@ export function nextActions(view: PodView, now: number): Action[] {
   switch (view.sandbox) {
     case 'creating':
     case 'removing':
-      return prepare(view);
+      return prepare(view, now);
     case 'dead':
       return [{ do: 'removeSandbox' }];
     case 'none':
-      return [{ do: 'createSandbox' }, ...prepare(view)];
+      return [{ do: 'createSandbox' }, ...prepare(view, now)];
     case 'ready':
-      return [...prepare(view), ...run(view, now)];
+      return [...prepare(view, now), ...run(view, now)];
   }
 }
 
 /** What does not need the sandbox, and is done beside it. */
-function prepare({ pod, volumes, containers }: PodView): Action[] {
+function prepare({ pod, volumes, containers }: PodView, now: number): Action[] {
   const all = [...(pod.spec.initContainers ?? []), ...pod.spec.containers];
   const images = all
-    .filter((c) => !containers[c.name]?.image && containers[c.name]?.state === 'none')
+    .filter(({ name }) => {
+      const { image, state, notBefore } = containers[name] ?? emptyView;
+      return !image && state === 'none' && notBefore <= now;
+    })
     .map((container): Action => ({ do: 'ensureImage', container }));
   return volumes === 'none' ? [{ do: 'mountVolumes' }, ...images] : images;
 }
@@ -116,7 +119,8 @@ function keepRunning(view: PodView, container: Container, now: number, init: boo
   if (state.state === 'running')
     return state.unhealthy ? [{ do: 'stop', container, reason: state.unhealthy }] : [];
   if (state.state === 'starting' || state.state === 'stopping') return [];
-  const again = (state.stale && init) || state.state === 'none' || restarts(view.pod, container, state.exitCode, init);
+  const again =
+    (state.stale && init) || state.state === 'none' || restarts(view.pod, container, state.exitCode, init);
   if (!again || state.blocked || view.volumes !== 'ready') return [];
   if (state.notBefore > now) return [{ do: 'wait', until: state.notBefore }];
   return state.image ? [{ do: 'start', container }] : [{ do: 'ensureImage', container }];
@@ -124,7 +128,8 @@ function keepRunning(view: PodView, container: Container, now: number, init: boo
 
 /** Main containers first, all at once; then sidecars, the last started first. */
 function terminate({ pod, sandbox, containers, volumes }: PodView): Action[] {
-  const alive = (c: Container) => ['running', 'starting', 'stopping'].includes(containers[c.name]?.state ?? 'none');
+  const alive = (c: Container) =>
+    ['running', 'starting', 'stopping'].includes(containers[c.name]?.state ?? 'none');
   const stop = (c: Container): Action[] =>
     containers[c.name]?.state === 'running' ? [{ do: 'stop', container: c, reason: '' }] : [];
   const init = pod.spec.initContainers ?? [];

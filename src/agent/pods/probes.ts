@@ -75,7 +75,10 @@ export class ContainerProbes {
       const begun = clock.now();
       const result = await this.#ask(probe);
       if (this.#abort.signal.aborted || !result) return;
-      if (!result.ok) this.#options.unhealthy(`${TITLE[kind]} probe ${result.error ? 'errored' : 'failed'}: ${result.output}`);
+      if (!result.ok)
+        this.#options.unhealthy(
+          `${TITLE[kind]} probe ${result.error ? 'errored' : 'failed'}: ${result.output}`,
+        );
       const settled = verdict.add(result.ok);
       if (settled !== undefined) {
         this.#options.changed(kind, settled);
@@ -109,7 +112,10 @@ export class ContainerProbes {
         const outcome = await execHandler(target, probe.exec, limit.signal);
         if (!outcome.timedOut) return outcome;
         const command = (probe.exec.command ?? []).join(' ');
-        return { ok: false, output: `command timed out: ${JSON.stringify(command)} timed out after ${seconds}s` };
+        return {
+          ok: false,
+          output: `command timed out: ${JSON.stringify(command)} timed out after ${seconds}s`,
+        };
       }
       if (probe.httpGet) return await httpHandler(target, probe.httpGet, userAgent, limit.signal);
       if (probe.tcpSocket) return await tcpHandler(target, probe.tcpSocket, limit.signal);
@@ -127,4 +133,3 @@ export class ContainerProbes {
 /** Whether a container has to prove itself before it counts as started or ready. */
 export const hasProbe = (container: Container, kind: ProbeKind): boolean =>
   container[`${kind}Probe` as const] !== undefined;
-

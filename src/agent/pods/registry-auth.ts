@@ -20,7 +20,9 @@ export function registryAuth(
     for (const [server, entry] of Object.entries(auths)) {
       const host = server.replace(/^https?:\/\//, '').split('/')[0];
       if (host !== registry && !(registry === 'docker.io' && host === 'index.docker.io')) continue;
-      const [user = '', ...rest] = Buffer.from(entry.auth ?? '', 'base64').toString().split(':');
+      const [user = '', ...rest] = Buffer.from(entry.auth ?? '', 'base64')
+        .toString()
+        .split(':');
       return { username: entry.username ?? user, password: entry.password ?? rest.join(':') };
     }
   }

@@ -85,7 +85,7 @@ export class StatusSender {
 
   async #patch(uid: string, { pod, status }: Entry): Promise<void> {
     const { name, namespace = '' } = pod.metadata;
-    const patch = { metadata: { uid }, status };
+    const patch = { metadata: { uid }, status: explicit(status) };
     try {
       await this.client.of(PODS).patch(namespace, name, patch, { type: 'strategic', subresource: 'status' });
     } catch (error) {
@@ -97,4 +97,14 @@ export class StatusSender {
   #settle(entry: Entry | undefined): void {
     for (const done of entry?.waiting.splice(0) ?? []) done();
   }
+}
+
+/** What a status does not have must be said, or a merge would keep it. */
+function explicit(status: PodStatus): object {
+  const none = { reason: null, message: null };
+  return {
+    ...none,
+    ...status,
+    conditions: status.conditions?.map((condition) => ({ ...none, ...condition })),
+  };
 }

@@ -1,5 +1,5 @@
 /** The status of a pod from what its containers do: a pure function (kubelet `generateAPIPodStatus`, `getPhase`). */
-import type { Container, ContainerStatus as ApiContainerStatus, Pod, PodCondition, PodStatus } from '#types';
+import type { ContainerStatus as ApiContainerStatus, Container, Pod, PodCondition, PodStatus } from '#types';
 import { timestamp } from '../../api/machinery/clock.js';
 import type { ContainerStatus } from '../../runtime/types.js';
 import { isSidecar, restarts } from './next-actions.js';
@@ -144,7 +144,8 @@ function containerStatus(
 
 function initDone(container: Container, record: ContainerRecord | undefined): boolean {
   const latest = record?.latest;
-  if (isSidecar(container)) return latest?.state === 'running' ? (record?.started ?? false) : latest !== undefined;
+  if (isSidecar(container))
+    return latest?.state === 'running' ? (record?.started ?? false) : latest !== undefined;
   return latest?.state === 'exited' && latest.exitCode === 0;
 }
 
@@ -216,7 +217,12 @@ function conditions(
     if (complete) return condition(type, false, 'PodCompleted');
     if (phase === 'Failed') return condition(type, false, 'PodFailed');
     if (unready.length > 0)
-      return condition(type, false, 'ContainersNotReady', `containers with unready status: [${unready.join(' ')}]`);
+      return condition(
+        type,
+        false,
+        'ContainersNotReady',
+        `containers with unready status: [${unready.join(' ')}]`,
+      );
     return condition(type, true);
   };
   let ready = containersReady('Ready');
@@ -244,5 +250,10 @@ function gates(pod: Pod): Condition | undefined {
   });
   return failing.length === 0
     ? undefined
-    : condition('Ready', false, 'ReadinessGatesNotReady', failing.length === 1 ? failing[0] : `[${failing.join(', ')}]`);
+    : condition(
+        'Ready',
+        false,
+        'ReadinessGatesNotReady',
+        failing.length === 1 ? failing[0] : `[${failing.join(', ')}]`,
+      );
 }

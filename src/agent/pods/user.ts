@@ -63,7 +63,8 @@ export async function containerUser(pod: Pod, container: Container, image: Image
   const groups = parseGroup(groupText);
   const wanted = runAsUser === undefined ? imageUser || '0' : String(runAsUser);
   const entry = passwd.find((p) => (isNumber(wanted) ? p.uid === Number(wanted) : p.name === wanted));
-  if (!entry && !isNumber(wanted)) throw new ConfigError(`unable to find user ${wanted}: no matching entries in passwd file`);
+  if (!entry && !isNumber(wanted))
+    throw new ConfigError(`unable to find user ${wanted}: no matching entries in passwd file`);
   const uid = entry?.uid ?? Number(wanted);
   const group = runAsGroup === undefined && runAsUser === undefined ? imageGroup : '';
   const named = groups.find((g) => g.name === group);
@@ -75,12 +76,19 @@ export async function containerUser(pod: Pod, container: Container, image: Image
       ? []
       : groups.filter((g) => g.members.includes(entry.name)).map((g) => g.gid);
   const fsGroup = podContext?.fsGroup === undefined ? [] : [podContext.fsGroup];
-  const supplementalGroups = [...new Set([...ofImage, ...(podContext?.supplementalGroups ?? []), ...fsGroup])];
+  const supplementalGroups = [
+    ...new Set([...ofImage, ...(podContext?.supplementalGroups ?? []), ...fsGroup]),
+  ];
   return { uid, gid, supplementalGroups, home: entry?.home || '/' };
 }
 
 /** Kubelet's `verifyRunAsNonRoot`. */
-function checkNonRoot(pod: Pod, container: Container, runAsUser: number | undefined, imageUser: string): void {
+function checkNonRoot(
+  pod: Pod,
+  container: Container,
+  runAsUser: number | undefined,
+  imageUser: string,
+): void {
   const { name, namespace, uid } = pod.metadata;
   const where = `(pod: "${name}_${namespace}(${uid})", container: ${container.name})`;
   if (runAsUser !== undefined) {

@@ -1,5 +1,17 @@
 /** Files of a volume that change all at once: a timestamped folder behind the `..data` link (kubelet `AtomicWriter`). */
-import { chmod, chown, mkdir, mkdtemp, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  chown,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
 
 export interface FileProjection {

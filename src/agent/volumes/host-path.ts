@@ -1,7 +1,8 @@
 /** hostPath volumes and the checks of their types (kubelet `host_path.go`). */
+
+import type { Stats } from 'node:fs';
 import { mkdir, open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Stats } from 'node:fs';
 import { VolumeError } from './payloads.js';
 
 const CHECKS: Record<string, [ok: (s: Stats) => boolean, what: string]> = {

@@ -76,8 +76,13 @@ function named(
   return { kind, name, items, optional, mode };
 }
 
-function addNamed(files: Payload, sources: PayloadSources, { kind, name, items, optional, mode }: Named): void {
-  const data = kind === 'configmap' ? configMapData(sources.configMap(name)) : secretData(sources.secret(name));
+function addNamed(
+  files: Payload,
+  sources: PayloadSources,
+  { kind, name, items, optional, mode }: Named,
+): void {
+  const data =
+    kind === 'configmap' ? configMapData(sources.configMap(name)) : secretData(sources.secret(name));
   if (!data) {
     if (optional) return;
     throw new VolumeError(`${kind} "${name}" not found`);

@@ -89,7 +89,10 @@ export class PodVolumes {
 }
 
 const kindOf = (volume: Volume): string =>
-  (Object.keys(volume).find((key) => key !== 'name') ?? 'empty-dir').replace(/[A-Z]+/g, (c) => `-${c.toLowerCase()}`);
+  (Object.keys(volume).find((key) => key !== 'name') ?? 'empty-dir').replace(
+    /[A-Z]+/g,
+    (c) => `-${c.toLowerCase()}`,
+  );
 
 async function isMountPoint(path: string): Promise<boolean> {
   return (await mountPoints()).includes(path);

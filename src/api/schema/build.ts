@@ -72,37 +72,12 @@ function namedSchema(name: string): ValueSchema {
   return { kind: 'ref', goType: goName(name), ref: typeSchema(name) as TypeSchema };
 }
 
-/** Types that are declared `+structType=atomic`, which the table has for fields only. */
-const ATOMIC = new Set([
-  'admissionregistration/v1.MatchResources',
-  'admissionregistration/v1.NamedRuleWithOperations',
-  'admissionregistration/v1.ParamKind',
-  'admissionregistration/v1.ParamRef',
-  'autoscaling/v1.CrossVersionObjectReference',
-  'core/v1.ConfigMapKeySelector',
-  'core/v1.FileKeySelector',
-  'core/v1.LocalObjectReference',
-  'core/v1.NodeSelector',
-  'core/v1.NodeSelectorTerm',
-  'core/v1.ObjectFieldSelector',
-  'core/v1.ObjectReference',
-  'core/v1.ResourceFieldSelector',
-  'core/v1.ScopeSelector',
-  'core/v1.ScopedResourceSelectorRequirement',
-  'core/v1.SecretKeySelector',
-  'core/v1.SecretReference',
-  'core/v1.TopologySelectorTerm',
-  'core/v1.TypedLocalObjectReference',
-  'meta/v1.LabelSelector',
-  'meta/v1.OwnerReference',
-  'rbac/v1.RoleRef',
-  'rbac/v1.Subject',
-]);
-
 /** A field whose value schema is built when it is first asked for. */
 class LazyField implements FieldSchema {
   readonly name: string;
   readonly required: boolean;
+  readonly pointer: boolean;
+  readonly omit: 'empty' | 'zero' | 'never';
   declare patchStrategy?: string;
   declare patchMergeKey?: string;
   declare listType?: 'atomic' | 'set' | 'map';
@@ -118,7 +93,9 @@ class LazyField implements FieldSchema {
     this.name = name;
     this.required = fact.required ?? false;
     this.#type = fact.type;
-    const { type: _type, required: _required, pb: _pb, wire: _wire, default: fallback, ...rest } = fact;
+    this.pointer = fact.pointer ?? false;
+    this.omit = fact.omit ?? 'empty';
+    const { type, required, pb, wire, pointer, omit, default: fallback, ...rest } = fact;
     Object.assign(this, rest);
     if (fallback !== undefined && !fallback.startsWith('ref(')) this.default = JSON.parse(fallback);
   }
@@ -138,22 +115,37 @@ function addFields(fields: Map<string, FieldSchema>, fact: TypeFact): void {
   for (const name in fact.fields) fields.set(name, new LazyField(name, fact.fields[name] as FieldFact));
 }
 
+class LazyType implements TypeSchema {
+  readonly name: string;
+  readonly goName: string;
+  readonly fields = new Map<string, FieldSchema>();
+  declare structType?: 'atomic';
+  #structs: FieldSchema[] | undefined;
+
+  constructor(name: string) {
+    this.name = name;
+    this.goName = name.slice(name.indexOf('.') + 1);
+  }
+
+  get structs(): readonly FieldSchema[] {
+    this.#structs ??= [...this.fields.values()].filter(
+      (field) => !field.pointer && field.omit !== 'zero' && field.value.kind === 'ref',
+    );
+    return this.#structs;
+  }
+}
+
 /** The schema of an object type such as `core/v1.PodSpec`; undefined for what is no object type. */
 export function typeSchema(name: string): TypeSchema | undefined {
-  let schema = types.get(name);
-  if (schema) return schema;
+  const known = types.get(name);
+  if (known) return known;
   const fact = typeFact(name);
   if (!fact) return undefined;
   if (fact.alias !== undefined) return typeSchema(fact.alias);
-  const fields = new Map<string, FieldSchema>();
-  schema = {
-    name,
-    goName: name.slice(name.indexOf('.') + 1),
-    fields,
-    ...(ATOMIC.has(name) ? { structType: 'atomic' } : {}),
-  };
+  const schema = new LazyType(name);
   types.set(name, schema);
-  addFields(fields, fact);
+  addFields(schema.fields, fact);
+  if (fact.structType) schema.structType = fact.structType;
   return schema;
 }
 

@@ -71,6 +71,7 @@ class Decoder {
       }
     }
     this.#struct = outer;
+    for (const field of type.structs) if (out[field.name] === undefined) out[field.name] = emptyObject(field);
     return out;
   }
 
@@ -80,7 +81,7 @@ class Decoder {
     const value = this.value(member, field.value);
     this.#path.pop();
     this.#fields.pop();
-    if (field.required || !isEmptyCollection(value, field.value)) out[field.name] = value;
+    if (field.pointer || field.omit === 'never' || !isEmpty(value, field.value)) out[field.name] = value;
   }
 
   value(value: unknown, schema: ValueSchema): unknown {
@@ -226,12 +227,33 @@ function zero(schema: ValueSchema): unknown {
   }
 }
 
-/** Optional lists and maps are not encoded when empty (`omitempty`). */
-function isEmptyCollection(value: unknown, schema: ValueSchema): boolean {
-  if (schema.kind === 'list') return (value as unknown[]).length === 0;
-  if (schema.kind !== 'map') return false;
-  for (const _ in value as JsonObject) return false;
-  return true;
+/** What Go's JSON leaves out with `omitempty`: structs, times and quantities among them never. */
+function isEmpty(value: unknown, schema: ValueSchema): boolean {
+  switch (schema.kind) {
+    case 'string':
+    case 'bytes':
+      return value === '';
+    case 'boolean':
+      return value === false;
+    case 'int32':
+    case 'int64':
+    case 'double':
+      return value === 0;
+    case 'list':
+      return (value as unknown[]).length === 0;
+    case 'map':
+      for (const _ in value as JsonObject) return false;
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** An object that was not given and is no pointer: empty but for such objects in it. */
+function emptyObject(field: FieldSchema): JsonObject {
+  const out: JsonObject = {};
+  for (const inner of field.value.ref?.structs ?? []) out[inner.name] = emptyObject(inner);
+  return out;
 }
 
 /** A custom resource: its metadata has a schema here, its other fields have not. */
@@ -242,10 +264,12 @@ function decodeCustom(decoder: Decoder, value: unknown, kind: string): JsonObjec
   const metadata: FieldSchema = {
     name: 'metadata',
     required: false,
+    pointer: false,
+    omit: 'empty',
     value: { kind: 'ref', goType: 'v1.ObjectMeta', ref: objectMeta },
   };
   const { metadata: meta, ...rest } = value as JsonObject;
-  const type: TypeSchema = { name: '', goName: '', fields: new Map([['metadata', metadata]]) };
+  const type: TypeSchema = { name: '', goName: '', fields: new Map([['metadata', metadata]]), structs: [] };
   const decoded = meta === undefined ? {} : decoder.object({ metadata: meta }, type, '');
   return { ...decoded, ...deepCopy(rest) };
 }

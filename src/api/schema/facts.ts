@@ -18,6 +18,10 @@ export interface FieldFact {
   /** JSON text, or `ref(Constant)`. */
   default?: string;
   featureGate?: string;
+  /** A Go pointer: its zero value is not the same as its absence. */
+  pointer?: true;
+  /** When Go leaves it out of JSON, unless that is when it is empty (`omitempty`). */
+  omit?: 'zero' | 'never';
 }
 
 export interface TypeFact {
@@ -27,6 +31,7 @@ export interface TypeFact {
   /** What a named scalar, list or map is made of. */
   alias?: string;
   enum?: string[];
+  structType?: 'atomic';
 }
 
 let lines: Map<string, string> | undefined;

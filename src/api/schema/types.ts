@@ -42,8 +42,12 @@ export interface FieldSchema {
   name: string;
   /** The type of the field; resolved on first use, since types refer to each other in circles. */
   readonly value: ValueSchema;
-  /** Present in every encoding, also when empty. */
+  /** Required by the API's documentation. */
   required: boolean;
+  /** Whether its zero value (`0`, `''`, `false`, `{}`) differs from its absence. */
+  pointer: boolean;
+  /** When its JSON is left out: when it has Go's empty value, when it is all zero, or never. */
+  omit: 'empty' | 'zero' | 'never';
   /** `merge`, `replace`, `retainKeys` or two of them joined by a comma. */
   patchStrategy?: string;
   patchMergeKey?: string;
@@ -63,6 +67,8 @@ export interface TypeSchema {
   /** Such as `Deployment`, as the Go decoder names it in errors. */
   goName: string;
   fields: ReadonlyMap<string, FieldSchema>;
+  /** The fields that are objects and no pointers: they are never absent. */
+  readonly structs: readonly FieldSchema[];
   /** `atomic`: server-side apply owns the object as a whole. */
   structType?: 'atomic';
 }

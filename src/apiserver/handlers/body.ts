@@ -1,10 +1,10 @@
 /** From a request's body to a decoded, defaulted draft of an object. */
-import { badRequest } from '../../api/machinery/status.js';
+import { badRequest, StatusError } from '../../api/machinery/status.js';
 import type { KubeObject } from '../../api/machinery/types.js';
 import type { Resource } from '../../api/resources/define.js';
-import { decode } from '../../api/schema/index.js';
+import { decode, parseJsonStrict, parseYamlStrict } from '../../api/schema/index.js';
 import type { Body, Context } from '../context.js';
-import { bareType, OFFERED, unsupportedBody } from '../http/media-types.js';
+import { bareType, OFFERED, PROTOBUF, unsupportedBody } from '../http/media-types.js';
 
 export type ValidationMode = 'strict' | 'warn' | 'ignore';
 
@@ -26,36 +26,41 @@ export function validationMode(query: URLSearchParams): ValidationMode {
   }
 }
 
-/** The JSON value of a body, or undefined where there is none. `kind` is named in errors. */
-export async function parseBody(body: Body, kind: string): Promise<unknown> {
-  if (body.type === 'none') return undefined;
-  if (body.type === 'object') return body.value;
-  if (body.bytes.length === 0) return undefined;
-  const type = bareType(body.contentType);
-  if (type === '' || type === 'application/json') return parseJson(body.bytes, kind);
-  if (type !== 'application/yaml') throw unsupportedBody(OFFERED);
-  return parseYaml(body.bytes, kind);
+/** A body as a JSON value (undefined where there is none), and what strict validation has against its text. */
+export interface ParsedBody {
+  value: unknown;
+  /** Paths of fields that occur twice. */
+  duplicates?: readonly string[];
+  /** Whole texts of other strict errors. */
+  errors?: readonly string[];
 }
 
-const unrecognized = (kind: string, why: string, bytes: Buffer) =>
-  badRequest(
-    `the object provided is unrecognized (must be of type ${kind}): couldn't get version/kind; json parse error: ${why} (${bytes.toString('hex', 0, 30)}${bytes.length > 30 ? ' ...' : ''})`,
-  );
-
-export function parseJson(bytes: Buffer, kind: string): unknown {
+/** Reads JSON, YAML or protobuf as `apiVersion`/`kind`. Throws 400 and 415. */
+export async function parseBody(body: Body, apiVersion: string, kind: string): Promise<ParsedBody> {
+  if (body.type === 'none') return { value: undefined };
+  if (body.type === 'object') return { value: body.value };
+  const { bytes } = body;
+  if (bytes.length === 0) return { value: undefined };
   try {
-    return JSON.parse(bytes.toString());
+    switch (bareType(body.contentType)) {
+      case '':
+      case 'application/json':
+        return parseJsonStrict(bytes.toString());
+      case 'application/yaml':
+        return await parseYamlStrict(bytes.toString());
+      case PROTOBUF: {
+        const { decodeProtobuf } = await import('../http/protobuf.js');
+        return { value: decodeProtobuf(bytes, apiVersion, kind) };
+      }
+      default:
+        throw unsupportedBody([...OFFERED, PROTOBUF]);
+    }
   } catch (error) {
-    throw unrecognized(kind, (error as Error).message, bytes);
-  }
-}
-
-export async function parseYaml(bytes: Buffer, kind: string): Promise<unknown> {
-  const { parse } = await import('yaml');
-  try {
-    return parse(bytes.toString(), { maxAliasCount: 100 });
-  } catch (error) {
-    throw unrecognized(kind, (error as Error).message, bytes);
+    if (error instanceof StatusError) throw error;
+    const summary = `${bytes.toString('hex', 0, 30)}${bytes.length > 30 ? ' ...' : ''}`;
+    throw badRequest(
+      `the object provided is unrecognized (must be of type ${kind}): couldn't get version/kind; json parse error: ${(error as Error).message} (${summary})`,
+    );
   }
 }
 
@@ -67,7 +72,8 @@ const isObject = (value: unknown): value is Record<string, any> =>
  * Warnings about unknown fields go to the context. Throws 400.
  */
 export async function decodeAs(ctx: Context, apiVersion: string, kind: string): Promise<KubeObject> {
-  const value = await parseBody(ctx.call.body, kind);
+  const parsed = await parseBody(ctx.call.body, apiVersion, kind);
+  const { value } = parsed;
   if (value === undefined) throw badRequest('EOF');
   if (!isObject(value)) {
     throw badRequest(
@@ -75,7 +81,7 @@ export async function decodeAs(ctx: Context, apiVersion: string, kind: string): 
     );
   }
   checkKind(value, apiVersion, kind);
-  return toDraft(decodeValue(ctx, apiVersion, kind, value), apiVersion, kind);
+  return toDraft(decodeValue(ctx, apiVersion, kind, parsed), apiVersion, kind);
 }
 
 function checkKind(value: Record<string, any>, apiVersion: string, kind: string): void {
@@ -94,12 +100,21 @@ function checkKind(value: Record<string, any>, apiVersion: string, kind: string)
   }
 }
 
-/** Decodes by the schema; unknown fields warn or fail as `fieldValidation` says. */
-export function decodeValue(ctx: Context, apiVersion: string, kind: string, value: unknown): KubeObject {
+/**
+ * Decodes by the schema; unknown fields warn or fail as `fieldValidation` says. `patch`: the text that led to
+ * the value, which errors then blame.
+ */
+export function decodeValue(
+  ctx: Context,
+  apiVersion: string,
+  kind: string,
+  { value, duplicates, errors }: ParsedBody,
+  patch?: string,
+): KubeObject {
   const mode = ctx.call.body.type === 'object' ? 'ignore' : validationMode(ctx.call.query);
-  const { object, warnings } = decode<KubeObject>(apiVersion, kind, value, { mode });
-  ctx.warnings.push(...warnings);
-  return object;
+  const decoded = decode<KubeObject>(apiVersion, kind, value, { mode, duplicates, errors, patch });
+  ctx.warnings.push(...decoded.warnings);
+  return decoded.object;
 }
 
 /** The object with `apiVersion`, `kind` and `metadata` first, as the store's JSON begins. */

@@ -39,6 +39,7 @@ export async function createObject(ctx: Context): Promise<Result> {
   await ctx.admission.admit(request);
   stampNew(resource, object, ctx.clock.now());
   resource.prepareForCreate?.(object);
+  if (resource.deprecation) ctx.warnings.push(resource.deprecation);
   ctx.warnings.push(...(resource.warnings?.(object, undefined) ?? []));
   const stored = await createNamed(ctx, request, object);
   return { type: 'object', code: 201, object: stored.object, stored };
@@ -55,7 +56,7 @@ async function createNamed(ctx: Context, request: AdmissionRequest, object: Kube
     request.name = draft.metadata.name;
     await ctx.admission.validate(request);
     try {
-      return await withAddresses(ctx, request, draft);
+      return await withAddresses(ctx, draft);
     } catch (error) {
       if (!generated || attempt === NAME_ATTEMPTS || !isReason(error, 'AlreadyExists')) throw error;
     }
@@ -63,15 +64,13 @@ async function createNamed(ctx: Context, request: AdmissionRequest, object: Kube
 }
 
 /** Services get their addresses just before they are written, and give them back if that fails. */
-async function withAddresses(ctx: Context, request: AdmissionRequest, object: KubeObject): Promise<Stored> {
+async function withAddresses(ctx: Context, object: KubeObject): Promise<Stored> {
   const key = keyOfObject(ctx.resource, object);
   if (ctx.resource.kind !== 'Service' || ctx.resource.group !== '') return commitCreate(ctx, key, object);
-  const claim = await ctx.addresses.claim(object, undefined);
+  const end = await ctx.addresses.claim(object, undefined);
   try {
-    const stored = await commitCreate(ctx, key, object);
-    if (!request.dryRun) claim.keep();
-    return stored;
+    return await commitCreate(ctx, key, object);
   } finally {
-    claim.end();
+    end();
   }
 }

@@ -1,8 +1,10 @@
 /** delete: grace periods, finalizers and preconditions (upstream `registry.Store.Delete`). */
+import type { DeleteOptions as V1DeleteOptions } from '#types';
 import { timestamp } from '../../api/machinery/clock.js';
 import { badRequest, conflict } from '../../api/machinery/status.js';
 import type { KubeObject } from '../../api/machinery/types.js';
 import type { Resource } from '../../api/resources/define.js';
+import { decode } from '../../api/schema/index.js';
 import type { Stored } from '../../store/store.js';
 import type { Context, Result } from '../context.js';
 import { keyOf } from '../keys.js';
@@ -33,23 +35,26 @@ const POLICIES = ['Orphan', 'Background', 'Foreground'];
 /** From the body, or where there is none from the query. Throws 400/422. */
 export async function deleteOptions(ctx: Context): Promise<DeleteOptions> {
   const { query } = ctx.call;
-  const body = ((await parseBody(ctx.call.body, 'DeleteOptions')) ?? {}) as Record<string, any>;
-  if (typeof body !== 'object' || Array.isArray(body)) throw badRequest('DeleteOptions must be an object');
-  const grace = body['gracePeriodSeconds'] ?? integer(query, 'gracePeriodSeconds');
-  const orphan = body['orphanDependents'] ?? query.get('orphanDependents') ?? undefined;
-  let policy = body['propagationPolicy'] ?? query.get('propagationPolicy') ?? undefined;
-  if (grace !== undefined && grace !== null && !Number.isSafeInteger(grace))
-    throw badRequest('DeleteOptions: gracePeriodSeconds must be an integer');
+  const parsed = await parseBody(ctx.call.body, 'meta.k8s.io/v1', 'DeleteOptions');
+  if (parsed.value !== undefined && (typeof parsed.value !== 'object' || parsed.value === null))
+    throw badRequest('DeleteOptions must be an object');
+  const body: V1DeleteOptions =
+    parsed.value === undefined ? {} : decode('v1', 'DeleteOptions', parsed.value, { mode: 'ignore' }).object;
+  const grace = body.gracePeriodSeconds ?? integer(query, 'gracePeriodSeconds');
+  const orphan = body.orphanDependents ?? query.get('orphanDependents') ?? undefined;
+  let policy = (body.propagationPolicy ?? query.get('propagationPolicy') ?? undefined) as
+    | DeleteOptions['propagationPolicy']
+    | undefined;
   if (policy !== undefined && !POLICIES.includes(policy))
     throw badRequest(
       `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: ${JSON.stringify(policy)}: supported values: "Foreground", "Background", "Orphan", "nil"`,
     );
   if (orphan !== undefined) policy ??= String(orphan) === 'true' ? 'Orphan' : 'Background';
   return {
-    ...(grace === undefined || grace === null ? {} : { gracePeriodSeconds: grace }),
+    ...(grace === undefined ? {} : { gracePeriodSeconds: grace }),
     ...(policy === undefined ? {} : { propagationPolicy: policy }),
-    ...(body['preconditions'] ? { preconditions: body['preconditions'] } : {}),
-    dryRun: isDryRun(query, 'DeleteOptions') || (body['dryRun'] ?? []).includes?.('All'),
+    ...(body.preconditions ? { preconditions: body.preconditions } : {}),
+    dryRun: isDryRun(query, 'DeleteOptions') || (body.dryRun ?? []).includes('All'),
   };
 }
 

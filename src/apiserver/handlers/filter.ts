@@ -29,7 +29,7 @@ function compile(resource: Resource, labelSelector: string, fieldSelector: strin
   const labels = labelSelector === '' ? undefined : parseLabelSelector(labelSelector);
   const terms = fieldSelector === '' ? [] : parseFieldSelector(fieldSelector).requirements;
   const fields = terms.map(({ field, operator, value }) => ({
-    get: fieldGetter(resource, labelSelector, fieldSelector, field),
+    get: fieldGetter(resource, field),
     equal: operator !== '!=',
     value,
   }));
@@ -42,12 +42,7 @@ function compile(resource: Resource, labelSelector: string, fieldSelector: strin
   };
 }
 
-function fieldGetter(
-  resource: Resource,
-  labelSelector: string,
-  fieldSelector: string,
-  field: string,
-): (object: KubeObject) => string {
+function fieldGetter(resource: Resource, field: string): (object: KubeObject) => string {
   if (field === 'metadata.name') return (object) => object.metadata.name ?? '';
   if (field === 'metadata.namespace' && resource.namespaced)
     return (object) => object.metadata.namespace ?? '';
@@ -57,7 +52,5 @@ function fieldGetter(
     Object.keys(resource.fields).length > 0
       ? `field label not supported: ${field}`
       : `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`;
-  throw badRequest(
-    `Unable to find ${JSON.stringify(`${resource.apiVersion === 'v1' ? '/v1' : resource.apiVersion}, Resource=${resource.plural}`)} that match label selector ${JSON.stringify(labelSelector)}, field selector ${JSON.stringify(fieldSelector)}: ${why}`,
-  );
+  throw badRequest(why);
 }

@@ -1,6 +1,7 @@
 /** What the server itself keeps in `metadata`: identity, times, generation, finalizers (upstream `rest.BeforeCreate`, `BeforeUpdate`). */
 import { randomUUID } from 'node:crypto';
 import { timestamp } from '../../api/machinery/clock.js';
+import type { FieldError } from '../../api/machinery/field.js';
 import { badRequest, conflict, invalid, MODIFIED, StatusError } from '../../api/machinery/status.js';
 import type { KubeObject } from '../../api/machinery/types.js';
 import { sameJson, validateObjectMeta, validateObjectMetaUpdate } from '../../api/machinery/validation.js';
@@ -100,17 +101,41 @@ export function countGeneration(resource: Resource, object: KubeObject, old: Kub
 
 /** Everything that is wrong with a new object, as one 422. */
 export function validateNew(resource: Resource, object: KubeObject): void {
-  const errors = [...validateObjectMeta(object.metadata, resource), ...(resource.validate?.(object) ?? [])];
-  if (errors.length > 0) throw invalid(resource.group, resource.kind, object.metadata.name ?? '', errors);
+  refuseIf(resource, object, [
+    ...validateObjectMeta(object.metadata, resource),
+    ...(resource.validate?.(object) ?? []),
+    ...(resource.validateCreate?.(object) ?? []),
+  ]);
 }
 
 /** Everything that is wrong with an update, as one 422. */
-export function validateChange(resource: Resource, object: KubeObject, old: KubeObject): void {
-  const errors = [
+export function validateChange(
+  resource: Resource,
+  rules: Pick<Resource, 'validate' | 'validateUpdate'>,
+  object: KubeObject,
+  old: KubeObject,
+): void {
+  refuseIf(resource, object, [
     ...validateObjectMeta(object.metadata, resource),
     ...validateObjectMetaUpdate(object.metadata, old.metadata),
-    ...(resource.validate?.(object) ?? []),
-    ...(resource.validateUpdate?.(object, old) ?? []),
-  ];
-  if (errors.length > 0) throw invalid(resource.group, resource.kind, object.metadata.name ?? '', errors);
+    ...(rules.validate?.(object) ?? []),
+    ...(rules.validateUpdate?.(object, old) ?? []),
+  ]);
+}
+
+function refuseIf({ group, kind }: Resource, object: KubeObject, errors: FieldError[]): void {
+  if (errors.length > 0) throw invalid(group, kind, object.metadata.name ?? '', errors);
+}
+
+/** Some kinds are never overwritten blindly: their updates must name the version they change. Throws 422. */
+export function checkUnconditional({ resource }: Context, object: KubeObject): void {
+  const { resourceVersion } = object.metadata;
+  if (resource.unconditionalUpdate || (resourceVersion && resourceVersion !== '0')) return;
+  refuseIf(resource, object, [
+    {
+      type: 'FieldValueInvalid',
+      field: 'metadata.resourceVersion',
+      message: 'Invalid value: 0: must be specified for an update',
+    },
+  ]);
 }

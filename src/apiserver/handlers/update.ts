@@ -2,12 +2,14 @@
 import { deepCopy, type KubeObject } from '../../api/machinery/types.js';
 import type { Resource } from '../../api/resources/define.js';
 import type { Stored } from '../../store/store.js';
+import type { AdmissionRequest } from '../admission/admission.js';
 import type { Context, Result } from '../context.js';
 import { keyOf } from '../keys.js';
 import { decodeResource } from './body.js';
 import {
   checkIdentity,
   checkPreconditions,
+  checkUnconditional,
   countGeneration,
   keepSystemFields,
   validateChange,
@@ -18,6 +20,7 @@ import { type Change, readModifyWrite } from './writes.js';
 export async function updateObject(ctx: Context): Promise<Result> {
   const body = await decodeResource(ctx);
   checkIdentity(ctx, body);
+  checkUnconditional(ctx, body);
   return writeObject(ctx, () => deepCopy(body));
 }
 
@@ -58,27 +61,19 @@ async function prepare(
   resource.defaults?.(object);
   await ctx.admission.admit(admissionRequest(ctx, object, old));
   keepSystemFields(object, old);
-  const draft = subresource === '' ? takeUpdate(resource, object, old) : takeStatus(resource, object, old);
-  if (subresource === '') {
-    countGeneration(resource, draft, old);
-    ctx.warnings.push(...(resource.warnings?.(draft, old) ?? []));
-  }
+  const draft = takeChange(resource, subresource, object, old);
+  if (subresource !== 'status') countGeneration(resource, draft, old);
+  if (subresource === '') ctx.warnings.push(...(resource.warnings?.(draft, old) ?? []));
   validate(resource, subresource, draft, old);
   await ctx.admission.validate(admissionRequest(ctx, draft, old));
   const change = endsWith(draft) ? { remove: draft } : { put: draft };
   if (resource.kind !== 'Service' || resource.group !== '' || subresource !== '') return { change };
-  return claimAddresses(ctx, draft, old, change);
+  return { change, end: await ctx.addresses.claim(draft, old) };
 }
 
-async function claimAddresses(ctx: Context, draft: KubeObject, old: KubeObject, change: Change) {
-  const claim = await ctx.addresses.claim(draft, old);
-  if (!isDryRun(ctx.call.query, 'UpdateOptions')) claim.keep();
-  return { change, end: () => claim.end() };
-}
-
-function admissionRequest(ctx: Context, object: KubeObject, old: KubeObject) {
+function admissionRequest(ctx: Context, object: KubeObject, old: KubeObject): AdmissionRequest {
   return {
-    operation: 'UPDATE' as const,
+    operation: 'UPDATE',
     resource: ctx.resource,
     subresource: ctx.attributes.subresource,
     namespace: ctx.attributes.namespace,
@@ -91,8 +86,18 @@ function admissionRequest(ctx: Context, object: KubeObject, old: KubeObject) {
   };
 }
 
-/** A client's object with the status that only the status subresource may change. */
-function takeUpdate(resource: Resource, object: KubeObject, old: KubeObject): KubeObject {
+/** What of the client's object goes into the store, by the strategy of the (sub)resource. */
+function takeChange(
+  resource: Resource,
+  subresource: string,
+  object: KubeObject,
+  old: KubeObject,
+): KubeObject {
+  if (subresource === 'status') return takeStatus(resource, object, old);
+  if (subresource !== '') {
+    resource.updates[subresource]?.prepareForUpdate?.(object, old);
+    return object;
+  }
   if (resource.hasStatus) {
     if (old['status'] === undefined) delete object['status'];
     else object['status'] = deepCopy(old['status']);
@@ -112,16 +117,16 @@ function takeStatus(resource: Resource, object: KubeObject, old: KubeObject): Ku
 }
 
 function validate(resource: Resource, subresource: string, draft: KubeObject, old: KubeObject): void {
-  if (subresource === '') return validateChange(resource, draft, old);
-  validateChange(
-    {
-      ...resource,
-      validate: undefined,
-      validateUpdate: resource.validateStatusUpdate,
-    } as Resource,
-    draft,
-    old,
-  );
+  const rules =
+    subresource === ''
+      ? { validate: resource.validate, validateUpdate: resource.validateUpdate }
+      : {
+          validateUpdate:
+            subresource === 'status'
+              ? resource.validateStatusUpdate
+              : resource.updates[subresource]?.validateUpdate,
+        };
+  validateChange(resource, rules, draft, old);
 }
 
 /** An object that waits only for its last finalizer ends with it (upstream `ShouldDeleteDuringUpdate`). */

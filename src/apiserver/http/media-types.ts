@@ -28,6 +28,9 @@ const FORMATS: Record<string, Accepted['format']> = {
 
 export const OFFERED = ['application/json', 'application/yaml'];
 
+/** Read, but not written. */
+export const PROTOBUF = 'application/vnd.kubernetes.protobuf';
+
 const rangesCache = new Map<string, MediaRange[]>();
 
 /** The ranges of an `Accept` header by falling quality. */

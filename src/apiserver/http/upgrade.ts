@@ -1,14 +1,186 @@
-/** WebSocket upgrades: exec, attach, port-forward, logs and watches. */
-import type { Duplex } from 'node:stream';
+/** WebSocket upgrades: exec, attach, port-forward, logs and watches. What fails before the upgrade is a plain Status. */
+import { STATUS_CODES } from 'node:http';
+import type { Duplex, Readable } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { asStatusError, badRequest, StatusError } from '../../api/machinery/status.js';
+import type { Attributes } from '../../auth/user.js';
+import type { Call, Context, WatchMessage } from '../context.js';
+import { handle } from '../core.js';
+import { authorize } from '../filters/authorize.js';
+import { impersonated } from '../filters/impersonate.js';
+import { requestInfo } from '../filters/request-info.js';
+import { route } from '../handlers/router.js';
+import { Channels, chooseProtocol, type Protocol, SESSION_PROTOCOLS } from '../streams/channels.js';
+import { serveSession } from '../streams/exec.js';
+import { FORWARD_PROTOCOLS, serveForward } from '../streams/port-forward.js';
+import { openSession, portForwarder } from '../subresources/sessions.js';
+import { eventJson } from './encode.js';
 import type { HttpParts } from './handler.js';
 import type { IncomingRequest } from './listener.js';
+import { JSON_ACCEPTED } from './media-types.js';
+import { credentialsOf, parseUrl, protocols } from './request.js';
+
+/** Larger messages than any client of the channel protocols sends. */
+const MAX_MESSAGE_BYTES = 1024 * 1024;
+
+const SESSIONS = new Set(['exec', 'attach', 'portforward']);
+
+const LOG_PROTOCOLS: Protocol[] = [
+  { name: 'binary.k8s.io', base64: false, version: 1 },
+  { name: 'base64.binary.k8s.io', base64: true, version: 1 },
+  { name: '', base64: false, version: 1 },
+];
+
+/** One request for an upgrade. */
+interface Upgrade {
+  parts: HttpParts;
+  request: IncomingRequest;
+  socket: Duplex;
+  head: Buffer;
+}
 
 /** Never rejects. */
 export async function serveUpgrade(
-  _parts: HttpParts,
-  _request: IncomingRequest,
+  parts: HttpParts,
+  request: IncomingRequest,
   socket: Duplex,
-  _head: Buffer,
+  head: Buffer,
 ): Promise<void> {
-  socket.end('HTTP/1.1 501 Not Implemented\r\nConnection: close\r\nContent-Length: 0\r\n\r\n');
+  socket.on('error', () => socket.destroy());
+  try {
+    await dispatch({ parts, request, socket, head });
+  } catch (error) {
+    if (!(error instanceof StatusError))
+      parts.deps.logger.error({ err: error, url: request.url }, 'upgrade failed');
+    refuse(socket, asStatusError(error));
+  }
+}
+
+async function dispatch(upgrade: Upgrade): Promise<void> {
+  const { parts, request, socket } = upgrade;
+  if (String(request.headers.upgrade).toLowerCase() !== 'websocket')
+    throw badRequest(
+      `unable to upgrade: only WebSocket is served here, not ${JSON.stringify(request.headers.upgrade)}`,
+    );
+  const { path, query } = parseUrl(request);
+  const gone = new AbortController();
+  socket.on('close', () => gone.abort());
+  const call: Call = {
+    method: 'GET',
+    path,
+    query,
+    header: (name) => [request.headers[name] ?? []].flat().join(', ') || undefined,
+    body: { type: 'none' },
+    user: await parts.authenticate(credentialsOf(request)),
+    signal: gone.signal,
+  };
+  const info = requestInfo('GET', path, query);
+  if (info.isResource && info.resource === 'pods' && SESSIONS.has(info.subresource))
+    return session(upgrade, call);
+  const { result, resource } = await handle(parts.deps, parts.nonResource, call);
+  if (result.type === 'watch') {
+    const ctx = { resource, accepted: JSON_ACCEPTED, include: 'Metadata' as const, now: 0 };
+    return sendMessages(upgrade, lines(result.batches, ctx));
+  }
+  if (result.type === 'raw' && typeof result.body !== 'string' && !Buffer.isBuffer(result.body))
+    return sendMessages(upgrade, result.body);
+  throw badRequest('this request can not be upgraded');
+}
+
+async function session(upgrade: Upgrade, call: Call): Promise<void> {
+  const { deps } = upgrade.parts;
+  const user = await impersonated(deps.authorizer, call);
+  const attributes: Attributes = { ...requestInfo('GET', call.path, call.query), user };
+  // Opening a session counts as creating one, by whichever method it comes.
+  for (const verb of ['get', 'create']) await authorize(deps.authorizer, { ...attributes, verb });
+  const { resource } = route(attributes);
+  const ctx: Context = { ...deps, call: { ...call, user }, attributes, resource, warnings: [] };
+  const forward = attributes.subresource === 'portforward';
+  const protocol = chooseProtocol(
+    protocols(upgrade.request),
+    forward ? FORWARD_PROTOCOLS : SESSION_PROTOCOLS,
+  );
+  if (!protocol) throw badRequest(`unable to upgrade: none of the requested protocols is served`);
+  if (forward) {
+    const ports = portsOf(call.query);
+    const open = portForwarder(ctx, call.signal);
+    return serveForward(await accept(upgrade, protocol), protocol, ports, open, deps.closing);
+  }
+  const opened = await openSession(ctx, attributes.subresource as 'exec' | 'attach', call.signal);
+  const socket = await accept(upgrade, protocol).catch((error) => {
+    opened.session.close();
+    throw error;
+  });
+  return serveSession(socket, protocol, opened, deps.closing);
+}
+
+function portsOf(query: URLSearchParams): number[] {
+  const ports = query
+    .getAll('ports')
+    .flatMap((text) => text.split(','))
+    .map(Number);
+  if (ports.length === 0) throw badRequest('query parameter "ports" is required');
+  if (ports.some((port) => !Number.isInteger(port) || port < 1 || port > 65535))
+    throw badRequest('unable to parse ports: they must be integers from 1 to 65535');
+  return ports;
+}
+
+const server = new WebSocketServer({
+  noServer: true,
+  clientTracking: false,
+  perMessageDeflate: false,
+  maxPayload: MAX_MESSAGE_BYTES,
+  handleProtocols: (_asked, request) => (request as IncomingRequest & { chosen?: string }).chosen || false,
+});
+
+function accept({ request, socket, head }: Upgrade, protocol: Protocol): Promise<WebSocket> {
+  (request as IncomingRequest & { chosen?: string }).chosen = protocol.name;
+  return new Promise((resolve, reject) => {
+    const failed = () =>
+      reject(new StatusError(400, 'BadRequest', 'the connection ended before the upgrade'));
+    socket.once('close', failed);
+    server.handleUpgrade(request, socket, head, (webSocket) => {
+      socket.off('close', failed);
+      resolve(webSocket);
+    });
+  });
+}
+
+async function* lines(
+  batches: AsyncGenerator<WatchMessage[], void>,
+  ctx: Parameters<typeof eventJson>[1],
+): AsyncGenerator<Buffer> {
+  for await (const messages of batches) for (const message of messages) yield eventJson(message, ctx, false);
+}
+
+/** Sends each piece as a message of its own: text for what clients read as text. */
+async function sendMessages(upgrade: Upgrade, pieces: Readable | AsyncIterable<Buffer>): Promise<void> {
+  const protocol = chooseProtocol(protocols(upgrade.request), LOG_PROTOCOLS) ?? LOG_PROTOCOLS.at(-1)!;
+  const socket = await accept(upgrade, protocol);
+  const channels = new Channels(socket, protocol, {
+    data() {},
+    closeChannel() {},
+    closed: () => upgrade.socket.destroy(),
+  });
+  try {
+    for await (const piece of pieces) {
+      if (!channels.open) break;
+      const message = protocol.base64
+        ? piece.toString('base64')
+        : protocol.name === ''
+          ? piece.toString()
+          : piece;
+      await new Promise<void>((resolve) => socket.send(message, () => resolve()));
+    }
+  } finally {
+    channels.close();
+  }
+}
+
+function refuse(socket: Duplex, error: StatusError): void {
+  if (!socket.writable) return void socket.destroy();
+  const body = `${JSON.stringify(error.toStatus())}\n`;
+  socket.end(
+    `HTTP/1.1 ${error.code} ${STATUS_CODES[error.code] ?? ''}\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
 }

@@ -48,10 +48,9 @@ function bound(ctx: Context, pod: KubeObject, { metadata, target }: KubeObject):
   const now = timestamp(ctx.clock.now());
   return thaw(pod, (draft) => {
     draft['spec'].nodeName = target.name;
-    for (const [key, value] of Object.entries(metadata.annotations ?? {}))
-      (draft.metadata.annotations ??= {})[key] = value;
-    for (const [key, value] of Object.entries(metadata.labels ?? {}))
-      (draft.metadata.labels ??= {})[key] = value;
+    if (metadata.annotations)
+      draft.metadata.annotations = { ...draft.metadata.annotations, ...metadata.annotations };
+    if (metadata.labels) draft.metadata.labels = { ...draft.metadata.labels, ...metadata.labels };
     draft['status'] ??= {};
     const others = (draft['status'].conditions ?? []).filter((c: any) => c.type !== 'PodScheduled');
     const generation = pod.metadata.generation;

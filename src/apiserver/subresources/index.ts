@@ -5,18 +5,31 @@ import { getObject } from '../handlers/get.js';
 import { patchObject } from '../handlers/patch.js';
 import { updateObject } from '../handlers/update.js';
 import { bindPod } from './binding.js';
-import { finalizeNamespace } from './finalize.js';
+import { evictPod } from './eviction.js';
+import { getLog } from './log.js';
+import { getScale, patchScale, updateScale } from './scale.js';
+import { upgradeRequired } from './sessions.js';
+import { createToken } from './token.js';
 
 export type Handlers = Partial<Record<string, (ctx: Context) => Result | Promise<Result>>>;
 
-const STATUS: Handlers = { get: getObject, update: updateObject, patch: patchObject };
+const OBJECT: Handlers = { get: getObject, update: updateObject, patch: patchObject };
+const SCALE: Handlers = { get: getScale, update: updateScale, patch: patchScale };
+const SESSION: Handlers = { get: upgradeRequired, create: upgradeRequired };
 
 const SPECIAL: Record<string, Handlers> = {
+  'pods/attach': SESSION,
   'pods/binding': { create: bindPod },
-  'namespaces/finalize': { update: finalizeNamespace },
+  'pods/eviction': { create: evictPod },
+  'pods/exec': SESSION,
+  'pods/log': { get: getLog },
+  'pods/portforward': SESSION,
+  'serviceaccounts/token': { create: createToken },
 };
 
+/** Undefined for a subresource that is declared but not served. */
 export function subresources(resource: Resource, name: string): Handlers | undefined {
-  if (name === 'status') return STATUS;
+  if (name === 'status' || resource.updates[name]) return OBJECT;
+  if (name === 'scale' && resource.scale) return SCALE;
   return SPECIAL[`${resource.plural}/${name}`];
 }

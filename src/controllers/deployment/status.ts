@@ -1,6 +1,7 @@
 /** Status and conditions of a Deployment (upstream `deployment_util.go`, `progress.go`). */
 import type { Deployment, DeploymentCondition, DeploymentStatus, ReplicaSet } from '#types';
 import { timestamp } from '../../api/machinery/clock.js';
+import { nonZero } from '../pods.js';
 import { maxUnavailable, replicasOf, specReplicas, statusReplicas } from './arithmetic.js';
 
 const NO_LIMIT = 2 ** 31 - 1;
@@ -72,12 +73,14 @@ export function deploymentStatus(
         now,
       );
   return {
-    observedGeneration: d.metadata.generation ?? 0,
-    replicas: statusReplicas(all, 'replicas'),
-    updatedReplicas: newSet?.status?.replicas ?? 0,
-    readyReplicas: statusReplicas(all, 'readyReplicas'),
-    availableReplicas,
-    unavailableReplicas: Math.max(0, specReplicas(all) - availableReplicas),
+    ...nonZero({
+      observedGeneration: d.metadata.generation ?? 0,
+      replicas: statusReplicas(all, 'replicas'),
+      updatedReplicas: newSet?.status?.replicas ?? 0,
+      readyReplicas: statusReplicas(all, 'readyReplicas'),
+      availableReplicas,
+      unavailableReplicas: Math.max(0, specReplicas(all) - availableReplicas),
+    }),
     ...terminating(all),
     ...(d.status?.collisionCount === undefined ? {} : { collisionCount: d.status.collisionCount }),
     conditions: withCondition(d.status?.conditions ?? [], available),
@@ -98,9 +101,9 @@ function terminating(all: ReplicaSet[]): { terminatingReplicas?: number } {
 export function isComplete(d: Deployment, status: DeploymentStatus): boolean {
   const wanted = replicasOf(d);
   return (
-    status.updatedReplicas === wanted &&
-    status.replicas === wanted &&
-    status.availableReplicas === wanted &&
+    (status.updatedReplicas ?? 0) === wanted &&
+    (status.replicas ?? 0) === wanted &&
+    (status.availableReplicas ?? 0) === wanted &&
     (status.observedGeneration ?? 0) >= (d.metadata.generation ?? 0)
   );
 }
@@ -201,13 +204,22 @@ export function deadlineCheck(d: Deployment, status: DeploymentStatus, now: numb
   return Math.max(0, deadline(d, progressing) - now) + 1000;
 }
 
+const COUNTS = [
+  'observedGeneration',
+  'replicas',
+  'updatedReplicas',
+  'readyReplicas',
+  'availableReplicas',
+  'unavailableReplicas',
+  'collisionCount',
+] as const;
+
 export function sameDeploymentStatus(a: DeploymentStatus | undefined, b: DeploymentStatus): boolean {
-  const { conditions: left = [], ...countsA } = a ?? {};
-  const { conditions: right = [], ...countsB } = b;
-  const fields = Object.keys(countsB) as (keyof typeof countsB)[];
+  const { conditions: left = [] } = a ?? {};
+  const { conditions: right = [] } = b;
   return (
-    fields.every((field) => (countsA[field] ?? 0) === countsB[field]) &&
-    (countsA.terminatingReplicas === undefined) === (countsB.terminatingReplicas === undefined) &&
+    COUNTS.every((field) => (a?.[field] ?? 0) === (b[field] ?? 0)) &&
+    a?.terminatingReplicas === b.terminatingReplicas &&
     left.length === right.length &&
     right.every((c) => left.some((l) => sameCondition(l, c)))
   );

@@ -2,7 +2,7 @@
 import type { Pod, ReplicaSet, ReplicaSetCondition, ReplicaSetStatus } from '#types';
 import { timestamp } from '../../api/machinery/clock.js';
 import { labelSelector } from '../../api/machinery/selectors.js';
-import { availableAt, isPodAvailable, isPodReady } from '../pods.js';
+import { availableAt, isPodAvailable, isPodReady, nonZero } from '../pods.js';
 
 export interface Replicas {
   active: Pod[];
@@ -17,15 +17,15 @@ export function replicaSetStatus(rs: ReplicaSet, replicas: Replicas, now: number
   const template = labelSelector({ matchLabels: rs.spec.template?.metadata?.labels ?? {} });
   const ready = active.filter(isPodReady);
   const conditions = withFailure(rs, replicas, now);
-  const { conditions: _, ...rest } = rs.status ?? { replicas: 0 };
   return {
-    ...rest,
     replicas: active.length,
-    fullyLabeledReplicas: active.filter((pod) => template.matches(pod.metadata.labels ?? {})).length,
-    readyReplicas: ready.length,
-    availableReplicas: ready.filter((pod) => isPodAvailable(pod, minReadySeconds, now)).length,
+    ...nonZero({
+      fullyLabeledReplicas: active.filter((pod) => template.matches(pod.metadata.labels ?? {})).length,
+      readyReplicas: ready.length,
+      availableReplicas: ready.filter((pod) => isPodAvailable(pod, minReadySeconds, now)).length,
+      observedGeneration: rs.metadata.generation ?? 0,
+    }),
     terminatingReplicas: replicas.terminating.length,
-    observedGeneration: rs.metadata.generation ?? 0,
     ...(conditions.length > 0 ? { conditions } : {}),
   };
 }
@@ -54,16 +54,15 @@ const COUNTS = [
   'fullyLabeledReplicas',
   'readyReplicas',
   'availableReplicas',
-  'terminatingReplicas',
   'observedGeneration',
 ] as const;
 
 /** Whether writing `next` would change nothing. */
 export function sameStatus(current: ReplicaSetStatus | undefined, next: ReplicaSetStatus): boolean {
-  if (COUNTS.some((field) => (current?.[field] ?? 0) !== next[field])) return false;
   // Missing is not 0 here: what adds up the ReplicaSets of a Deployment must know that it was counted.
-  if (current?.terminatingReplicas === undefined || current.observedGeneration === undefined) return false;
-  return JSON.stringify(current.conditions ?? []) === JSON.stringify(next.conditions ?? []);
+  if (current?.terminatingReplicas !== next.terminatingReplicas) return false;
+  if (COUNTS.some((field) => (current?.[field] ?? 0) !== (next[field] ?? 0))) return false;
+  return JSON.stringify(current?.conditions ?? []) === JSON.stringify(next.conditions ?? []);
 }
 
 /** In how many ms the next ready pod becomes available; undefined when none is waiting. */

@@ -22,6 +22,8 @@ export interface Cgroups {
   procs(path: string): string[];
   /** What the shim ends a group's processes by: `cgroup.kill`, or a list of processes. */
   killFile(path: string): string;
+  /** The folder that takes a filter for devices; empty where `create` limits them by itself. */
+  deviceFolder(path: string): string;
   /** A file with a line `oom_kill <count>`. */
   oomFile(path: string): string;
   stats(path: string): ContainerStats;

@@ -75,6 +75,10 @@ export class CgroupV1 implements Cgroups {
     return kill && existsSync(kill) ? kill : join(this.#listRoot(), path, 'cgroup.procs');
   }
 
+  deviceFolder(): string {
+    return '';
+  }
+
   oomFile(path: string): string {
     return join(this.#points.get('memory')!, path, 'memory.oom_control');
   }

@@ -15,7 +15,7 @@ export class CgroupV2 implements Cgroups {
     this.#root = root;
   }
 
-  create(path: string, limits: Limits, _devices?: 'default' | 'all'): void {
+  create(path: string, limits: Limits, devices?: 'default' | 'all'): void {
     this.#enable(dirname(path));
     makeFolders(join(this.#root, path));
     if (limits.cpuShares !== undefined) this.#write(path, 'cpu.weight', cpuWeight(limits.cpuShares));
@@ -27,7 +27,7 @@ export class CgroupV2 implements Cgroups {
     }
     if (limits.pids !== undefined) this.#write(path, 'pids.max', limits.pids);
     // As with upstream's default, all of a container ends when one of its processes is chosen.
-    if (_devices && existsSync(join(this.#root, path, 'memory.oom.group')))
+    if (devices && existsSync(join(this.#root, path, 'memory.oom.group')))
       this.#write(path, 'memory.oom.group', 1);
   }
 
@@ -42,6 +42,10 @@ export class CgroupV2 implements Cgroups {
 
   killFile(path: string): string {
     return join(this.#root, path, 'cgroup.kill');
+  }
+
+  deviceFolder(path: string): string {
+    return join(this.#root, path);
   }
 
   oomFile(path: string): string {

@@ -12,6 +12,8 @@ export interface AliasRule {
   image: string;
   /** `unreachable`: only when the registry does not answer. `always`: instead of it. */
   when: 'unreachable' | 'always';
+  /** Of `match`. */
+  pattern: RegExp;
 }
 
 export const defaultAliases = `# Which image serves instead of another. Changes count at once.
@@ -49,21 +51,21 @@ export function parseAliases(text: string): AliasRule[] {
     const when = rule.when ?? 'unreachable';
     if (when !== 'unreachable' && when !== 'always')
       throw new Error(`aliases[${i}].when is neither "unreachable" nor "always"`);
-    return { match: rule.match, image: rule.image, when };
+    return { match: rule.match, image: rule.image, when, pattern: compile(rule.match) };
   });
 }
 
-function matches(pattern: string, name: string): boolean {
-  const parts = normalizePattern(pattern)
+function compile(glob: string): RegExp {
+  const parts = normalizePattern(glob)
     .split('*')
     .map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
-  return new RegExp(`^${parts.join('.*')}$`).test(name);
+  return new RegExp(`^${parts.join('.*')}$`);
 }
 
 /** The rule that counts for a name, and the name it leads to; the first that fits wins. */
 export function findAlias(rules: AliasRule[], reference: Reference) {
   const name = `${reference.name}:${reference.tag ?? ''}`;
-  const rule = rules.find((candidate) => matches(candidate.match, name));
+  const rule = rules.find(({ pattern }) => pattern.test(name));
   if (!rule) return undefined;
   const target = rule.image
     .replaceAll('{tag}', reference.tag ?? 'latest')

@@ -1,6 +1,6 @@
 /** Content-addressed small blobs (manifests, configs), and layers' blobs that are on their way. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ImageError } from '../types.js';
 import { digestHex, sha256 } from './digest.js';
@@ -17,6 +17,8 @@ export class BlobStore {
   async prepare(): Promise<void> {
     await mkdir(this.dir, { recursive: true });
     await mkdir(this.partialDir, { recursive: true });
+    await removeOld(this.partialDir, () => true);
+    await removeOld(this.dir, (name) => name.includes('.'));
   }
 
   path(digest: string): string {
@@ -53,5 +55,13 @@ export class BlobStore {
 
   async remove(digest: string): Promise<void> {
     await rm(this.path(digest), { force: true });
+  }
+}
+
+/** What a killed process began more than a day ago is of no use any more. */
+async function removeOld(dir: string, isTemporary: (name: string) => boolean): Promise<void> {
+  for (const name of (await readdir(dir)).filter(isTemporary)) {
+    const { mtimeMs } = await stat(join(dir, name));
+    if (Date.now() - mtimeMs > 86_400_000) await rm(join(dir, name), { force: true });
   }
 }

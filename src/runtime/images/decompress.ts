@@ -1,9 +1,12 @@
 /** Layer compression, told from the first bytes: none, gzip or zstd. */
-import type { Duplex, Readable } from 'node:stream';
+import { type Duplex, type Readable, Transform } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import * as zlib from 'node:zlib';
 import { ImageError } from '../types.js';
 
 const chunkSize = 1 << 18;
+/** Compressed bytes that are worked on at once, so that the event loop goes on. */
+const zstdStep = 1 << 14;
 
 /** Reads on until there are four bytes or the end, and gives them back to the stream. */
 async function firstBytes(stream: Readable): Promise<Buffer> {
@@ -44,12 +47,27 @@ export async function decompressor(stream: Readable): Promise<Duplex | undefined
   return undefined;
 }
 
-function zstd(): Duplex {
+/** Node's own where it has it (22.15 and newer), else one in JavaScript. */
+async function zstd(): Promise<Duplex> {
   const create = (zlib as { createZstdDecompress?: (options: object) => Duplex }).createZstdDecompress;
-  if (!create)
-    throw new ImageError(
-      'Unsupported',
-      'zstd layers need Node.js 22.15 or newer: this one cannot decompress them',
-    );
-  return create({ chunkSize });
+  if (create) return create({ chunkSize });
+  const { Decompress } = await import('fzstd');
+  let output: Transform;
+  const inner = new Decompress((data) => output.push(Buffer.from(data.buffer, data.byteOffset, data.length)));
+  const push = async (chunk: Uint8Array, last: boolean) => {
+    try {
+      for (let at = 0; at < chunk.length || last; at += zstdStep) {
+        inner.push(chunk.subarray(at, at + zstdStep), last);
+        if (last) return;
+        await setImmediate();
+      }
+    } catch (error) {
+      throw new ImageError('Corrupt', `zstd stream is corrupt: ${(error as Error).message}`);
+    }
+  };
+  output = new Transform({
+    transform: (chunk: Buffer, _encoding, done) => void push(chunk, false).then(() => done(), done),
+    flush: (done) => void push(new Uint8Array(0), true).then(() => done(), done),
+  });
+  return output;
 }

@@ -25,6 +25,7 @@ export class LayerStore {
   private readonly work = new SharedWork<void>();
   private readonly layersDir: string;
   private readonly temporaryDir: string;
+  private closed = false;
 
   constructor(
     dir: string,
@@ -44,21 +45,36 @@ export class LayerStore {
   }
 
   /** Unpacks a layer over its parents (chain IDs, lowest first) unless it is there. */
-  ensure(
+  async ensure(
     chainId: string,
     diffId: string,
     parents: string[],
     source: LayerSource,
     signal?: AbortSignal,
   ): Promise<void> {
-    return this.work.run(chainId, signal, async (shared) => {
-      if (this.has(chainId)) return;
-      await this.inTemporary(async (folder) => {
-        const root = join(folder, 'root');
-        await mkdir(root, { mode: 0o755 });
-        const size = await this.unpack(root, diffId, parents, source, shared);
-        await this.publish(chainId, diffId, root, size);
-      });
+    while (!this.has(chainId)) {
+      try {
+        await this.work.run(chainId, signal, (shared) => this.make(chainId, diffId, parents, source, shared));
+      } catch (error) {
+        // Another pull, whose work this was, may have been given up.
+        if ((error as Error).name !== 'AbortError' || signal?.aborted || this.closed) throw error;
+      }
+    }
+  }
+
+  private async make(
+    chainId: string,
+    diffId: string,
+    parents: string[],
+    source: LayerSource,
+    signal: AbortSignal,
+  ): Promise<void> {
+    if (this.has(chainId)) return;
+    await this.inTemporary(async (folder) => {
+      const root = join(folder, 'root');
+      await mkdir(root, { mode: 0o755 });
+      const size = await this.unpack(root, diffId, parents, source, signal);
+      await this.publish(chainId, diffId, root, size);
     });
   }
 
@@ -183,6 +199,7 @@ export class LayerStore {
   }
 
   close(): Promise<void> {
+    this.closed = true;
     return this.work.close();
   }
 }

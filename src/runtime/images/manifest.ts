@@ -113,7 +113,7 @@ export function parseConfig(text: Buffer, what: string): ParsedConfig {
   const value = parseObject(text, what);
   const diffIds = strings(value.rootfs?.diff_ids);
   diffIds.forEach(digestHex);
-  if (!value.rootfs || value.rootfs.type !== 'layers') corrupt(what, 'the config tells no layers');
+  if (value.rootfs?.type !== 'layers') corrupt(what, 'the config tells no layers');
   const run = value.config ?? {};
   return {
     diffIds,

@@ -71,6 +71,7 @@ export const Tag = {
   columns: 45,
   rows: 46,
   version: 47,
+  deviceCgroup: 48,
 } as const;
 
 /** Bits of `Tag.flags` in a setup. */

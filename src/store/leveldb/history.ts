@@ -76,9 +76,9 @@ export class History {
   coolDown(): void {
     const { events } = this.index;
     for (let at = Math.max(this.#cooled, events.start); at < this.#warm; at++) {
-      const { stored, previous } = events.at(at) as { stored: Version; previous: Version | undefined };
-      stored.cool();
-      previous?.retire();
+      const { stored, previous } = events.at(at);
+      (stored as Version).cool();
+      (previous as Version | undefined)?.retire();
     }
     this.#cooled = this.#warm;
     this.#warm = events.end;

@@ -133,18 +133,18 @@ export class LevelStore implements Store {
     const time = clock.now();
     const batch = makeBatch(this.#queue, this.#index, transformer, time);
     const garbage = this.#garbage.splice(0, GARBAGE_A_WRITE);
+    // Garbage alone needs no sync: what is still there after a crash is found when the database is opened.
+    const operations = garbage.length === 0 ? batch.operations : batch.operations.concat(garbage);
     try {
-      // Garbage alone needs no sync: what is still there after a crash is found when the database is opened.
-      const operations = garbage.length === 0 ? batch.operations : batch.operations.concat(garbage);
       if (operations.length > 0) await db.write(operations, batch.operations.length > 0);
-      this.#publish(batch, time);
-      if (this.#garbage.length === 0) this.#settleGarbage();
-      return true;
     } catch (error) {
       this.#garbage = garbage.concat(this.#garbage);
       await this.#failed(batch, error as Error);
       return this.#queue.length > 0;
     }
+    this.#publish(batch, time);
+    if (this.#garbage.length === 0) this.#settleGarbage();
+    return true;
   }
 
   #publish(batch: Batch, time: number): void {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { existsSync, lstatSync, readFileSync, readlinkSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
+import { native } from '../../../src/runtime/native.js';
 import type { RuntimeError } from '../../../src/runtime/types.js';
-import { type Fixture, logLines, makeFixture } from './fixture.js';
+import { exitOf, type Fixture, logLines, makeFixture } from './fixture.js';
 
 describe('containers', () => {
   let f: Fixture;
@@ -69,6 +70,39 @@ describe('containers', () => {
     ]);
   });
 
+  it('runs on when the disk of its log is full, and logs again when there is room', async () => {
+    const logs = join(f.dir, 'small');
+    mkdirSync(logs);
+    await native.mount('none', logs, 'tmpfs', 0, 'size=64k');
+    const id = await f.sandbox({ logDirectory: logs });
+    const script =
+      'head -c 300000 /dev/zero | busybox tr "\\0" "\\n"; touch /tmp/full; while [ -e /tmp/full ]; do sleep 0.01; done; echo end';
+    const config = f.config(id, ['sh', '-c', script]);
+    const ended = exitOf(f.runtime, config.id);
+    try {
+      const { logPath } = await f.runtime.startContainer(config);
+      const inside = async (...argv: string[]) =>
+        (
+          await (
+            await f.runtime.exec(config.id, argv, { stdin: false, stdout: false, stderr: false, tty: false })
+          ).exited
+        ).exitCode;
+      while ((await inside('test', '-e', '/tmp/full')) !== 0);
+      truncateSync(logPath);
+      await inside('rm', '/tmp/full');
+      assert.equal((await ended).exitCode, 0);
+      assert.deepEqual(
+        logLines(logPath)
+          .filter((l) => l.text)
+          .map((l) => l.text),
+        ['end'],
+      );
+    } finally {
+      await f.runtime.removeSandbox(id);
+      await native.umount(logs, 0);
+    }
+  });
+
   it('links the log where collectors look for it, until the container is removed', async () => {
     const { status } = await sh('true');
     const link = join(f.dir, 'links', `web_default_main-${status.id}.log`);
@@ -131,13 +165,23 @@ describe('containers', () => {
   });
 
   it('shares network, UTS and IPC in the pod, and not PIDs', async () => {
-    const script = 'for n in net uts ipc pid mnt; do readlink /proc/self/ns/$n; done';
-    const a = (await sh(script)).stdout.split('\n');
-    const b = (await sh(script)).stdout.split('\n');
-    assert.deepEqual(a.slice(0, 3), b.slice(0, 3));
-    assert.notEqual(a[4], b[4]);
-    assert.equal(readlinkSync(f.runtime.sandbox(sandboxId)!.netns), a[0]);
-    assert.notEqual(readlinkSync('/proc/self/ns/net'), a[0]);
+    const config = f.config(sandboxId, ['sleep', '100']);
+    const { pid } = await f.runtime.startContainer(config);
+    const names = ['net', 'uts', 'ipc', 'pid', 'mnt'];
+    const { stdout } = await sh(`for n in ${names.join(' ')}; do readlink /proc/self/ns/$n; done`);
+    const other = Object.fromEntries(
+      stdout
+        .trim()
+        .split('\n')
+        .map((link, i) => [names[i], link]),
+    );
+    for (const name of names) {
+      const own = readlinkSync(`/proc/${pid}/ns/${name}`);
+      assert.equal(own === other[name], !['pid', 'mnt'].includes(name), name);
+      assert.notEqual(own, readlinkSync(`/proc/self/ns/${name}`));
+    }
+    assert.equal(readlinkSync(f.runtime.sandbox(sandboxId)!.netns), other.net);
+    await f.runtime.stopContainer(config.id, 'SIGKILL', 0);
   });
 
   it('shares /dev/shm in the pod', async () => {

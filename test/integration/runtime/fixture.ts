@@ -27,6 +27,7 @@ import type {
 import { assertNoLeaks, type Snapshot, snapshot } from '../../fixtures/leaks.js';
 
 export const SHIM = join(process.cwd(), 'build/Release/keelson-shim');
+const IMAGE_ID = 'sha256:test';
 const APPLETS = [
   'sh',
   'cat',
@@ -45,6 +46,7 @@ const APPLETS = [
   'stty',
   'dd',
   'touch',
+  'rm',
   'true',
   'false',
   'tty',
@@ -98,6 +100,7 @@ export interface Ended {
 export async function makeFixture(layers = 1): Promise<Fixture> {
   const dir = mkdtempSync('/tmp/keelson-test-');
   const cgroupRoot = `keelson-test-${randomBytes(4).toString('hex')}`;
+  process.env.KEELSON_TEST_CGROUP = cgroupRoot;
   const filter = { containing: [dir, cgroupRoot] };
   const before: Snapshot = snapshot(filter);
   const image = makeImage(dir, layers);
@@ -128,55 +131,10 @@ export async function makeFixture(layers = 1): Promise<Fixture> {
     },
     async sandbox(changes = {}) {
       const id = `pod-${randomBytes(6).toString('hex')}`;
-      await current().createSandbox({
-        id,
-        name: 'web',
-        namespace: 'default',
-        hostname: 'web',
-        cgroup: `burstable/pod${id}`,
-        limits: {},
-        network: 'pod',
-        pid: 'container',
-        ipc: 'pod',
-        sysctls: {},
-        logDirectory: join(dir, 'logs', id),
-        labels: {},
-        ...changes,
-      });
+      await current().createSandbox({ ...sandboxConfig(dir, id), ...changes });
       return id;
     },
-    config(sandboxId, argv, changes = {}) {
-      return {
-        id: randomBytes(32).toString('hex'),
-        sandboxId,
-        name: 'main',
-        attempt: attempts++,
-        imageId: image.id,
-        argv,
-        env: ['PATH=/bin'],
-        workingDirectory: '/',
-        mounts: [],
-        limits: {},
-        oomScoreAdj: 0,
-        tty: false,
-        stdin: false,
-        stdinOnce: false,
-        labels: {},
-        ...changes,
-        security: {
-          uid: 0,
-          gid: 0,
-          supplementalGroups: [],
-          privileged: false,
-          noNewPrivileges: false,
-          readOnlyRoot: false,
-          addCapabilities: [],
-          dropCapabilities: [],
-          seccomp: 'default',
-          ...changes.security,
-        },
-      };
-    },
+    config: (sandboxId, argv, changes = {}) => containerConfig(sandboxId, argv, attempts++, changes),
     async run(argv, { sandboxId, ...changes } = {}) {
       const sandbox = sandboxId ?? (await this.sandbox());
       const config = this.config(sandbox, argv, changes);
@@ -193,6 +151,61 @@ export async function makeFixture(layers = 1): Promise<Fixture> {
     },
   };
   return fixture;
+}
+
+export function sandboxConfig(dir: string, id: string): SandboxConfig {
+  return {
+    id,
+    name: 'web',
+    namespace: 'default',
+    hostname: 'web',
+    cgroup: `burstable/pod${id}`,
+    limits: {},
+    network: 'pod',
+    pid: 'container',
+    ipc: 'pod',
+    sysctls: {},
+    logDirectory: join(dir, 'logs', id),
+    labels: {},
+  };
+}
+
+export function containerConfig(
+  sandboxId: string,
+  argv: string[],
+  attempt: number,
+  changes: ContainerChanges = {},
+): ContainerConfig {
+  return {
+    id: randomBytes(32).toString('hex'),
+    sandboxId,
+    name: 'main',
+    attempt,
+    imageId: IMAGE_ID,
+    argv,
+    env: ['PATH=/bin'],
+    workingDirectory: '/',
+    mounts: [],
+    limits: {},
+    oomScoreAdj: 0,
+    tty: false,
+    stdin: false,
+    stdinOnce: false,
+    labels: {},
+    ...changes,
+    security: {
+      uid: 0,
+      gid: 0,
+      supplementalGroups: [],
+      privileged: false,
+      noNewPrivileges: false,
+      readOnlyRoot: false,
+      addCapabilities: [],
+      dropCapabilities: [],
+      seccomp: 'default',
+      ...changes.security,
+    },
+  };
 }
 
 /** The next exit of a container; ask before its start. */
@@ -254,7 +267,7 @@ function makeImage(dir: string, layers: number): Image {
     writeFileSync(join(folder, `from-${i}`), `${i}`);
   });
   return {
-    id: 'sha256:test',
+    id: IMAGE_ID,
     tags: [],
     digests: [],
     size: 0,

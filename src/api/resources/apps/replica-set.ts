@@ -1,6 +1,23 @@
-/** replicasets. */
+/** ReplicaSets. */
 import type { ReplicaSet } from '#types';
+import type { FieldError } from '../../machinery/field.js';
+import { validateImmutable, validateNonnegative } from '../../machinery/validation.js';
+import { ageColumn, nameColumn, templateColumns } from '../columns.js';
+import { defaultPodTemplate } from '../core/podspec/defaults.js';
+import { podSpecWarnings } from '../core/podspec/warnings.js';
 import { defineResource } from '../define.js';
+import { validateCounts, validateSelector, validateTemplate } from './workload.js';
+
+function validate({ spec }: ReplicaSet): FieldError[] {
+  return [
+    ...validateNonnegative(spec.replicas, 'spec.replicas'),
+    ...validateNonnegative(spec.minReadySeconds, 'spec.minReadySeconds'),
+    ...validateSelector(spec.selector, 'spec.selector'),
+    ...validateTemplate(spec.template, spec.selector, 'ReplicaSet'),
+  ];
+}
+
+const PARTS = ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'];
 
 export const replicaSets = defineResource<ReplicaSet>({
   group: 'apps',
@@ -20,4 +37,51 @@ export const replicaSets = defineResource<ReplicaSet>({
     { name: 'scale', kind: 'Scale', group: 'autoscaling', version: 'v1', verbs: ['get', 'patch', 'update'] },
     { name: 'status', kind: 'ReplicaSet', verbs: ['get', 'patch', 'update'] },
   ],
+  defaults(set) {
+    set.spec ??= {} as ReplicaSet['spec'];
+    set.spec.replicas ??= 1;
+    if (set.spec.template) defaultPodTemplate(set.spec.template);
+  },
+  prepareForCreate(set) {
+    set.status = { replicas: 0 };
+  },
+  prepareForStatusUpdate(set, old) {
+    set.spec = old.spec;
+  },
+  validate,
+  validateUpdate: (set, old) => validateImmutable(set.spec.selector, old.spec.selector, 'spec.selector'),
+  validateStatusUpdate: (set) =>
+    validateCounts(
+      { ...set.status },
+      ['replicas', ...PARTS, 'terminatingReplicas', 'observedGeneration'],
+      PARTS,
+    ),
+  warnings: (set, old) =>
+    set.spec.template && set.metadata.generation !== old?.metadata.generation
+      ? podSpecWarnings(set.spec.template.spec!, set.spec.template.metadata, 'spec.template')
+      : [],
+  columns: [
+    nameColumn,
+    {
+      name: 'Desired',
+      type: 'integer',
+      description: 'Pods that there should be.',
+      cell: (set) => set.spec.replicas ?? 0,
+    },
+    {
+      name: 'Current',
+      type: 'integer',
+      description: 'Pods that there are.',
+      cell: (set) => set.status?.replicas ?? 0,
+    },
+    {
+      name: 'Ready',
+      type: 'integer',
+      description: 'Pods that are ready.',
+      cell: (set) => set.status?.readyReplicas ?? 0,
+    },
+    ageColumn,
+    ...templateColumns<ReplicaSet>(),
+  ],
+  fields: { 'status.replicas': (set) => `${set.status?.replicas ?? 0}` },
 });

@@ -16,9 +16,9 @@ function validate(event: Event): FieldError[] {
   const errors: FieldError[] = [];
   // Cluster-scoped objects have their events in `default`, those of newer recorders in `kube-system` too.
   const homes = event.eventTime ? ['default', 'kube-system'] : ['', 'default'];
-  const agrees = involved === '' ? homes.includes(namespace) : Boolean(event.eventTime) || namespace === involved;
-  if (!agrees)
-    errors.push(invalid('involvedObject.namespace', involved, 'does not match event.namespace'));
+  const agrees =
+    involved === '' ? homes.includes(namespace) : Boolean(event.eventTime) || namespace === involved;
+  if (!agrees) errors.push(invalid('involvedObject.namespace', involved, 'does not match event.namespace'));
   if (event.eventTime) errors.push(...validateNewStyle(event));
   return [...errors, ...validateDns1123Subdomain(namespace, 'namespace')];
 }

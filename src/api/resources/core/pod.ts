@@ -9,7 +9,7 @@ import { ephemeralContainers, resize } from './pod-subresources.js';
 import { validatePodUpdate } from './pod-update.js';
 import { defaultPod } from './podspec/defaults.js';
 import { mergeMatchLabelKeys } from './podspec/match-label-keys.js';
-import { validatePodAnnotations } from './podspec/validate-security.js';
+import { validatePodAnnotations } from './podspec/validate-annotations.js';
 import { validatePodSpec } from './podspec/validate-spec.js';
 import { podSpecWarnings } from './podspec/warnings.js';
 

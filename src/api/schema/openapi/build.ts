@@ -12,14 +12,26 @@ export interface BuiltFile {
 }
 
 /** Types of their own on the wire that are no part of the published API. */
-const UNPUBLISHED = /^(admission|apidiscovery)\/|^apiextensions\/v1\.Conversion(Request|Response|Review)$|Options$|^core\/v1\.(PodStatusResult|RangeAllocation|SerializedReference)$/;
+const UNPUBLISHED =
+  /^(admission|apidiscovery)\/|^apiextensions\/v1\.Conversion(Request|Response|Review)$|Options$|^core\/v1\.(PodStatusResult|RangeAllocation|SerializedReference)$/;
 
 /** The kinds, their lists, and what else is sent as a whole. */
 export function publishedTypes(): string[] {
   return typeNames().filter((name) => {
-    if (name.startsWith('meta/')) return ['DeleteOptions', 'Status', 'WatchEvent', 'Patch', 'APIGroup', 'APIGroupList', 'APIResourceList', 'APIVersions'].includes(name.slice(8));
+    if (name.startsWith('meta/'))
+      return [
+        'DeleteOptions',
+        'Status',
+        'WatchEvent',
+        'Patch',
+        'APIGroup',
+        'APIGroupList',
+        'APIResourceList',
+        'APIVersions',
+      ].includes(name.slice(8));
     return (
-      !UNPUBLISHED.test(name) && typeFact(name)?.inline?.some(({ type }) => type === 'meta/v1.TypeMeta') === true
+      !UNPUBLISHED.test(name) &&
+      typeFact(name)?.inline?.some(({ type }) => type === 'meta/v1.TypeMeta') === true
     );
   });
 }

@@ -27,11 +27,17 @@ export function producedBy(operation: Operation): string[] {
 const REASONS: Record<number, string> = { 200: 'OK', 201: 'Created', 202: 'Accepted' };
 
 /** The responses of an operation by status code. */
-export function responsesOf<T>(operation: Operation, content: T): Record<string, { description: string } | T> {
+export function responsesOf<T>(
+  operation: Operation,
+  content: T,
+): Record<string, { description: string } | T> {
   const responses: Record<string, { description: string } & Partial<T>> = {};
   for (const code of [200, ...operation.codes])
     responses[code] = { description: REASONS[code] as string, ...content };
-  return { ...responses, 401: { description: 'Unauthorized' } } as Record<string, { description: string } | T>;
+  return { ...responses, 401: { description: 'Unauthorized' } } as Record<
+    string,
+    { description: string } | T
+  >;
 }
 
 /** The operations of a document by path, then by method. */

@@ -92,7 +92,7 @@ export class Definitions {
     const description = this.#fieldDescription(type, field);
     const siblings: Json = { ...(description ? { description } : {}), ...extensions(field) };
     if (this.#dialect === 'v3') {
-      const fallback = defaultOf(type, field);
+      const fallback = defaultOf(field);
       if (fallback !== undefined) siblings['default'] = fallback;
     }
     return this.#with(this.#value(field.value), siblings);
@@ -166,10 +166,9 @@ function extensions(field: FieldSchema): Json {
   };
 }
 
-function defaultOf(type: TypeSchema, field: FieldSchema): unknown {
+function defaultOf(field: FieldSchema): unknown {
   if (field.default !== undefined) return field.default;
   const value = field.value.kind;
-  if (field.required) return ZERO[value];
-  const embedded = type.fields.has('metadata') && ['metadata', 'spec', 'status'].includes(field.name);
-  return embedded && value === 'ref' ? {} : undefined;
+  if (field.pointer) return undefined;
+  return value === 'ref' || field.omit === 'never' ? ZERO[value] : undefined;
 }

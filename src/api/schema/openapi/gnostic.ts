@@ -168,10 +168,16 @@ const apiKey = object(() => ({ type: text(1), name: text(2), in: text(3), descri
 const document = object(
   () => ({
     swagger: text(1),
-    info: message(2, object(() => ({ title: text(1), version: text(2) }), 7)),
+    info: message(
+      2,
+      object(() => ({ title: text(1), version: text(2) }), 7),
+    ),
     paths: message(8, pairs(2, pathItem)),
     definitions: message(9, pairs(1, schema)),
-    security: each(12, pairs(1, (writer, list: string[]) => texts(1)[1](writer, list))),
+    security: each(
+      12,
+      pairs(1, (writer, list: string[]) => texts(1)[1](writer, list)),
+    ),
     securityDefinitions: message(13, pairs(1, within(2, apiKey))),
   }),
   16,

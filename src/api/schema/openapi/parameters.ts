@@ -53,10 +53,19 @@ export function queryParameters(operation: Operation, docs: Descriptions): Param
 export function pathParameters(operation: Operation, docs: Descriptions): Parameter[] {
   const names = [...operation.path.matchAll(/\{(\w+)\}/g)].map((match) => match[1] as string);
   return [
-    ...names.map((name): Parameter => ({ name, in: 'path', description: pathDescription(name), type: 'string' })),
+    ...names.map(
+      (name): Parameter => ({ name, in: 'path', description: pathDescription(name), type: 'string' }),
+    ),
     ...(operation.action === 'connect'
       ? []
-      : [{ name: 'pretty', in: 'query' as const, description: docs.parameters['pretty'] ?? '', type: 'string' as const }]),
+      : [
+          {
+            name: 'pretty',
+            in: 'query' as const,
+            description: docs.parameters['pretty'] ?? '',
+            type: 'string' as const,
+          },
+        ]),
   ];
 
   function pathDescription(name: string): string {

@@ -7,7 +7,14 @@ import { parameterV2, pathParameters, queryParameters } from './parameters.js';
 
 function operationJson(operation: Operation, definitions: Definitions, docs: Descriptions): Json {
   const body = operation.body
-    ? [{ in: 'body', name: 'body', required: operation.method !== 'delete', schema: definitions.reference(operation.body) }]
+    ? [
+        {
+          in: 'body',
+          name: 'body',
+          required: operation.method !== 'delete',
+          schema: definitions.reference(operation.body),
+        },
+      ]
     : [];
   const schema = operation.response ? definitions.reference(operation.response) : { type: 'string' };
   return {
@@ -48,7 +55,12 @@ export function openApiV2(
     paths,
     definitions: sorted(definitions.schemas),
     securityDefinitions: {
-      BearerToken: { description: 'Bearer Token authentication', type: 'apiKey', name: 'authorization', in: 'header' },
+      BearerToken: {
+        description: 'Bearer Token authentication',
+        type: 'apiKey',
+        name: 'authorization',
+        in: 'header',
+      },
     },
     security: [{ BearerToken: [] }],
   };

@@ -43,7 +43,7 @@ const numbers: Arithmetic<number> = { add: (a, b) => a + b, max: Math.max };
  * Regular containers and sidecars run together; each init container runs with the sidecars before it alone, so the
  * pod needs the larger of the two.
  */
-export function aggregate<V>(
+export function aggregateWith<V>(
   spec: PodSpec,
   of: (container: Container) => Record<string, V>,
   { add: sum, max }: Arithmetic<V>,
@@ -72,6 +72,10 @@ export function aggregate<V>(
   return total;
 }
 
+/** `aggregateWith` for amounts. */
+export const aggregate = (spec: PodSpec, of: (container: Container) => ResourceAmounts): ResourceAmounts =>
+  aggregateWith(spec, of, numbers);
+
 /** Resources that `spec.resources` may set for the pod as a whole (KEP-2837). */
 export const isPodLevelResource = (name: string): boolean =>
   name === 'cpu' || name === 'memory' || name.startsWith('hugepages-');
@@ -83,21 +87,17 @@ function replacePodLevel(total: ResourceAmounts, list: ResourceList | undefined)
 /** The sum of a pod's requests, as the scheduler counts it. */
 export function podRequests(pod: Pod, options: AmountOptions = {}): ResourceAmounts {
   const status = options.useStatus ? statusOf(pod) : undefined;
-  const total = aggregate(
-    pod.spec,
-    (container) => {
-      const own = amounts(container.resources?.requests);
-      const running = status?.(container.name);
-      if (!running) return own;
-      const current = amounts(running.resources?.requests);
-      const allocated = amounts(running.allocatedResources);
-      const result = isResizeInfeasible(pod) ? {} : own;
-      raise(result, allocated);
-      raise(result, current);
-      return result;
-    },
-    numbers,
-  );
+  const total = aggregate(pod.spec, (container) => {
+    const own = amounts(container.resources?.requests);
+    const running = status?.(container.name);
+    if (!running) return own;
+    const current = amounts(running.resources?.requests);
+    const allocated = amounts(running.allocatedResources);
+    const result = isResizeInfeasible(pod) ? {} : own;
+    raise(result, allocated);
+    raise(result, current);
+    return result;
+  });
   replacePodLevel(total, pod.spec.resources?.requests);
   if (!options.excludeOverhead) add(total, amounts(pod.spec.overhead));
   return total;
@@ -105,7 +105,7 @@ export function podRequests(pod: Pod, options: AmountOptions = {}): ResourceAmou
 
 /** The sum of a pod's limits; a container without a limit counts as none. */
 export function podLimits(pod: Pod, options: AmountOptions = {}): ResourceAmounts {
-  const total = aggregate(pod.spec, (container) => amounts(container.resources?.limits), numbers);
+  const total = aggregate(pod.spec, (container) => amounts(container.resources?.limits));
   replacePodLevel(total, pod.spec.resources?.limits);
   if (options.excludeOverhead) return total;
   const overhead = amounts(pod.spec.overhead);

@@ -42,7 +42,6 @@ function defaultPodIps(pod: Pod): void {
 }
 
 export function defaultPodTemplate(template: PodTemplateSpec): void {
-  // Upstream writes this null; clients see it in every workload's template.
   template.metadata ??= {} as PodTemplateSpec['metadata'];
   template.spec ??= { containers: [] };
   defaultPodSpec(template.spec);

@@ -1,7 +1,7 @@
 /** Defaults of `spec.resources` of a pod from those of its containers (KEP-2837). */
 import type { Container, PodSpec, ResourceList } from '#types';
 import { addQuantities, compareQuantities } from '../../../machinery/quantity.js';
-import { type Arithmetic, aggregate, isPodLevelResource } from './amounts.js';
+import { type Arithmetic, aggregateWith, isPodLevelResource } from './amounts.js';
 
 export const quantities: Arithmetic<string> = {
   add: (a, b) => addQuantities(a, b),
@@ -17,13 +17,13 @@ export function defaultPodLevelResources(spec: PodSpec): void {
   if (!resources || (isEmpty(resources.requests) && isEmpty(resources.limits))) return;
   const limitsGiven = !isEmpty(resources.limits);
   const limits = { ...resources.limits };
-  const containerLimits = aggregate(spec, (c) => c.resources?.limits ?? {}, quantities);
+  const containerLimits = aggregateWith(spec, (c) => c.resources?.limits ?? {}, quantities);
   for (const name in containerLimits)
     if (isHugePages(name) && resources.requests?.[name] === undefined)
       limits[name] ??= containerLimits[name]!;
   const requests = { ...resources.requests };
   if (!isEmpty(limits)) {
-    const containerRequests = aggregate(spec, (c) => c.resources?.requests ?? {}, quantities);
+    const containerRequests = aggregateWith(spec, (c) => c.resources?.requests ?? {}, quantities);
     for (const name in containerRequests)
       if (isPodLevelResource(name) && !isHugePages(name)) requests[name] ??= containerRequests[name]!;
     for (const name in limits) if (isPodLevelResource(name)) requests[name] ??= limits[name]!;

@@ -34,6 +34,9 @@ export interface PodContext {
   isPod: boolean;
 }
 
+const oneOf = (value: string | undefined, supported: string[], path: string): FieldError[] =>
+  supported.includes(value ?? '') ? [] : [notSupported(path, value ?? '', supported)];
+
 const requiredOneOf = (value: string | undefined, supported: string[], path: string): FieldError[] => {
   if (!value) return [required(path)];
   return supported.includes(value) ? [] : [notSupported(path, value, supported)];
@@ -102,13 +105,11 @@ function validateRestartRules(container: Container, path: string): FieldError[] 
     });
   rules.forEach((rule, i) => {
     const rulePath = index(rulesPath, i);
-    errors.push(
-      ...requiredOneOf(rule.action, ['Restart', 'RestartAllContainers'], child(rulePath, 'action')),
-    );
+    errors.push(...oneOf(rule.action, ['Restart', 'RestartAllContainers'], child(rulePath, 'action')));
     if (!rule.exitCodes) errors.push(required(child(rulePath, 'exitCodes'), 'must be specified'));
     else {
       errors.push(
-        ...requiredOneOf(rule.exitCodes.operator, ['In', 'NotIn'], child(rulePath, 'exitCodes', 'operator')),
+        ...oneOf(rule.exitCodes.operator, ['In', 'NotIn'], child(rulePath, 'exitCodes', 'operator')),
       );
       if (!rule.exitCodes.values?.length)
         errors.push(invalid(child(rulePath, 'exitCodes', 'values'), [], 'must specify at least one value'));

@@ -20,7 +20,7 @@ import {
   quantityValue,
 } from '../../../machinery/quantity.js';
 import { validateDns1123Label, validateQualifiedName } from '../../../machinery/validation.js';
-import { aggregate, isPodLevelResource } from './amounts.js';
+import { aggregateWith, isPodLevelResource } from './amounts.js';
 import { quantities } from './pod-level-resources.js';
 
 const CONTAINER_RESOURCES = new Set(['cpu', 'memory', 'ephemeral-storage']);
@@ -211,7 +211,7 @@ export function validatePodResources(spec: PodSpec, claims: Set<string>, path: s
   if (resources.claims)
     errors.push(forbidden(child(path, 'claims'), 'claims cannot be set for Resources at pod-level'));
   errors.push(...validateRequirements(resources, validatePodResource, claims, path));
-  const sums = aggregate(spec, (c) => c.resources?.requests ?? {}, quantities);
+  const sums = aggregateWith(spec, (c) => c.resources?.requests ?? {}, quantities);
   for (const [name, sum] of Object.entries(sums)) {
     const own = resources.requests?.[name];
     if (isPodLevelResource(name) && compareQuantities(sum, own) > 0)

@@ -20,6 +20,7 @@ import {
   validateLabels,
   validateQualifiedName,
 } from '../../../machinery/validation.js';
+import { validatePodAnnotations } from './validate-annotations.js';
 import {
   type PodContext,
   validateContainers,
@@ -33,13 +34,9 @@ import {
   validateTolerations,
   validateTopologySpread,
 } from './validate-scheduling.js';
-import {
-  validateHostProcess,
-  validateOs,
-  validatePodAnnotations,
-  validatePodSecurityContext,
-} from './validate-security.js';
+import { validatePodSecurityContext } from './validate-security.js';
 import { validateVolumes } from './validate-volumes.js';
+import { validateHostProcess, validateOs } from './validate-windows.js';
 
 const DNS_POLICIES = ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'];
 const MAX_INT32 = 2 ** 31 - 1;

@@ -1,0 +1,246 @@
+/** The agent: a node of the cluster. Joins, registers, and runs what the hub says. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { Node, Pod, Taint } from '#types';
+import type { Clock } from '../api/machinery/clock.js';
+import { isReason } from '../api/machinery/status.js';
+import type { KubeObject } from '../api/machinery/types.js';
+import { Client } from '../client/client.js';
+import { EventRecorder } from '../client/event-recorder.js';
+import { Backoff, sleep } from '../client/retry.js';
+import type { PodNetwork } from '../network/types.js';
+import type { Welcome } from '../rpc/hub.js';
+import type { ImageStore, Runtime } from '../runtime/types.js';
+import { HubConnection } from './hub/connection.js';
+import { capacity, KUBELET_VERSION, ownAddress } from './node/facts.js';
+import { NodeRegistration } from './node/registration.js';
+import { podEvents } from './pods/events.js';
+import { ImagePuller } from './pods/image-puller.js';
+import { PodManager } from './pods/manager.js';
+import { PODS, StatusSender } from './pods/status-sender.js';
+import type { WorkerDeps } from './pods/worker-deps.js';
+import { serveStream } from './streams/serve.js';
+
+export interface AgentOptions {
+  node: string;
+  /** `host:port`. */
+  hub: string;
+  credentialsDir: string;
+  /** Only until there is a certificate. */
+  token?: string;
+  /** `sha256:<hex>` of the CA's public key. */
+  caHash?: string;
+  /** Pods' own folders live below. */
+  dataDir: string;
+  runtime: Runtime;
+  images: ImageStore;
+  network: PodNetwork;
+  clock: Clock;
+  logger: Logger;
+  /** The address to be known by; the machine's own when absent. */
+  nodeIp?: string;
+  labels?: Record<string, string>;
+  taints?: Taint[];
+}
+
+const NETWORK_NOT_READY =
+  'container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:the node has no podCIDR yet';
+const CONFIRM_RETRY_MS = 1000;
+const SERVICE_ACCOUNTS = {
+  ...{
+    group: '',
+    version: 'v1',
+    apiVersion: 'v1',
+    plural: 'serviceaccounts',
+    kind: 'ServiceAccount',
+    namespaced: true,
+  },
+};
+
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #abort = new AbortController();
+  readonly #connection: HubConnection;
+  readonly #client: Client;
+  readonly #recorder: EventRecorder;
+  readonly #registration: NodeRegistration;
+  readonly #statuses: StatusSender;
+  readonly #pods: PodManager;
+  readonly #facts: WorkerDeps['facts'];
+  readonly #ip: string;
+  #welcome: Welcome | undefined;
+  #networkUp = () => {};
+  #networkSetup: Promise<void> | undefined;
+  #notReady: string | undefined = NETWORK_NOT_READY;
+  #registered = () => {};
+  #refused = (_error: Error) => {};
+
+  constructor(options: AgentOptions) {
+    const { node, clock, logger, runtime, images, network, dataDir } = options;
+    this.#options = options;
+    this.#ip = options.nodeIp ?? ownAddress();
+    this.#connection = new HubConnection({
+      node,
+      hub: options.hub,
+      dir: options.credentialsDir,
+      token: options.token,
+      caHash: options.caHash,
+      version: KUBELET_VERSION,
+      clock,
+      logger: logger.child({ component: 'hub' }),
+      connected: (welcome) => this.#connected(welcome),
+      disconnected: () => this.#registration.disconnected(),
+      ordered: (order, dial) => serveStream(order, dial, { runtime, pods: this.#pods, logger }),
+    });
+    const { objects } = this.#connection;
+    this.#client = new Client(this.#connection.transport);
+    this.#recorder = new EventRecorder(this.#client, { component: 'kubelet', host: node, clock, logger });
+    this.#facts = {
+      name: node,
+      ip: this.#ip,
+      allocatable: {},
+      domain: 'cluster.local',
+      server: '',
+      memoryCapacity: 1,
+    };
+    const isConnected = () => this.#connection.isConnected;
+    this.#statuses = new StatusSender(this.#client, isConnected, clock, logger);
+    this.#registration = new NodeRegistration({
+      client: this.#client,
+      clock,
+      logger,
+      input: (previous, now) => ({
+        name: node,
+        ip: this.#ip,
+        labels: options.labels ?? {},
+        taints: options.taints ?? [],
+        capacity: capacity(dataDir),
+        images: images.list(),
+        notReady: this.#notReady,
+        previous,
+        now,
+      }),
+    });
+    const event = podEvents(this.#recorder);
+    const secret = (namespace: string, name: string) => objects.get<any>('secrets', `${namespace}/${name}`);
+    this.#pods = new PodManager({
+      ...{ runtime, images, network, objects, clock, logger: logger.child({ component: 'pods' }), event },
+      puller: new ImagePuller({ images, clock, event, secret }),
+      podsDir: join(dataDir, 'pods'),
+      facts: this.#facts,
+      networkReady: new Promise((resolve) => {
+        this.#networkUp = resolve;
+      }),
+      token: (pod, audience, seconds) => this.#token(pod, audience, seconds),
+      setStatus: (pod, status) => this.#statuses.set(pod, status),
+      statusSent: (uid) => this.#statuses.sent(uid),
+      confirmDeleted: (pod) => this.#confirmDeleted(pod),
+      gone: (uid) => {
+        this.#statuses.forget(uid);
+        this.#pods.remove(uid);
+      },
+    });
+    objects.on('nodes', (key, object: Node | undefined) => key === node && this.#nodeChanged(object));
+  }
+
+  /** Resolves once the node is registered; rejects if it is refused. */
+  async start(): Promise<void> {
+    const { dataDir, runtime } = this.#options;
+    await mkdir(join(dataDir, 'pods'), { recursive: true, mode: 0o750 });
+    const machine = capacity(dataDir);
+    Object.assign(this.#facts, { allocatable: machine.allocatable, memoryCapacity: machine.memory });
+    await runtime.recover();
+    await this.#pods.recover();
+    const registered = new Promise<void>((resolve, reject) => {
+      this.#registered = resolve;
+      this.#refused = reject;
+    });
+    await this.#connection.start();
+    await registered;
+  }
+
+  /** `stopPods` ends what runs; else it runs on for the next agent. */
+  async close({ stopPods }: { stopPods: boolean }): Promise<void> {
+    this.#abort.abort();
+    this.#registration.close();
+    await this.#pods.close({ stopPods });
+    await this.#recorder.close();
+    await this.#connection.close();
+  }
+
+  #connected(welcome: Welcome): void {
+    this.#welcome = welcome;
+    Object.assign(this.#facts, {
+      domain: welcome.clusterDomain || 'cluster.local',
+      server: welcome.clusterDns ?? '',
+    });
+    this.#statuses.connected();
+    this.#registration.connected().then(this.#registered, (error) => {
+      this.#options.logger.error({ err: error }, 'the node could not be registered');
+      this.#refused(error);
+    });
+  }
+
+  /** The Node tells which addresses its pods get. */
+  #nodeChanged(node: Node | undefined): void {
+    this.#registration.observed(node);
+    const podCidr = node?.spec?.podCIDR;
+    if (podCidr) this.#networkSetup ??= this.#setUpNetwork(podCidr);
+  }
+
+  async #setUpNetwork(podCidr: string): Promise<void> {
+    const { network, logger, clock } = this.#options;
+    const backoff = new Backoff({ initial: 500, max: 30_000, jitter: 0.1 });
+    const { cluster = '', clusterCidr = '' } = this.#welcome ?? {};
+    while (!this.#abort.signal.aborted) {
+      try {
+        await network.setup({ cluster, podCidr, clusterCidr });
+        this.#notReady = undefined;
+        this.#networkUp();
+        this.#registration.changed();
+        return;
+      } catch (error) {
+        logger.error({ err: error }, 'the network could not be set up');
+        this.#notReady = `container runtime network not ready: ${(error as Error).message}`;
+        this.#registration.changed();
+        await sleep(clock, backoff.next(), this.#abort.signal);
+      }
+    }
+  }
+
+  async #token(pod: Pod, audience: string, seconds: number): Promise<{ token: string; expires: number }> {
+    const { namespace = '', name, uid } = pod.metadata;
+    const account = pod.spec.serviceAccountName || 'default';
+    const request = {
+      apiVersion: 'authentication.k8s.io/v1',
+      kind: 'TokenRequest',
+      spec: {
+        ...(audience ? { audiences: [audience] } : {}),
+        expirationSeconds: seconds,
+        boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name, uid },
+      },
+    };
+    const accounts = this.#client.of<KubeObject>(SERVICE_ACCOUNTS);
+    const { status } = await accounts.createSubresource(namespace, account, 'token', request);
+    return { token: status.token, expires: Date.parse(status.expirationTimestamp) };
+  }
+
+  /** Tries until it is done: a pod must not stay in the API when nothing is left of it. */
+  async #confirmDeleted({ metadata }: Pod): Promise<void> {
+    const { clock, logger } = this.#options;
+    const { namespace = '', name, uid } = metadata;
+    while (!this.#abort.signal.aborted) {
+      try {
+        const preconditions = { uid };
+        await this.#client.of(PODS).delete(namespace, name, { gracePeriodSeconds: 0, preconditions });
+        return;
+      } catch (error) {
+        if (isReason(error, 'NotFound') || isReason(error, 'Conflict')) return;
+        if (this.#connection.isConnected)
+          logger.warn({ err: error, pod: name }, 'a pod could not be deleted');
+        await sleep(clock, CONFIRM_RETRY_MS, this.#abort.signal);
+      }
+    }
+  }
+}

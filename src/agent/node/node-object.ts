@@ -1,0 +1,87 @@
+/** The Node object of this machine: as it is registered, and its status. Pure. */
+import type { ContainerImage, Node, NodeCondition, NodeStatus, Taint } from '#types';
+import { timestamp } from '../../api/machinery/clock.js';
+import type { Image } from '../../runtime/types.js';
+import { type Capacity, goArch, systemInfo } from './facts.js';
+
+export interface NodeInput {
+  name: string;
+  ip: string;
+  labels: Record<string, string>;
+  taints: Taint[];
+  capacity: Capacity;
+  images: Image[];
+  /** Why the node is not ready: the network is not set up. */
+  notReady: string | undefined;
+  /** The status before: transition times are kept from it. */
+  previous: NodeStatus | undefined;
+  now: number;
+}
+
+const MAX_IMAGES = 50;
+
+/** Labels that every node has. */
+export function nodeLabels(name: string, labels: Record<string, string>): Record<string, string> {
+  const arch = goArch();
+  return {
+    'beta.kubernetes.io/arch': arch,
+    'beta.kubernetes.io/os': 'linux',
+    'kubernetes.io/arch': arch,
+    'kubernetes.io/hostname': name,
+    'kubernetes.io/os': 'linux',
+    ...labels,
+  };
+}
+
+export function nodeObject(input: NodeInput): Node {
+  const { name, labels, taints } = input;
+  return {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: { name, labels: nodeLabels(name, labels) },
+    spec: taints.length > 0 ? { taints } : {},
+    status: nodeStatus(input),
+  } as Node;
+}
+
+export function nodeStatus(input: NodeInput): NodeStatus {
+  const { name, ip, capacity, images } = input;
+  return {
+    addresses: [
+      { type: 'InternalIP', address: ip },
+      { type: 'Hostname', address: name },
+    ],
+    capacity: capacity.capacity,
+    allocatable: capacity.allocatable,
+    conditions: conditions(input),
+    daemonEndpoints: { kubeletEndpoint: { Port: 0 } },
+    images: images
+      .map(imageEntry)
+      .sort((a, b) => (b.sizeBytes ?? 0) - (a.sizeBytes ?? 0))
+      .slice(0, MAX_IMAGES),
+    nodeInfo: systemInfo(),
+  } as NodeStatus;
+}
+
+const imageEntry = ({ tags, digests, size }: Image): ContainerImage => ({
+  names: [...digests, ...tags].slice(0, 5),
+  sizeBytes: size,
+});
+
+/** Upstream's four, with its reasons and messages. */
+function conditions({ notReady, previous, now }: NodeInput): NodeCondition[] {
+  const at = timestamp(now);
+  const make = (type: string, status: string, reason: string, message: string): NodeCondition => {
+    const before = previous?.conditions?.find((c) => c.type === type);
+    const lastTransitionTime = before?.status === status ? (before.lastTransitionTime ?? at) : at;
+    return { type, status, lastHeartbeatTime: at, lastTransitionTime, reason, message };
+  };
+  return [
+    make('MemoryPressure', 'False', 'KubeletHasSufficientMemory', 'kubelet has sufficient memory available'),
+    make('DiskPressure', 'False', 'KubeletHasNoDiskPressure', 'kubelet has no disk pressure'),
+    make('PIDPressure', 'False', 'KubeletHasSufficientPID', 'kubelet has sufficient PID available'),
+    notReady === undefined
+      ? make('Ready', 'True', 'KubeletReady', 'kubelet is posting ready status')
+      : make('Ready', 'False', 'KubeletNotReady', notReady),
+  ];
+}

@@ -1,0 +1,107 @@
+/** All pods of the node: a worker for each, fed by the hub and by the runtime. */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Pod } from '#types';
+import { deepFreeze } from '../../api/machinery/types.js';
+import type { ContainerStatus } from '../../runtime/types.js';
+import { podFolders, removeTree } from '../volumes/volumes.js';
+import { PodWorker } from './worker.js';
+import type { WorkerDeps } from './worker-deps.js';
+
+export class PodManager {
+  readonly #workers = new Map<string, PodWorker>();
+  readonly #deps: WorkerDeps;
+  readonly #onExit = (status: ContainerStatus) => this.#workers.get(status.sandboxId)?.exited(status);
+  readonly #onGone = (sandboxId: string) => this.#workers.get(sandboxId)?.sandboxGone();
+
+  constructor(deps: WorkerDeps) {
+    this.#deps = deps;
+    deps.runtime.on('exit', this.#onExit);
+    deps.runtime.on('gone', this.#onGone);
+    deps.objects.on('pods', (_key, pod: Pod | undefined, old: Pod | undefined) => this.#changed(pod, old));
+    for (const resource of ['configmaps', 'secrets'])
+      deps.objects.on(resource, (key) => this.#referenceChanged(key));
+    deps.objects.synced('pods').then(() => this.#dropUnknown());
+  }
+
+  /** Goes on with the pods that an earlier agent left, before the hub has told anything. */
+  async recover(): Promise<void> {
+    const running = new Set(this.#deps.runtime.sandboxes().map((sandbox) => sandbox.id));
+    for (const uid of await podFolders(this.#deps.podsDir)) {
+      if (!running.has(uid)) continue;
+      const text = await readFile(join(this.#deps.podsDir, uid, 'pod.json'), 'utf8').catch(() => undefined);
+      if (text) this.#add(deepFreeze(JSON.parse(text)));
+    }
+  }
+
+  get(uid: string): PodWorker | undefined {
+    return this.#workers.get(uid);
+  }
+
+  list(): PodWorker[] {
+    return [...this.#workers.values()];
+  }
+
+  /** The worker has nothing left to do. */
+  remove(uid: string): void {
+    this.#workers.delete(uid);
+  }
+
+  async close({ stopPods }: { stopPods: boolean }): Promise<void> {
+    const { runtime, network } = this.#deps;
+    runtime.off('exit', this.#onExit);
+    runtime.off('gone', this.#onGone);
+    for (const worker of this.#workers.values()) worker.close();
+    if (!stopPods) return;
+    await Promise.all(
+      runtime.sandboxes().map(async ({ id }) => {
+        await network.detach(id);
+        await runtime.removeSandbox(id);
+      }),
+    );
+  }
+
+  #changed(pod: Pod | undefined, old: Pod | undefined): void {
+    const before = old?.metadata.uid;
+    // A pod of the same name may have taken the place of the one before.
+    if (before && before !== pod?.metadata.uid) this.#workers.get(before)?.forget();
+    if (!pod) return;
+    const worker = this.#workers.get(pod.metadata.uid!);
+    if (worker) worker.update(pod);
+    else this.#add(pod);
+  }
+
+  #add(pod: Pod): void {
+    const worker = new PodWorker(pod, this.#deps);
+    this.#workers.set(pod.metadata.uid!, worker);
+    worker.start();
+  }
+
+  #referenceChanged(key: string): void {
+    const namespace = key.slice(0, key.indexOf('/'));
+    const name = key.slice(namespace.length + 1);
+    for (const worker of this.#workers.values())
+      if (
+        worker.pod.metadata.namespace === namespace &&
+        JSON.stringify(worker.pod.spec).includes(`"${name}"`)
+      )
+        worker.referenceChanged();
+  }
+
+  /** After the first sync: what the API does not know is to end, and what nobody knows is swept away. */
+  async #dropUnknown(): Promise<void> {
+    const { objects, runtime, network, podsDir, logger } = this.#deps;
+    const known = new Set(objects.list<Pod>('pods').map((pod) => pod.metadata.uid!));
+    for (const [uid, worker] of this.#workers) if (!known.has(uid)) worker.forget();
+    for (const { id } of runtime.sandboxes()) {
+      if (this.#workers.has(id)) continue;
+      logger.warn({ sandbox: id }, 'removing a sandbox that belongs to no pod');
+      await network.detach(id).catch(() => {});
+      await runtime
+        .removeSandbox(id)
+        .catch((err) => logger.error({ err, sandbox: id }, 'could not remove it'));
+    }
+    for (const uid of await podFolders(podsDir))
+      if (!this.#workers.has(uid)) await removeTree(join(podsDir, uid));
+  }
+}

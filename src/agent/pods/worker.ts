@@ -1,0 +1,431 @@
+/** One pod: compares what is wanted with what there is, and does what comes next, one operation of a kind at a time. */
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Container, Pod, PodStatus } from '#types';
+import type { ContainerStatus } from '../../runtime/types.js';
+import { MountError, PodVolumes } from '../volumes/volumes.js';
+import { KeyedBackoff } from './backoff.js';
+import { logDirectory, sandboxConfig } from './container-config.js';
+import { ContainerRunner, type PodContext } from './container-runner.js';
+import { type Action, isComplete, nextActions, type PodView } from './next-actions.js';
+import { writePodFiles } from './pod-files.js';
+import { type ContainerRecord, podStatus } from './status.js';
+import { TokenSource } from './token-source.js';
+import type { WorkerDeps } from './worker-deps.js';
+
+const DEFAULT_GRACE_S = 30;
+
+export class PodWorker implements PodContext {
+  readonly dir: string;
+  pod: Pod;
+  podIP = '';
+  readonly #deps: WorkerDeps;
+  readonly #runners = new Map<string, ContainerRunner>();
+  readonly #volumes: PodVolumes;
+  readonly #tokens: TokenSource;
+  readonly #operations = new Set<string>();
+  readonly #retries = new KeyedBackoff(1000, 60_000);
+  #sandbox: 'none' | 'ready' | 'dead' = 'none';
+  #volumesState: PodView['volumes'] = 'none';
+  /** The API has forgotten the pod: nobody is to be told any more. */
+  #forgotten = false;
+  #failure: { reason: string; message: string } | undefined;
+  #finished = false;
+  #closed = false;
+  #status: PodStatus | undefined;
+  #statusText = '';
+  #startTime: number;
+  #wake: (() => void) | undefined;
+  #scheduled = false;
+  readonly #cancels = new Set<() => void>();
+
+  constructor(pod: Pod, deps: WorkerDeps) {
+    this.pod = pod;
+    this.#deps = deps;
+    this.dir = join(deps.podsDir, pod.metadata.uid!);
+    this.#startTime = deps.clock.now();
+    this.#tokens = new TokenSource(deps.clock, (audience, seconds) =>
+      deps.token(this.pod, audience, seconds),
+    );
+    const { namespace } = pod.metadata;
+    this.#volumes = new PodVolumes(this.dir, {
+      node: deps.facts,
+      podIP: '',
+      configMap: (name) => deps.objects.get('configmaps', `${namespace}/${name}`),
+      secret: (name) => deps.objects.get('secrets', `${namespace}/${name}`),
+      token: (audience, seconds) => this.#tokens.get(audience, seconds),
+    });
+    this.#tokens.onRotate = () => this.#refreshVolumes();
+    this.#makeRunners(pod);
+    this.#status = pod.status;
+    const phase = pod.status?.phase;
+    this.#finished =
+      (phase === 'Succeeded' || phase === 'Failed') && !deps.runtime.sandbox(pod.metadata.uid!);
+    this.#adopt();
+  }
+
+  get terminating(): boolean {
+    return (
+      this.#forgotten || this.#failure !== undefined || this.pod.metadata.deletionTimestamp !== undefined
+    );
+  }
+
+  get volumes(): Map<string, string> {
+    return this.#volumes.paths;
+  }
+
+  /** What is known of a container; undefined if the pod has none of that name. */
+  record(container: string): ContainerRecord | undefined {
+    return this.#runners.get(container)?.record;
+  }
+
+  /** Begins to work. */
+  start(): void {
+    this.#save();
+    this.#checkDeadline();
+    this.changed();
+  }
+
+  /** The API has a new version of the pod. */
+  update(pod: Pod): void {
+    const before = this.pod;
+    this.pod = pod;
+    const deleted = pod.metadata.deletionTimestamp !== undefined;
+    if (deleted && before.metadata.deletionGracePeriodSeconds !== pod.metadata.deletionGracePeriodSeconds) {
+      if (before.metadata.deletionTimestamp === undefined) this.#finished = false;
+      else this.#hurry();
+      this.#save();
+    }
+    const shown = ({ metadata }: Pod) => JSON.stringify([metadata.labels, metadata.annotations]);
+    if (shown(before) !== shown(pod)) this.#refreshVolumes();
+    if (before.spec.activeDeadlineSeconds !== pod.spec.activeDeadlineSeconds) this.#checkDeadline();
+    this.changed();
+  }
+
+  /** The pod is not in the API any more. */
+  forget(): void {
+    if (this.#forgotten) return;
+    this.#forgotten = true;
+    this.#finished = false;
+    this.#hurry();
+    this.changed();
+  }
+
+  /** A ConfigMap, Secret or such that the pod refers to has changed. */
+  referenceChanged(): void {
+    for (const runner of this.#runners.values()) runner.unblock();
+    if (this.#volumesState === 'failed') this.#volumesState = 'none';
+    else this.#refreshVolumes();
+    this.changed();
+  }
+
+  exited(status: ContainerStatus): void {
+    this.#runners.get(status.name)?.exited(status);
+  }
+
+  /** The shim is gone, and all that ran under it. */
+  sandboxGone(): void {
+    if (this.#sandbox !== 'ready') return;
+    this.#sandbox = 'dead';
+    for (const runner of this.#runners.values()) runner.sandboxGone();
+    this.changed();
+  }
+
+  /** Whether there is nothing to do for it any more but wait for its deletion. */
+  get isOver(): boolean {
+    return this.#finished;
+  }
+
+  /** Stops watching the pod; what runs goes on. */
+  close(): void {
+    this.#closed = true;
+    this.#wake?.();
+    this.#tokens.close();
+    for (const cancel of this.#cancels) cancel();
+    for (const runner of this.#runners.values()) runner.close();
+  }
+
+  /** Looks what is next, once for all changes of this turn of the event loop. */
+  changed(): void {
+    if (this.#scheduled || this.#closed) return;
+    this.#scheduled = true;
+    queueMicrotask(() => {
+      this.#scheduled = false;
+      this.#step();
+    });
+  }
+
+  #makeRunners(pod: Pod): void {
+    const told = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])];
+    for (const container of [...(pod.spec.initContainers ?? []), ...pod.spec.containers]) {
+      const before = told.find((status) => status.name === container.name);
+      const ran = before?.containerID ? 1 : 0;
+      const count = (before?.restartCount ?? 0) + ran;
+      this.#runners.set(container.name, new ContainerRunner(container, this, this.#deps, count));
+    }
+  }
+
+  #adopt(): void {
+    const sandbox = this.#deps.runtime.sandbox(this.pod.metadata.uid!);
+    if (!sandbox) return;
+    for (const [name, runner] of this.#runners)
+      runner.adopt(sandbox.containers.filter((container) => container.name === name));
+    this.podIP = this.pod.spec.hostNetwork ? this.#deps.facts.ip : (this.pod.status?.podIP ?? '');
+    this.#sandbox = sandbox.alive ? 'ready' : 'dead';
+    if (!sandbox.alive) for (const runner of this.#runners.values()) runner.sandboxGone();
+    if (sandbox.alive && !this.pod.spec.hostNetwork) this.#reattach(sandbox.netns);
+  }
+
+  /** Gives the address that the sandbox has. */
+  #reattach(netns: string): void {
+    this.#run('reattach', async () => {
+      await this.#deps.networkReady;
+      this.podIP = (await this.#deps.network.attach(this.pod.metadata.uid!, netns)).ip;
+    });
+  }
+
+  #view(now: number): PodView {
+    const busy = this.#operations;
+    const containers = Object.fromEntries([...this.#runners].map(([name, r]) => [name, r.view(now)]));
+    return {
+      pod: this.pod,
+      sandbox: busy.has('createSandbox')
+        ? 'creating'
+        : busy.has('removeSandbox')
+          ? 'removing'
+          : this.#sandbox,
+      volumes: busy.has('mountVolumes') ? 'mounting' : this.#volumesState,
+      containers,
+      terminating: this.terminating,
+    };
+  }
+
+  #step(): void {
+    if (this.#closed) return;
+    const now = this.#deps.clock.now();
+    const view = this.#view(now);
+    if (!this.#finished) {
+      this.#wake?.();
+      for (const action of nextActions(view, now)) this.#do(action, now);
+    }
+    this.#report(isComplete(view) || this.#isEnded());
+  }
+
+  #do(action: Action, now: number): void {
+    if (action.do === 'wait') {
+      this.#wake?.();
+      this.#wake = this.#deps.clock.after(Math.max(0, action.until - now) + 1, () => this.changed());
+      return;
+    }
+    const [name, work] = this.#operation(action);
+    this.#run(name, work);
+  }
+
+  /** Operations of one name never run side by side. */
+  #operation(action: Exclude<Action, { do: 'wait' }>): [name: string, work: () => Promise<void>] {
+    switch (action.do) {
+      case 'createSandbox':
+        return ['createSandbox', () => this.#createSandbox()];
+      case 'removeSandbox':
+        return ['removeSandbox', () => this.#replaceSandbox()];
+      case 'mountVolumes':
+        return ['mountVolumes', () => this.#mountVolumes()];
+      case 'finish':
+        return ['finish', () => this.#finish()];
+      case 'ensureImage':
+        return [`image ${action.container.name}`, () => this.#runner(action.container).ensureImage()];
+      case 'start':
+        return [`container ${action.container.name}`, () => this.#runner(action.container).start()];
+      case 'stop': {
+        const { container, reason } = action;
+        const grace = this.#grace(container, reason);
+        return [`container ${container.name}`, () => this.#runner(container).stop(reason, grace)];
+      }
+    }
+  }
+
+  #run(name: string, work: () => Promise<void>): void {
+    if (this.#operations.has(name)) return;
+    this.#operations.add(name);
+    work()
+      .catch((error) => {
+        if (!this.#closed)
+          this.#deps.logger.error({ err: error, pod: this.pod.metadata.name }, `${name} failed`);
+      })
+      .finally(() => {
+        this.#operations.delete(name);
+        this.changed();
+      });
+  }
+
+  #runner(container: Container): ContainerRunner {
+    return this.#runners.get(container.name)!;
+  }
+
+  async #createSandbox(): Promise<void> {
+    const { deps, pod } = { deps: this.#deps, pod: this.pod };
+    try {
+      if (!pod.spec.hostNetwork) await deps.networkReady;
+      const sandbox = await deps.runtime.createSandbox(sandboxConfig(pod));
+      const ip = pod.spec.hostNetwork
+        ? deps.facts.ip
+        : (await deps.network.attach(sandbox.id, sandbox.netns)).ip;
+      await writePodFiles(this.dir, pod, ip, deps.facts);
+      this.podIP = ip;
+      this.#sandbox = 'ready';
+      this.#retries.forget('sandbox');
+    } catch (error) {
+      const message = `Failed to create pod sandbox: ${(error as Error).message}`;
+      deps.event(pod, undefined, 'Warning', 'FailedCreatePodSandBox', message);
+      await deps.runtime.removeSandbox(pod.metadata.uid!).catch(() => {});
+      await this.#pause('sandbox');
+    }
+  }
+
+  async #replaceSandbox(): Promise<void> {
+    const { runtime, network, event } = this.#deps;
+    event(
+      this.pod,
+      undefined,
+      'Normal',
+      'SandboxChanged',
+      'Pod sandbox changed, it will be killed and re-created.',
+    );
+    const uid = this.pod.metadata.uid!;
+    if (!this.pod.spec.hostNetwork) await network.detach(uid);
+    await runtime.removeSandbox(uid);
+    this.#sandbox = 'none';
+  }
+
+  async #mountVolumes(): Promise<void> {
+    try {
+      await mkdir(this.dir, { recursive: true, mode: 0o750 });
+      await this.#volumes.setUp(this.pod);
+      this.#volumesState = 'ready';
+      this.#retries.forget('volumes');
+    } catch (error) {
+      if (!(error instanceof MountError)) throw error;
+      this.#deps.event(this.pod, undefined, 'Warning', 'FailedMount', error.message);
+      this.#volumesState = 'failed';
+      const now = this.#deps.clock.now();
+      this.#retries.next('volumes', now, now);
+      this.#after(this.#retries.delay('volumes'), () => {
+        if (this.#volumesState === 'failed') this.#volumesState = 'none';
+        this.changed();
+      });
+    }
+  }
+
+  #refreshVolumes(): void {
+    if (this.#volumesState !== 'ready') return;
+    this.#run('refreshVolumes', () => this.#volumes.refresh(this.pod));
+  }
+
+  /** Waits for the next try of what failed. */
+  #pause(what: string): Promise<void> {
+    const now = this.#deps.clock.now();
+    this.#retries.next(what, now, now);
+    return new Promise((resolve) => this.#after(this.#retries.delay(what), resolve));
+  }
+
+  #grace(container: Container, reason: string): number {
+    const { spec, metadata } = this.pod;
+    const probe = /failed (liveness|startup) probe/.exec(reason)?.[1] as 'liveness' | 'startup' | undefined;
+    const ofProbe = probe && container[`${probe}Probe`]?.terminationGracePeriodSeconds;
+    const seconds =
+      metadata.deletionGracePeriodSeconds ?? ofProbe ?? spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_S;
+    return seconds * 1000;
+  }
+
+  #hurry(): void {
+    const seconds = this.pod.metadata.deletionGracePeriodSeconds;
+    if (seconds !== undefined) for (const runner of this.#runners.values()) runner.hurry(seconds * 1000);
+  }
+
+  /** `activeDeadlineSeconds`: the pod fails when it has been there so long. */
+  #checkDeadline(): void {
+    const seconds = this.pod.spec.activeDeadlineSeconds;
+    if (seconds === undefined || this.terminating) return;
+    const begun = this.#status?.startTime ? Date.parse(this.#status.startTime) : this.#startTime;
+    this.#after(begun + seconds * 1000 - this.#deps.clock.now(), () => {
+      if (this.#finished || this.terminating || this.pod.spec.activeDeadlineSeconds !== seconds) return;
+      const message = 'Pod was active on the node longer than the specified deadline';
+      this.#failure = { reason: 'DeadlineExceeded', message };
+      this.#deps.event(this.pod, undefined, 'Normal', 'DeadlineExceeded', message);
+      this.changed();
+    });
+  }
+
+  #isEnded(): boolean {
+    return this.terminating && [...this.#runners.values()].every((r) => r.record.latest?.state !== 'running');
+  }
+
+  /** Everything has ended: tells so, and takes down what is left. */
+  async #finish(): Promise<void> {
+    const deps = this.#deps;
+    const { uid = '' } = this.pod.metadata;
+    this.#report(true);
+    const deleting = this.#forgotten || this.pod.metadata.deletionTimestamp !== undefined;
+    // A pod that stays in the API keeps its last status there: the runtime must not forget it before.
+    if (!deleting) await deps.statusSent(uid);
+    if (!this.pod.spec.hostNetwork) await deps.network.detach(uid);
+    await deps.runtime.removeSandbox(uid);
+    this.#sandbox = 'none';
+    if (!deleting) {
+      this.#finished = true;
+      return;
+    }
+    await this.#volumes.tearDown();
+    if (!this.#forgotten) {
+      await deps.statusSent(uid);
+      await deps.confirmDeleted(this.pod);
+    }
+    this.#finished = true;
+    this.close();
+    await rm(logDirectory(this.pod), { recursive: true, force: true });
+    deps.gone(uid);
+  }
+
+  #report(over: boolean): void {
+    if (this.#forgotten || this.#closed) return;
+    const { clock, facts } = this.#deps;
+    if (this.#finished && !this.#statusText) return;
+    const status = podStatus({
+      pod: this.pod,
+      records: Object.fromEntries([...this.#runners].map(([name, runner]) => [name, runner.record])),
+      previous: this.#status,
+      hostIP: facts.ip,
+      podIP: this.podIP,
+      sandboxReady: this.#sandbox === 'ready',
+      over,
+      failure: this.#failure,
+      startTime: this.#startTime,
+      now: clock.now(),
+    });
+    const text = JSON.stringify(status);
+    if (text === this.#statusText) return;
+    this.#status = status;
+    this.#statusText = text;
+    this.#deps.setStatus(this.pod, status);
+  }
+
+  /** So that a later agent knows the pod without the hub. */
+  #save(): void {
+    const { apiVersion, kind, metadata, spec } = this.pod;
+    this.#run('save', async () => {
+      await mkdir(this.dir, { recursive: true, mode: 0o750 });
+      await writeFile(
+        join(this.dir, 'pod.json'),
+        JSON.stringify({ apiVersion, kind, metadata, spec, status: this.#status }),
+      );
+    });
+  }
+
+  #after(ms: number, work: () => void): void {
+    const cancel = this.#deps.clock.after(Math.max(0, ms), () => {
+      this.#cancels.delete(cancel);
+      work();
+    });
+    this.#cancels.add(cancel);
+  }
+}

@@ -1,0 +1,113 @@
+/** Serves a container's log over a stream. */
+
+import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { badRequest } from '../../api/machinery/status.js';
+import { Channel } from '../../rpc/hub.js';
+import type { ContainerStatus } from '../../runtime/types.js';
+import { type LogSource, readLog } from '../logs/reader.js';
+import { logDirectory } from '../pods/container-config.js';
+import type { PodWorker } from '../pods/worker.js';
+import { findWorker, type Serve, type StreamDeps } from './serve.js';
+
+interface LogRequest {
+  namespace: string;
+  pod: string;
+  uid: string;
+  container: string;
+  follow: boolean;
+  previous: boolean;
+  timestamps: boolean;
+  tailLines?: number;
+  limitBytes?: number;
+  sinceSeconds?: number;
+  sinceTime?: string;
+  stream?: string;
+}
+
+export const serveLogs: Serve = async (stream, request: LogRequest, events, deps) => {
+  const worker = findWorker(deps, request);
+  const { path, source } = await find(worker, request, deps);
+  const { signal } = events.closed;
+  const output = stream.output(Channel.stdout);
+  stream.ready();
+  const options = {
+    follow: request.follow && !request.previous,
+    timestamps: request.timestamps,
+    tailLines: request.tailLines,
+    limitBytes: request.limitBytes,
+    since: since(request),
+    stream: streamName(request.stream),
+  };
+  for await (const text of readLog(path, options, source, signal)) {
+    if (!output.write(text)) await Promise.race([once(output, 'drain'), once(output, 'close')]);
+    if (output.destroyed) return;
+  }
+  output.end(() => stream.exit(0));
+};
+
+function since({ sinceSeconds, sinceTime }: LogRequest): number | undefined {
+  if (sinceTime) return Date.parse(sinceTime);
+  return sinceSeconds === undefined ? undefined : Date.now() - sinceSeconds * 1000;
+}
+
+function streamName(stream = 'All'): 'stdout' | 'stderr' | undefined {
+  return stream === 'Stdout' ? 'stdout' : stream === 'Stderr' ? 'stderr' : undefined;
+}
+
+/** The file of the run that is asked for. Throws as upstream's kubelet answers. */
+async function find(
+  worker: PodWorker,
+  { container, pod, previous }: LogRequest,
+  deps: StreamDeps,
+): Promise<{ path: string; source: LogSource }> {
+  const record = worker.record(container);
+  const missing = () =>
+    badRequest(
+      previous
+        ? `previous terminated container ${JSON.stringify(container)} in pod ${JSON.stringify(pod)} not found`
+        : `container ${JSON.stringify(container)} in pod ${JSON.stringify(pod)} is waiting to start: ${record?.waiting?.reason ?? 'ContainerCreating'}`,
+    );
+  const run = previous ? record?.last : record?.latest;
+  if (run?.logPath) return { path: run.logPath, source: sourceOf(worker, run, deps) };
+  const path = run ? undefined : await onDisk(worker, container, previous);
+  if (!path) throw missing();
+  return { path, source: { isOver: () => true, onOver: () => () => {} } };
+}
+
+/** Runs that the runtime has forgotten still have their files: named by attempt. */
+async function onDisk(worker: PodWorker, container: string, previous: boolean): Promise<string | undefined> {
+  const dir = join(logDirectory(worker.pod), container);
+  const files = (await readdir(dir).catch(() => [])).filter((file) => /^\d+\.log$/.test(file));
+  const newest = files.sort((a, b) => Number.parseInt(b, 10) - Number.parseInt(a, 10))[previous ? 1 : 0];
+  return newest && join(dir, newest);
+}
+
+function sourceOf(worker: PodWorker, { id, name }: ContainerStatus, { runtime }: StreamDeps): LogSource {
+  const ended = new Set<string>();
+  return {
+    isOver: () => {
+      const latest = worker.record(name)?.latest;
+      return ended.has(id) || latest?.id !== id || latest.state === 'exited';
+    },
+    onOver: (listener) => {
+      const onExit = (status: ContainerStatus) => {
+        if (status.id !== id) return;
+        ended.add(id);
+        listener();
+      };
+      const onGone = (sandboxId: string) => {
+        if (sandboxId !== worker.pod.metadata.uid) return;
+        ended.add(id);
+        listener();
+      };
+      runtime.on('exit', onExit);
+      runtime.on('gone', onGone);
+      return () => {
+        runtime.off('exit', onExit);
+        runtime.off('gone', onGone);
+      };
+    },
+  };
+}

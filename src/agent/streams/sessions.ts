@@ -1,0 +1,79 @@
+/** exec and attach: a session of the runtime, carried over a stream. */
+import { badRequest } from '../../api/machinery/status.js';
+import type { FrameStream } from '../../rpc/frames.js';
+import { Channel } from '../../rpc/hub.js';
+import type { Session } from '../../runtime/types.js';
+import { findWorker, type Serve, type StreamDeps, type StreamEvents } from './serve.js';
+
+interface SessionRequest {
+  namespace: string;
+  pod: string;
+  uid: string;
+  container: string;
+  command: string[];
+  stdin: boolean;
+  stdout: boolean;
+  stderr: boolean;
+  tty: boolean;
+}
+
+const options = ({ stdin, stdout, stderr, tty }: SessionRequest) => ({
+  stdin,
+  stdout,
+  stderr: stderr && !tty,
+  tty,
+});
+
+export const serveExec: Serve = async (stream, request: SessionRequest, events, deps) => {
+  const input = request.stdin ? stream.input(Channel.stdin) : undefined;
+  const session = await deps.runtime.exec(runningContainer(deps, request), request.command, options(request));
+  await carry(stream, session, input, events);
+};
+
+export const serveAttach: Serve = async (stream, request: SessionRequest, events, deps) => {
+  const input = request.stdin ? stream.input(Channel.stdin) : undefined;
+  const session = await deps.runtime.attach(runningContainer(deps, request), options(request));
+  await carry(stream, session, input, events);
+};
+
+function runningContainer(deps: StreamDeps, request: SessionRequest): string {
+  const worker = findWorker(deps, request);
+  const run = worker.record(request.container)?.latest;
+  if (run?.state !== 'running')
+    throw badRequest(`container not found (${JSON.stringify(request.container)})`);
+  return run.id;
+}
+
+async function carry(
+  stream: FrameStream,
+  session: Session,
+  input: NodeJS.ReadableStream | undefined,
+  events: StreamEvents,
+): Promise<void> {
+  events.resize.push((columns, rows) => session.resize(columns, rows));
+  const ended = () => session.close();
+  events.closed.signal.addEventListener('abort', ended, { once: true });
+  if (events.closed.signal.aborted) return ended();
+  stream.ready();
+  if (input && session.stdin) {
+    session.stdin.on('error', () => {});
+    input.pipe(session.stdin);
+  }
+  const outputs = [
+    session.stdout && drain(session.stdout, stream.output(Channel.stdout)),
+    session.stderr && drain(session.stderr, stream.output(Channel.stderr)),
+  ];
+  const { exitCode } = await session.exited;
+  await Promise.all(outputs);
+  stream.exit(exitCode);
+}
+
+/** Resolves when all has been handed on, or nobody takes it any more. */
+function drain(from: NodeJS.ReadableStream, to: NodeJS.WritableStream): Promise<void> {
+  return new Promise((resolve) => {
+    from.on('error', () => to.end());
+    to.on('finish', resolve);
+    to.on('close', resolve);
+    from.pipe(to);
+  });
+}

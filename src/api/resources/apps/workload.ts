@@ -1,0 +1,76 @@
+/** What Deployments and ReplicaSets share: selector, template, counts. */
+import type { LabelSelector, PodTemplateSpec } from '#types';
+import { child, type FieldError, forbidden, invalid, notSupported, required } from '../../machinery/field.js';
+import { labelSelector } from '../../machinery/selectors.js';
+import { validateLabelSelector, validateNonnegative } from '../../machinery/validation.js';
+import { validatePodTemplate } from '../core/podspec/validate-spec.js';
+
+/** The selector is there, and not empty. */
+export function validateSelector(selector: LabelSelector | undefined, path: string): FieldError[] {
+  if (!selector) return [required(path)];
+  const errors = validateLabelSelector(selector, path);
+  const terms = Object.keys(selector.matchLabels ?? {}).length + (selector.matchExpressions?.length ?? 0);
+  if (terms === 0) errors.push(invalid(path, selector, 'empty selector is invalid for deployment'));
+  return errors;
+}
+
+/** The template of pods that always run and that the selector matches. */
+export function validateTemplate(
+  template: PodTemplateSpec | undefined,
+  selector: LabelSelector | undefined,
+  kind: string,
+): FieldError[] {
+  const path = 'spec.template';
+  if (!template) return [required(path)];
+  const errors: FieldError[] = [];
+  const labels = template.metadata?.labels;
+  const matches = selectorMatches(selector, labels);
+  if (matches === undefined) return [invalid('spec.selector', selector, 'invalid label selector')];
+  if (!matches)
+    errors.push(
+      invalid(child(path, 'metadata', 'labels'), labels, '`selector` does not match template `labels`'),
+    );
+  errors.push(...validatePodTemplate(template, path));
+  const policy = template.spec?.restartPolicy ?? '';
+  if (policy !== 'Always')
+    errors.push(notSupported(child(path, 'spec', 'restartPolicy'), policy, ['Always']));
+  if (template.spec?.activeDeadlineSeconds !== undefined)
+    errors.push(
+      forbidden(
+        child(path, 'spec', 'activeDeadlineSeconds'),
+        `activeDeadlineSeconds in ${kind} is not Supported`,
+      ),
+    );
+  return errors;
+}
+
+/** Undefined when the selector can't be read; an absent one matches nothing. */
+function selectorMatches(
+  selector: LabelSelector | undefined,
+  labels: Record<string, string> | undefined,
+): boolean | undefined {
+  try {
+    const parsed = labelSelector(selector);
+    return parsed.empty || parsed.matches(labels ?? {});
+  } catch {
+    return undefined;
+  }
+}
+
+/** Counts of a status: none negative, and none of the parts above the whole. */
+export function validateCounts(
+  status: Record<string, unknown>,
+  counts: readonly string[],
+  atMostReplicas: readonly string[],
+): FieldError[] {
+  const count = (field: string) => (status[field] as number | undefined) ?? 0;
+  const errors = counts.flatMap((field) => validateNonnegative(count(field), child('status', field)));
+  for (const field of atMostReplicas)
+    if (count(field) > count('replicas'))
+      errors.push(invalid(child('status', field), count(field), 'cannot be greater than status.replicas'));
+  if (count('availableReplicas') > count('readyReplicas'))
+    errors.push(
+      invalid('status.availableReplicas', count('availableReplicas'), 'cannot be greater than readyReplicas'),
+    );
+  return errors;
+}

@@ -1,0 +1,123 @@
+/**
+ * TaintNodesByCondition and NodeRestriction: a new node takes no pods until it is ready, and a node writes
+ * nothing but itself and its pods.
+ * @see https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
+ */
+import type { Node, Pod, TokenRequest } from '#types';
+import { sameJson } from '../../api/machinery/validation.js';
+import { nodeNameOf } from '../../auth/authorizers/node.js';
+import type { Store } from '../../store/store.js';
+import { type AdmissionPlugin, type AdmissionRequest, refuse } from './admission.js';
+
+const NOT_READY = 'node.kubernetes.io/not-ready';
+const MIRROR = 'kubernetes.io/config.mirror';
+
+const is = ({ resource }: AdmissionRequest, group: string, plural: string): boolean =>
+  resource.group === group && resource.plural === plural;
+
+export const taintNewNodes: AdmissionPlugin = {
+  name: 'TaintNodesByCondition',
+  admit(request) {
+    if (!is(request, '', 'nodes') || request.operation !== 'CREATE') return;
+    const node = request.object as unknown as Node;
+    node.spec ??= {};
+    const taints = node.spec.taints ?? [];
+    if (taints.some(({ key, effect }) => key === NOT_READY && effect === 'NoSchedule')) return;
+    node.spec.taints = [...taints, { key: NOT_READY, effect: 'NoSchedule' }];
+  },
+};
+
+export function nodeRestriction(store: Store): AdmissionPlugin {
+  return {
+    name: 'NodeRestriction',
+    admit(request) {
+      const node = nodeNameOf(request.user);
+      if (node === undefined) return;
+      if (is(request, '', 'nodes')) restrictNode(request, node);
+      if (is(request, '', 'pods')) restrictPod(request, node);
+      if (is(request, 'coordination.k8s.io', 'leases')) restrictLease(request, node);
+      if (is(request, '', 'serviceaccounts') && request.subresource === 'token')
+        restrictToken(store, request, node);
+    },
+    validate(request) {
+      const node = nodeNameOf(request.user);
+      if (node === undefined || request.operation !== 'DELETE' || !is(request, '', 'pods')) return;
+      if ((request.old as unknown as Pod).spec?.nodeName !== node)
+        throw refuse(request, `node ${quoted(node)} can only delete pods with spec.nodeName set to itself`);
+    },
+  };
+}
+
+const quoted = (text: string) => JSON.stringify(text);
+
+function restrictNode(request: AdmissionRequest, node: string): void {
+  const name = request.name || request.object?.metadata.name || '';
+  if (name !== node)
+    throw refuse(request, `node ${quoted(node)} is not allowed to modify node ${quoted(name)}`);
+  const [next, old] = [
+    request.object as unknown as Node | undefined,
+    request.old as unknown as Node | undefined,
+  ];
+  const labels = changedLabels(next?.metadata?.labels, old?.metadata?.labels).filter(isReserved);
+  if (labels.length > 0)
+    throw refuse(
+      request,
+      `node ${quoted(node)} is not allowed to modify labels: ${labels.sort().join(', ')}`,
+    );
+  if (old && request.subresource === '' && !sameJson(next?.spec?.taints, old.spec?.taints))
+    throw refuse(request, `node ${quoted(node)} is not allowed to modify taints`);
+}
+
+function changedLabels(next: Record<string, string> = {}, old: Record<string, string> = {}): string[] {
+  return [...new Set([...Object.keys(next), ...Object.keys(old)])].filter((key) => next[key] !== old[key]);
+}
+
+/** Labels by which administrators keep pods on trusted nodes. */
+const isReserved = (label: string): boolean => /^(?:[^/]+\.)?node-restriction\.kubernetes\.io\//.test(label);
+
+function restrictPod(request: AdmissionRequest, node: string): void {
+  const pod = request.object as unknown as Pod | undefined;
+  if (request.operation === 'CREATE' && request.subresource === '') {
+    if (pod?.metadata?.annotations?.[MIRROR] === undefined)
+      throw refuse(
+        request,
+        `pod does not have ${quoted(MIRROR)} annotation, node ${quoted(node)} can only create mirror pods`,
+      );
+    if (pod.spec?.nodeName !== node)
+      throw refuse(request, `node ${quoted(node)} can only create pods with spec.nodeName set to itself`);
+  }
+  if (request.operation !== 'UPDATE') return;
+  if (request.subresource !== 'status')
+    throw refuse(
+      request,
+      `unexpected operation ${quoted(request.operation)}, node ${quoted(node)} can only create and delete mirror pods`,
+    );
+  if ((request.old as unknown as Pod).spec?.nodeName !== node)
+    throw refuse(
+      request,
+      `node ${quoted(node)} can only update pod status for pods with spec.nodeName set to itself`,
+    );
+  const labels = changedLabels(pod?.metadata?.labels, request.old?.metadata.labels);
+  if (labels.length > 0)
+    throw refuse(request, `node ${quoted(node)} cannot update labels through pod status`);
+}
+
+function restrictLease(request: AdmissionRequest, node: string): void {
+  if (request.namespace !== 'kube-node-lease')
+    throw refuse(request, 'can only access leases in the "kube-node-lease" system namespace');
+  if ((request.name || request.object?.metadata.name) !== node)
+    throw refuse(request, 'can only access node lease with the same name as the requesting node');
+}
+
+function restrictToken(store: Store, request: AdmissionRequest, node: string): void {
+  const ref = (request.object as unknown as TokenRequest).spec?.boundObjectRef;
+  if (ref?.kind !== 'Pod' || !ref.name) throw refuse(request, 'node requested token not bound to a pod');
+  const pod = store.get(`core/pods/${request.namespace}/${ref.name}`)?.object as unknown as Pod | undefined;
+  if (ref.uid && pod?.metadata?.uid !== ref.uid)
+    throw refuse(
+      request,
+      `the UID in the bound object reference (${ref.uid}) does not match the UID in record. The object might have been deleted and then recreated`,
+    );
+  if (pod?.spec?.nodeName !== node)
+    throw refuse(request, 'node requested token bound to a pod scheduled on a different node');
+}

@@ -1,0 +1,94 @@
+/** scale: the replicas of a workload as an autoscaling/v1 Scale. */
+import type { LabelSelector } from '#types';
+import { invalid as invalidField } from '../../api/machinery/field.js';
+import { labelSelector } from '../../api/machinery/selectors.js';
+import { invalid } from '../../api/machinery/status.js';
+import type { KubeObject } from '../../api/machinery/types.js';
+import type { Resource, ScalePaths } from '../../api/resources/define.js';
+import type { Context, Result } from '../context.js';
+import { decodeAs } from '../handlers/body.js';
+import { requireStored } from '../handlers/get.js';
+import { checkIdentity, checkPreconditions, countGeneration, validateChange } from '../handlers/metadata.js';
+import { patcher } from '../handlers/patch.js';
+import { draftOf, readModifyWrite } from '../handlers/writes.js';
+import { keyOf } from '../keys.js';
+
+const VERSION = 'autoscaling/v1';
+
+export function getScale(ctx: Context): Result {
+  return answer(ctx.resource, requireStored(ctx).object);
+}
+
+export async function updateScale(ctx: Context): Promise<Result> {
+  const scale = await decodeAs(ctx, VERSION, 'Scale');
+  checkIdentity(ctx, scale);
+  return write(ctx, () => scale);
+}
+
+export async function patchScale(ctx: Context): Promise<Result> {
+  const patch = patcher(ctx, VERSION, 'Scale');
+  return write(ctx, (object) => patch(scaleOf(ctx.resource, object)));
+}
+
+const answer = (resource: Resource, object: KubeObject): Result => ({
+  type: 'object',
+  code: 200,
+  object: scaleOf(resource, object),
+});
+
+async function write(ctx: Context, next: (object: KubeObject) => KubeObject): Promise<Result> {
+  const { resource } = ctx;
+  const { namespace, name } = ctx.attributes;
+  const { stored } = await readModifyWrite(ctx, keyOf(resource, namespace, name), (existing) => {
+    const scale = next(existing.object);
+    checkPreconditions(ctx, scale, existing.object);
+    const replicas = scale['spec']?.replicas ?? 0;
+    if (replicas < 0)
+      throw invalid('autoscaling', 'Scale', name, [
+        invalidField('spec.replicas', replicas, 'must be greater than or equal to 0'),
+      ]);
+    const draft = draftOf(existing);
+    assign(draft, resource.scale!.specReplicas, replicas);
+    countGeneration(resource, draft, existing.object);
+    validateChange(resource, resource, draft, existing.object);
+    return { put: draft };
+  });
+  return answer(resource, stored.object);
+}
+
+export function scaleOf(resource: Resource, object: KubeObject): KubeObject {
+  const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
+  const paths = resource.scale as ScalePaths;
+  const selector = selectorText(read(object, paths.selector));
+  return {
+    kind: 'Scale',
+    apiVersion: VERSION,
+    metadata: { name, namespace, uid, resourceVersion, creationTimestamp },
+    spec: { replicas: Number(read(object, paths.specReplicas) ?? 0) },
+    status: {
+      replicas: Number(read(object, paths.statusReplicas) ?? 0),
+      ...(selector === '' ? {} : { selector }),
+    },
+  };
+}
+
+/** A LabelSelector, or the plain map that older kinds have. */
+function selectorText(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return '';
+  const isSelector = 'matchLabels' in value || 'matchExpressions' in value;
+  return labelSelector((isSelector ? value : { matchLabels: value }) as LabelSelector).toString();
+}
+
+function read(object: unknown, path: string[]): unknown {
+  return path.reduce((value, field) => (value as Record<string, unknown> | undefined)?.[field], object);
+}
+
+function assign(object: Record<string, any>, path: string[], value: unknown): void {
+  const last = path.at(-1)!;
+  let target = object;
+  for (const field of path.slice(0, -1)) {
+    target[field] ??= {};
+    target = target[field];
+  }
+  target[last] = value;
+}

@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { createPodNetwork } from '../../../src/network/index.js';
+import { bridgeName, vethName } from '../../../src/network/names.js';
+import type { PodNetwork } from '../../../src/network/types.js';
+import { assertNoLeaks, type Snapshot, snapshot } from '../../fixtures/leaks.js';
+import { register } from '../../fixtures/registry.js';
+import { run } from '../../fixtures/tools.js';
+
+const config = (cluster: string) => ({ cluster, podCidr: '10.199.7.0/24', clusterCidr: '10.199.0.0/16' });
+
+async function sh(...argv: string[]): Promise<string> {
+  const { stdout, stderr, code } = await run(argv[0]!, argv.slice(1));
+  assert.equal(code, 0, `${argv.join(' ')}: ${stderr}`);
+  return stdout;
+}
+
+describe('the pod network', () => {
+  let cluster: string;
+  let network: PodNetwork;
+  let spaces: string[];
+  let before: Snapshot;
+  const filter = { containing: ['kl-', 'klv', 'klt'] };
+
+  beforeEach(() => {
+    cluster = `t${randomBytes(3).toString('hex')}`;
+    before = snapshot(filter);
+    register({ kind: 'link', name: bridgeName(cluster) });
+    network = createPodNetwork({ cluster });
+    spaces = [];
+  });
+  afterEach(async () => {
+    await network.teardown();
+    for (const name of spaces) await sh('ip', 'netns', 'del', name);
+    await assertNoLeaks(before, filter);
+    assert.doesNotMatch(await sh('nft', 'list', 'tables'), new RegExp(`keelson-${cluster}`));
+  });
+
+  async function space(): Promise<string> {
+    const name = `klt-${randomBytes(4).toString('hex')}`;
+    register({ kind: 'netns', name });
+    await sh('ip', 'netns', 'add', name);
+    spaces.push(name);
+    return name;
+  }
+  const path = (name: string) => `/run/netns/${name}`;
+  const inside = (name: string, ...argv: string[]) => sh('ip', 'netns', 'exec', name, ...argv);
+
+  it('lets pods reach each other, the node, and by hairpin themselves', async () => {
+    await network.setup(config(cluster));
+    const [a, b] = [await space(), await space()];
+    const one = await network.attach('pod-a', path(a));
+    const two = await network.attach('pod-b', path(b));
+    assert.deepEqual(one, { ip: '10.199.7.2', gateway: '10.199.7.1' });
+    assert.equal(two.ip, '10.199.7.3');
+    for (const target of [two.ip, one.gateway, '127.0.0.1'])
+      await inside(a, 'busybox', 'ping', '-c', '1', '-W', '2', target);
+    const port = await sh('bridge', '-d', 'link', 'show', 'dev', vethName(cluster, 'pod-a'));
+    assert.match(port, /hairpin on/);
+  });
+
+  it('hides pods behind the node outside of the cluster', async () => {
+    await network.setup(config(cluster));
+    const [pod, outside] = [await space(), await space()];
+    await network.attach('pod-a', path(pod));
+    const link = `kltx${cluster}`;
+    register({ kind: 'link', name: link });
+    await sh('ip', 'link', 'add', link, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', outside);
+    await sh('ip', 'addr', 'add', '198.51.100.1/24', 'dev', link);
+    await sh('ip', 'link', 'set', link, 'up');
+    await inside(outside, 'ip', 'addr', 'add', '198.51.100.2/24', 'dev', 'eth0');
+    await inside(outside, 'ip', 'link', 'set', 'eth0', 'up');
+    await inside(pod, 'busybox', 'ping', '-c', '1', '-W', '2', '198.51.100.2');
+  });
+
+  it('gives the same address again, also to the next agent', async () => {
+    await network.setup(config(cluster));
+    const [a, b] = [await space(), await space()];
+    const one = await network.attach('pod-a', path(a));
+    assert.deepEqual(await network.attach('pod-a', path(a)), one);
+    const next = createPodNetwork({ cluster });
+    await next.setup(config(cluster));
+    next.recover(new Map([['pod-a', one.ip]]));
+    assert.deepEqual(await next.attach('pod-a', path(a)), one);
+    assert.equal((await next.attach('pod-b', path(b))).ip, '10.199.7.3');
+    await inside(a, 'busybox', 'ping', '-c', '1', '-W', '2', '10.199.7.3');
+  });
+
+  it('gives a sandbox that was made anew a new link', async () => {
+    await network.setup(config(cluster));
+    const [a, b] = [await space(), await space()];
+    const one = await network.attach('pod-a', path(a));
+    const next = createPodNetwork({ cluster });
+    await next.setup(config(cluster));
+    assert.deepEqual(await next.attach('pod-a', path(b)), one);
+    await inside(b, 'busybox', 'ping', '-c', '1', '-W', '2', one.gateway);
+  });
+
+  it('detaches, twice if need be, and attaches again', async () => {
+    await network.setup(config(cluster));
+    const a = await space();
+    await network.attach('pod-a', path(a));
+    await network.detach('pod-a');
+    await network.detach('pod-a');
+    assert.doesNotMatch(await inside(a, 'ip', '-br', 'link'), /eth0/);
+    assert.equal((await network.attach('pod-a', path(a))).ip, '10.199.7.3');
+  });
+
+  it('leaves nothing of an attach that failed', async () => {
+    await network.setup(config(cluster));
+    await assert.rejects(network.attach('pod-a', '/run/netns/klt-none'), { code: 'ENOENT' });
+    await assert.rejects(network.attach('pod-b', '/etc/passwd'), { code: 'EINVAL' });
+    const a = await space();
+    assert.ok(await network.attach('pod-a', path(a)));
+  });
+
+  it('follows a new podCIDR', async () => {
+    await network.setup(config(cluster));
+    await network.setup({ ...config(cluster), podCidr: '10.199.8.0/24' });
+    const addresses = await sh('ip', '-4', '-br', 'addr', 'show', 'dev', bridgeName(cluster));
+    assert.match(addresses, /10\.199\.8\.1\/24\s*$/);
+    assert.equal((await network.attach('pod-a', path(await space()))).ip, '10.199.8.2');
+  });
+
+  it('routes to the pods of other nodes, and no longer when they are gone', async () => {
+    await network.setup(config(cluster));
+    const other = await space();
+    // The other node: on the same link, with pods' addresses behind it.
+    const { ip } = await network.attach('node-b', path(other));
+    await inside(other, 'ip', 'addr', 'add', '10.199.9.5/32', 'dev', 'lo');
+    await network.setRoutes([
+      { podCidr: '10.199.9.0/24', address: ip },
+      { podCidr: '10.199.10.0/24', address: ip },
+    ]);
+    await sh('busybox', 'ping', '-c', '1', '-W', '2', '10.199.9.5');
+    await network.setRoutes([{ podCidr: '10.199.9.0/24', address: ip }]);
+    const routes = await sh('ip', 'route');
+    assert.match(routes, /10\.199\.9\.0\/24 via 10\.199\.7\.2/);
+    assert.doesNotMatch(routes, /10\.199\.10\.0/);
+  });
+
+  it('is taken down by another process, and by one that never set it up', async () => {
+    await network.setup(config(cluster));
+    await network.attach('pod-a', path(await space()));
+    await createPodNetwork({ cluster }).teardown();
+    await assertNoLeaks(snapshot(filter), filter);
+    await createPodNetwork({ cluster }).teardown();
+    assert.equal((await run('ip', ['link', 'show', bridgeName(cluster)])).code, 1);
+  });
+
+  it('works in a network namespace of its own', async () => {
+    const [node, pod] = [await space(), await space()];
+    const module = join(process.cwd(), 'dist/src/network/index.js');
+    const script = `
+      import { createPodNetwork } from ${JSON.stringify(module)};
+      const network = createPodNetwork({ cluster: '${cluster}' });
+      await network.setup(${JSON.stringify(config(cluster))});
+      console.log((await network.attach('pod', '${path(pod)}')).ip);`;
+    const ip = await inside(node, process.execPath, '--input-type=module', '-e', script);
+    assert.equal(ip.trim(), '10.199.7.2');
+    await inside(pod, 'busybox', 'ping', '-c', '1', '-W', '2', '10.199.7.1');
+    assert.equal(
+      (await run('ip', ['link', 'show', bridgeName(cluster)])).code,
+      1,
+      'none on the machine itself',
+    );
+    assert.equal((await inside(node, 'cat', '/proc/sys/net/ipv4/ip_forward')).trim(), '1');
+  });
+});

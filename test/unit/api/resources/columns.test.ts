@@ -1,0 +1,450 @@
+import assert from 'node:assert/strict';
+import type { ContainerStatus, Pod } from '#types';
+import { humanDuration } from '../../../../src/api/resources/columns.js';
+import * as kinds from '../../../../src/api/resources/index.js';
+import { ago, NOW, object, row } from './support.js';
+
+const { pods } = kinds;
+
+describe('humanDuration', () => {
+  const s = 1;
+  const m = 60;
+  const h = 60 * m;
+  const d = 24 * h;
+  const cases: [number, string][] = [
+    [-2 * s, '<invalid>'],
+    [-1 * s, '0s'],
+    [0, '0s'],
+    [119 * s, '119s'],
+    [2 * m, '2m'],
+    [2 * m + 5, '2m5s'],
+    [10 * m + 5, '10m'],
+    [179 * m, '179m'],
+    [3 * h, '3h'],
+    [3 * h + 5 * m, '3h5m'],
+    [8 * h + 5 * m, '8h'],
+    [47 * h, '47h'],
+    [48 * h, '2d'],
+    [50 * h, '2d2h'],
+    [8 * d + h, '8d'],
+    [729 * d, '729d'],
+    [730 * d, '2y'],
+    [731 * d, '2y1d'],
+    [8 * 365 * d + d, '8y'],
+  ];
+  for (const [seconds, expected] of cases)
+    it(`${seconds}s is ${expected}`, () => {
+      assert.equal(humanDuration(seconds * 1000), expected);
+    });
+});
+
+describe('columns', () => {
+  it('are those of kubectl get', () => {
+    const names = Object.fromEntries(
+      kinds.resources.map((r) => [
+        r.plural,
+        r.columns.map((c) => (c.priority ? `(${c.name})` : c.name)).join(' '),
+      ]),
+    );
+    assert.deepEqual(names, {
+      configmaps: 'Name Data Age',
+      endpoints: 'Name Endpoints Age',
+      events: 'Last Seen Type Reason Object (Subobject) (Source) Message (First Seen) (Count) (Name)',
+      namespaces: 'Name Status Age',
+      nodes:
+        'Name Status Roles Age Version (Internal-IP) (External-IP) (OS-Image) (Kernel-Version) (Container-Runtime)',
+      pods: 'Name Ready Status Restarts Age (IP) (Node) (Nominated Node) (Readiness Gates)',
+      secrets: 'Name Type Data Age',
+      serviceaccounts: 'Name Secrets Age',
+      services: 'Name Type Cluster-IP External-IP Port(s) Age (Selector)',
+      controllerrevisions: 'Name Controller Revision Age',
+      deployments: 'Name Ready Up-to-date Available Age (Containers) (Images) (Selector)',
+      replicasets: 'Name Desired Current Ready Age (Containers) (Images) (Selector)',
+      leases: 'Name Holder Age',
+      endpointslices: 'Name AddressType Ports Endpoints Age',
+    });
+  });
+});
+
+describe('pod columns', () => {
+  const status = (fields: Partial<ContainerStatus>): Record<string, unknown> => ({
+    name: 'c',
+    restartCount: 0,
+    ready: false,
+    ...fields,
+  });
+  const running = status({ ready: true, state: { running: {} } });
+  const ended = (exitCode: number, reason = '', signal?: number) =>
+    status({ state: { terminated: { exitCode, reason, ...(signal ? { signal } : {}) } } });
+  const waiting = (reason: string) => status({ state: { waiting: { reason } } });
+  const spec = (init = 0) => ({
+    containers: [{ name: 'c' }],
+    initContainers: Array.from({ length: init }, (_, i) => ({ name: `i${i}` })),
+  });
+  const pod = (of: Record<string, unknown>, podStatus: Record<string, unknown>, metadata = {}): Pod =>
+    object(pods, { spec: of, status: podStatus }, metadata);
+
+  const deleted = { deletionTimestamp: ago(1) };
+  const initialized = [{ type: 'Initialized', status: 'True' }];
+  const cases: [string, Pod, string, string, string][] = [
+    ['pending', pod(spec(), { phase: 'Pending' }), '0/1', 'Pending', '0'],
+    ['running', pod(spec(), { phase: 'Running', containerStatuses: [running] }), '1/1', 'Running', '0'],
+    [
+      'creating',
+      pod(spec(), { phase: 'Pending', containerStatuses: [waiting('ContainerCreating')] }),
+      '0/1',
+      'ContainerCreating',
+      '0',
+    ],
+    [
+      'crashing',
+      pod(spec(), {
+        phase: 'Running',
+        containerStatuses: [
+          {
+            ...waiting('CrashLoopBackOff'),
+            restartCount: 3,
+            lastState: { terminated: { exitCode: 1, finishedAt: ago(300) } },
+          },
+        ],
+      }),
+      '0/1',
+      'CrashLoopBackOff',
+      '3 (5m ago)',
+    ],
+    [
+      'completed',
+      pod(spec(), { phase: 'Succeeded', containerStatuses: [ended(0, 'Completed')] }),
+      '0/1',
+      'Completed',
+      '0',
+    ],
+    ['exit code', pod(spec(), { phase: 'Failed', containerStatuses: [ended(3)] }), '0/1', 'ExitCode:3', '0'],
+    [
+      'signal',
+      pod(spec(), { phase: 'Failed', containerStatuses: [ended(137, '', 9)] }),
+      '0/1',
+      'Signal:9',
+      '0',
+    ],
+    [
+      'one of two completed',
+      pod(spec(), {
+        phase: 'Running',
+        conditions: [{ type: 'Ready', status: 'True' }],
+        containerStatuses: [ended(0, 'Completed'), running],
+      }),
+      '1/1',
+      'Running',
+      '0',
+    ],
+    [
+      'one of two completed, not ready',
+      pod(spec(), { phase: 'Running', containerStatuses: [ended(0, 'Completed'), running] }),
+      '1/1',
+      'NotReady',
+      '0',
+    ],
+    [
+      'first init container',
+      pod(spec(2), {
+        phase: 'Pending',
+        initContainerStatuses: [status({ name: 'i0', state: { running: {} } })],
+        containerStatuses: [waiting('PodInitializing')],
+      }),
+      '0/1',
+      'Init:0/2',
+      '0',
+    ],
+    [
+      'second init container',
+      pod(spec(2), {
+        phase: 'Pending',
+        initContainerStatuses: [
+          { ...ended(0, 'Completed'), name: 'i0' },
+          { ...waiting('PodInitializing'), name: 'i1' },
+        ],
+      }),
+      '0/1',
+      'Init:1/2',
+      '0',
+    ],
+    [
+      'failing init container',
+      pod(spec(1), {
+        phase: 'Pending',
+        initContainerStatuses: [{ ...waiting('CrashLoopBackOff'), name: 'i0', restartCount: 2 }],
+      }),
+      '0/1',
+      'Init:CrashLoopBackOff',
+      '2',
+    ],
+    [
+      'failed init container',
+      pod(spec(1), { phase: 'Failed', initContainerStatuses: [{ ...ended(2), name: 'i0' }] }),
+      '0/1',
+      'Init:ExitCode:2',
+      '0',
+    ],
+    [
+      'restarts of init containers no longer count',
+      pod(spec(1), {
+        phase: 'Running',
+        conditions: initialized,
+        initContainerStatuses: [{ ...ended(0, 'Completed'), name: 'i0', restartCount: 4 }],
+        containerStatuses: [running],
+      }),
+      '1/1',
+      'Running',
+      '0',
+    ],
+    [
+      'sidecar',
+      pod(
+        { containers: [{ name: 'c' }], initContainers: [{ name: 's', restartPolicy: 'Always' }] },
+        {
+          phase: 'Running',
+          initContainerStatuses: [{ ...running, name: 's', started: true, restartCount: 1 }],
+          containerStatuses: [running],
+        },
+      ),
+      '2/2',
+      'Running',
+      '1',
+    ],
+    [
+      'terminating',
+      pod(spec(), { phase: 'Running', containerStatuses: [running] }, deleted),
+      '1/1',
+      'Terminating',
+      '0',
+    ],
+    ['on a lost node', pod(spec(), { phase: 'Running', reason: 'NodeLost' }, deleted), '0/1', 'Unknown', '0'],
+    ['evicted', pod(spec(), { phase: 'Failed', reason: 'Evicted' }), '0/1', 'Evicted', '0'],
+    [
+      'gated',
+      pod(spec(), {
+        phase: 'Pending',
+        conditions: [{ type: 'PodScheduled', status: 'False', reason: 'SchedulingGated' }],
+      }),
+      '0/1',
+      'SchedulingGated',
+      '0',
+    ],
+  ];
+  for (const [what, value, ready, reason, restarts] of cases)
+    it(what, () => {
+      const cells = row(pods, value);
+      assert.deepEqual([cells['Ready'], cells['Status'], cells['Restarts']], [ready, reason, restarts]);
+    });
+
+  it('wide', () => {
+    const plain = row(pods, pod(spec(), { phase: 'Pending' }));
+    assert.deepEqual(
+      ['Age', 'IP', 'Node', 'Nominated Node', 'Readiness Gates'].map((name) => plain[name]),
+      ['90s', '<none>', '<none>', '<none>', '<none>'],
+    );
+    const full = row(
+      pods,
+      pod(
+        { ...spec(), nodeName: 'n', readinessGates: [{ conditionType: 'a' }, { conditionType: 'b' }] },
+        {
+          phase: 'Running',
+          podIPs: [{ ip: '10.0.0.9' }],
+          nominatedNodeName: 'm',
+          conditions: [{ type: 'a', status: 'True' }],
+        },
+      ),
+    );
+    assert.deepEqual(
+      ['IP', 'Node', 'Nominated Node', 'Readiness Gates'].map((name) => full[name]),
+      ['10.0.0.9', 'n', 'm', '1/2'],
+    );
+  });
+});
+
+describe('columns of other kinds', () => {
+  const template = {
+    spec: {
+      containers: [
+        { name: 'a', image: 'nginx' },
+        { name: 'b', image: 'redis:7' },
+      ],
+    },
+  };
+  const selector = {
+    matchLabels: { app: 'web' },
+    matchExpressions: [{ key: 'tier', operator: 'In', values: ['b', 'a'] }],
+  };
+
+  it('deployments and replica sets', () => {
+    const deployment = object(kinds.deployments, {
+      spec: { replicas: 3, selector, template },
+      status: { readyReplicas: 1, updatedReplicas: 2, availableReplicas: 1 },
+    });
+    assert.deepEqual(row(kinds.deployments, deployment), {
+      Name: 'x',
+      Ready: '1/3',
+      'Up-to-date': 2,
+      Available: 1,
+      Age: '90s',
+      Containers: 'a,b',
+      Images: 'nginx,redis:7',
+      Selector: 'app=web,tier in (a,b)',
+    });
+    const set = object(kinds.replicaSets, { spec: { replicas: 3, selector, template } });
+    const cells = row(kinds.replicaSets, set);
+    assert.deepEqual([cells['Desired'], cells['Current'], cells['Ready']], [3, 0, 0]);
+  });
+
+  it('nodes', () => {
+    const node = object(
+      kinds.nodes,
+      {
+        spec: { unschedulable: true },
+        status: {
+          conditions: [{ type: 'Ready', status: 'True' }],
+          addresses: [{ type: 'InternalIP', address: '10.0.0.1' }],
+          nodeInfo: { kubeletVersion: 'v1.36.0', osImage: 'Debian', kernelVersion: '6.1' },
+        },
+      },
+      { labels: { 'node-role.kubernetes.io/worker': '', 'node-role.kubernetes.io/control-plane': '' } },
+    );
+    assert.deepEqual(row(kinds.nodes, node), {
+      Name: 'x',
+      Status: 'Ready,SchedulingDisabled',
+      Roles: 'control-plane,worker',
+      Age: '90s',
+      Version: 'v1.36.0',
+      'Internal-IP': '10.0.0.1',
+      'External-IP': '<none>',
+      'OS-Image': 'Debian',
+      'Kernel-Version': '6.1',
+      'Container-Runtime': '<unknown>',
+    });
+    assert.equal(row(kinds.nodes, object(kinds.nodes, { spec: {} }))['Status'], 'Unknown');
+  });
+
+  const services: [string, Record<string, unknown>, Record<string, unknown>, unknown[]][] = [
+    [
+      'ClusterIP',
+      {
+        type: 'ClusterIP',
+        clusterIPs: ['10.0.0.1'],
+        ports: [{ port: 80, protocol: 'TCP' }],
+        selector: { b: '2', a: '1' },
+      },
+      {},
+      ['10.0.0.1', '<none>', '80/TCP', 'a=1,b=2'],
+    ],
+    [
+      'NodePort',
+      { type: 'NodePort', clusterIPs: ['10.0.0.1'], ports: [{ port: 80, nodePort: 30080, protocol: 'TCP' }] },
+      {},
+      ['10.0.0.1', '<none>', '80:30080/TCP', '<none>'],
+    ],
+    ['LoadBalancer', { type: 'LoadBalancer', ports: [] }, {}, ['<none>', '<pending>', '<none>', '<none>']],
+    [
+      'LoadBalancer with addresses',
+      { type: 'LoadBalancer', externalIPs: ['1.2.3.4'] },
+      { loadBalancer: { ingress: [{ ip: '5.6.7.8' }, { hostname: 'lb.example.com' }] } },
+      ['<none>', '5.6.7.8,lb.example.com,1.2.3.4', '<none>', '<none>'],
+    ],
+    [
+      'ExternalName',
+      { type: 'ExternalName', externalName: 'a.b' },
+      {},
+      ['<none>', 'a.b', '<none>', '<none>'],
+    ],
+  ];
+  for (const [what, spec, status, expected] of services)
+    it(`services: ${what}`, () => {
+      const cells = row(kinds.services, object(kinds.services, { spec, status }));
+      assert.deepEqual(
+        ['Cluster-IP', 'External-IP', 'Port(s)', 'Selector'].map((name) => cells[name]),
+        expected,
+      );
+    });
+
+  it('endpoints and slices', () => {
+    const subsets = [
+      {
+        addresses: [{ ip: '10.0.0.1' }, { ip: 'fd00::1' }],
+        ports: [{ port: 80 }, { port: 443 }],
+      },
+    ];
+    const cell = (value: Record<string, unknown>) =>
+      row(kinds.endpoints, object(kinds.endpoints, value))['Endpoints'];
+    assert.equal(cell({ subsets }), '10.0.0.1:80,[fd00::1]:80,10.0.0.1:443 + 1 more...');
+    assert.equal(cell({}), '<none>');
+    const slice = row(
+      kinds.endpointSlices,
+      object(kinds.endpointSlices, {
+        addressType: 'IPv4',
+        ports: [{ port: 80 }],
+        endpoints: [{ addresses: ['10.0.0.1'] }, { addresses: ['10.0.0.2'] }],
+      }),
+    );
+    assert.deepEqual([slice['Ports'], slice['Endpoints']], ['80', '10.0.0.1,10.0.0.2']);
+    const empty = row(kinds.endpointSlices, object(kinds.endpointSlices, { addressType: 'IPv4' }));
+    assert.deepEqual([empty['Ports'], empty['Endpoints']], ['<unset>', '<unset>']);
+  });
+
+  it('events', () => {
+    const event = object(kinds.events, {
+      involvedObject: { kind: 'Pod', name: 'web', fieldPath: 'spec.containers{c}' },
+      type: 'Normal',
+      reason: 'Pulled',
+      message: ' done\n',
+      count: 3,
+      firstTimestamp: ago(600),
+      lastTimestamp: ago(30),
+      source: { component: 'kubelet', host: 'n' },
+    });
+    assert.deepEqual(row(kinds.events, event), {
+      'Last Seen': '30s',
+      Type: 'Normal',
+      Reason: 'Pulled',
+      Object: 'pod/web',
+      Subobject: 'spec.containers{c}',
+      Source: 'kubelet, n',
+      Message: 'done',
+      'First Seen': '10m',
+      Count: 3,
+      Name: 'x',
+    });
+    const series = object(kinds.events, {
+      involvedObject: { kind: 'Node' },
+      eventTime: ago(100),
+      series: { count: 7, lastObservedTime: ago(5) },
+    });
+    const cells = row(kinds.events, series);
+    assert.deepEqual([cells['Last Seen'], cells['First Seen'], cells['Count']], ['5s', '100s', 7]);
+  });
+
+  it('what counts its data', () => {
+    const map = object(kinds.configMaps, { data: { a: '' }, binaryData: { b: '' } });
+    assert.equal(row(kinds.configMaps, map)['Data'], 2);
+    const secret = row(kinds.secrets, object(kinds.secrets, { type: 'Opaque', data: { a: '' } }));
+    assert.deepEqual([secret['Type'], secret['Data']], ['Opaque', 1]);
+    assert.equal(row(kinds.serviceAccounts, object(kinds.serviceAccounts, {}))['Secrets'], 0);
+  });
+
+  it('revisions, leases, namespaces', () => {
+    const owner = { apiVersion: 'apps/v1', kind: 'DaemonSet', name: 'd', uid: '1', controller: true };
+    const revision = row(
+      kinds.controllerRevisions,
+      object(kinds.controllerRevisions, { revision: 2 }, { ownerReferences: [owner] }),
+    );
+    assert.deepEqual([revision['Controller'], revision['Revision']], ['daemonset.apps/d', 2]);
+    const lease = object(kinds.leases, { spec: { holderIdentity: 'n' } });
+    assert.equal(row(kinds.leases, lease)['Holder'], 'n');
+    const namespace = object(kinds.namespaces, { status: { phase: 'Active' } });
+    assert.equal(row(kinds.namespaces, namespace)['Status'], 'Active');
+  });
+
+  it('a time that is not known', () => {
+    const secret = object(kinds.secrets, {}, { creationTimestamp: undefined });
+    assert.equal(kinds.secrets.columns.at(-1)!.cell(secret, NOW), '<unknown>');
+  });
+});

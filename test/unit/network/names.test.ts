@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { bridgeMac, bridgeName, podMac, routePriority, vethName } from '../../../src/network/names.js';
+import { tableRules } from '../../../src/network/nftables.js';
+
+describe('names of kernel objects', () => {
+  it('fit into fifteen characters and differ between clusters', () => {
+    assert.equal(bridgeName('default'), 'kl-default');
+    const long = 'a-cluster-with-a-long-name';
+    assert.equal(bridgeName(long).length, 15);
+    assert.notEqual(bridgeName(long), bridgeName(`${long}2`));
+    assert.equal(vethName('default', '8f14e45f-ceea-467f-a0e6-d1d4e4a9a2f1').length, 15);
+    assert.notEqual(vethName('a', 'x'), vethName('b', 'x'));
+    assert.notEqual(routePriority('a'), routePriority('b'));
+  });
+
+  it('are local unicast addresses, the same for the same pod address', () => {
+    assert.equal(podMac('10.244.0.17'), '0a:58:0a:f4:00:11');
+    assert.match(bridgeMac('default'), /^0a:4b(:[0-9a-f]{2}){4}$/);
+  });
+});
+
+describe('the nftables table', () => {
+  it('masquerades only what leaves the cluster', () => {
+    const rules = tableRules({ cluster: 'c', podCidr: '10.1.2.0/24', clusterCidr: '10.1.0.0/16' });
+    assert.match(rules, /postrouting ip saddr 10\.1\.2\.0\/24 ip daddr != 10\.1\.0\.0\/16 masquerade/);
+    assert.match(rules, /add table inet keelson-c\n/);
+  });
+});

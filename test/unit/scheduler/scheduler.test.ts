@@ -1,0 +1,141 @@
+/** The running scheduler against an API server. */
+import assert from 'node:assert/strict';
+import type { Pod } from '#types';
+import { nodes, pods } from '../../../src/api/resources/index.js';
+import { startScheduler } from '../../../src/scheduler/index.js';
+import { Harness, podSpec } from '../controllers/harness.js';
+
+describe('scheduler', function () {
+  this.timeout(10_000);
+  let h: Harness;
+  beforeEach(async () => {
+    h = await Harness.start((options) => startScheduler({ ...options, random: () => 0 }));
+  });
+  afterEach(() => h.close());
+
+  const create = (name: string, spec: Partial<Pod['spec']> = {}, cpu?: string) => {
+    const [container] = podSpec().containers;
+    const containers = [{ ...container!, ...(cpu && { resources: { requests: { cpu } } }) }];
+    return h.client.of(pods).create({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, namespace: 'default' },
+      spec: { containers, ...spec },
+    });
+  };
+  const get = (name: string) => h.client.of(pods).get('default', name);
+  const bound = (name: string) => h.until(`${name} to be bound`, async () => (await get(name)).spec.nodeName);
+  const condition = (pod: Pod) => pod.status?.conditions?.find((c) => c.type === 'PodScheduled');
+  const unschedulable = (name: string) =>
+    h.until(`${name} to be unschedulable`, async () => {
+      const found = condition(await get(name));
+      return found?.reason === 'Unschedulable' && found;
+    });
+
+  it('binds a pod and tells of it', async () => {
+    await h.createNode('a');
+    await create('p');
+    assert.equal(await bound('p'), 'a');
+    const [event] = await h.until('the event', async () => {
+      const found = await h.events('Pod');
+      return found.length > 0 && found;
+    });
+    assert.equal(event, 'Scheduled: Successfully assigned default/p to a');
+    assert.equal(condition(await get('p'))?.status, 'True');
+  });
+
+  it('counts pods that it has assumed: many at once do not overfill a node', async () => {
+    await h.createNode('a');
+    await Promise.all(Array.from({ length: 12 }, (_, i) => create(`p${i}`, {}, '500m')));
+    await h.until(
+      'eight bound',
+      async () => (await h.list(pods)).filter(({ spec }) => spec.nodeName).length === 8,
+    );
+    await h.settle();
+    assert.equal((await h.list(pods)).filter(({ spec }) => spec.nodeName).length, 8);
+    await h.createNode('b');
+    await h.until('all bound', async () => (await h.list(pods)).every(({ spec }) => spec.nodeName));
+  });
+
+  it('says why a pod fits nowhere, and binds it once a node appears', async () => {
+    await create('p');
+    assert.equal((await unschedulable('p')).message, 'no nodes available to schedule pods');
+    await h.until('the event', async () => (await h.events('Pod')).length > 0);
+    assert.deepEqual(await h.events('Pod'), ['FailedScheduling: no nodes available to schedule pods']);
+    await h.createNode('a');
+    assert.equal(await bound('p'), 'a');
+  });
+
+  const helpers: [string, () => Promise<unknown>][] = [
+    ['a pod is deleted', () => h.client.of(pods).delete('default', 'big', { gracePeriodSeconds: 0 })],
+    [
+      'a pod has finished',
+      () =>
+        h.client
+          .of(pods)
+          .patch(
+            'default',
+            'big',
+            { status: { phase: 'Succeeded' } },
+            { type: 'merge', subresource: 'status' },
+          ),
+    ],
+    [
+      'the node gets larger',
+      () =>
+        h.client
+          .of(nodes)
+          .patch(
+            '',
+            'a',
+            { status: { allocatable: { cpu: '16' } } },
+            { type: 'merge', subresource: 'status' },
+          ),
+    ],
+  ];
+  for (const [what, help] of helpers)
+    it(`tries an unschedulable pod again when ${what}`, async () => {
+      await h.createNode('a');
+      await create('big', {}, '3');
+      await bound('big');
+      await create('p', {}, '2');
+      const { message } = await unschedulable('p');
+      assert.match(message ?? '', /^0\/1 nodes are available: 1 Insufficient cpu\. preemption: /);
+      await help();
+      assert.equal(await bound('p'), 'a');
+    });
+
+  it('does not try again for events that cannot help', async () => {
+    await h.createNode('a', { taints: [{ key: 'k', effect: 'NoSchedule' }] });
+    await create('p');
+    await unschedulable('p');
+    await h.createNode('b', { unschedulable: true });
+    await h.client.of(nodes).patch('', 'a', { metadata: { labels: { x: 'y' } } }, { type: 'merge' });
+    await h.settle();
+    assert.match((await unschedulable('p')).message ?? '', /^0\/1 nodes/, 'it was not looked at again');
+    await h.client.of(nodes).patch('', 'a', { spec: { taints: null } }, { type: 'merge' });
+    assert.equal(await bound('p'), 'a');
+  });
+
+  it('leaves pods with gates, and pods of other schedulers, alone', async () => {
+    await h.createNode('a');
+    await create('gated', { schedulingGates: [{ name: 'quota' }] });
+    await create('foreign', { schedulerName: 'other' });
+    await h.settle();
+    assert.equal((await get('gated')).spec.nodeName, undefined);
+    assert.equal((await get('foreign')).spec.nodeName, undefined);
+    await h.client.of(pods).patch('default', 'gated', { spec: { schedulingGates: null } }, { type: 'merge' });
+    assert.equal(await bound('gated'), 'a');
+  });
+
+  it('places a hundred pods at once', async () => {
+    for (const name of ['a', 'b', 'c']) await h.createNode(name, {}, {}, { cpu: '64' });
+    await Promise.all(Array.from({ length: 100 }, (_, i) => create(`p${i}`)));
+    const all = await h.until('all bound', async () => {
+      const found = await h.list(pods);
+      return found.every(({ spec }) => spec.nodeName) && found;
+    });
+    const counts = ['a', 'b', 'c'].map((name) => all.filter(({ spec }) => spec.nodeName === name).length);
+    assert.ok(Math.max(...counts) - Math.min(...counts) <= 2, `spread unevenly: ${counts}`);
+  });
+});

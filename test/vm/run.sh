@@ -1,0 +1,85 @@
+#!/bin/sh
+# Runs the runtime's integration tests in a virtual machine that has cgroup version 2 only (Debian's kernel, emulated).
+# Needs root, qemu-system-x86, dpkg, mke2fs and busybox-static. Usage: test/vm/run.sh [test file pattern]
+set -eu
+root=$(cd "$(dirname "$0")/../.." && pwd)
+pattern=${1:-*}
+work=$(mktemp -d /tmp/keelson-test-vm-XXXXXX)
+cache=${KEELSON_VM_CACHE:-/tmp/keelson-vm}
+trap 'rm -rf "$work"' EXIT
+
+mkdir -p "$cache"
+if ! ls "$cache"/linux-image-*.deb >/dev/null 2>&1; then
+  package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends:/ { print $2; exit }')
+  (cd "$cache" && apt-get download "$package")
+fi
+dpkg-deb -x "$(ls "$cache"/linux-image-*.deb | tail -n 1)" "$work/kernel"
+release=$(ls "$work/kernel/lib/modules")
+
+# The first root: busybox and what it takes to find the disk.
+first="$work/first"
+mkdir -p "$first/bin" "$first/dev" "$first/proc" "$first/disk" "$first/lib"
+cp "$(readlink -f "$(command -v busybox)")" "$first/bin/busybox"
+mkdir -p "$first/lib/modules/$release"
+for module in drivers/virtio drivers/block/virtio_blk.ko fs/overlayfs; do
+  mkdir -p "$first/lib/modules/$release/kernel/$(dirname "$module")"
+  cp -r "$work/kernel/lib/modules/$release/kernel/$module" "$first/lib/modules/$release/kernel/$(dirname "$module")/"
+done
+busybox depmod -b "$first" "$release"
+cat > "$first/init" <<'INIT'
+#!/bin/busybox sh
+/bin/busybox mount -t devtmpfs dev /dev
+/bin/busybox mount -t proc proc /proc
+for module in virtio_pci virtio_blk overlay; do /bin/busybox modprobe $module; done
+/bin/busybox mount -t ext4 /dev/vda /disk
+exec /bin/busybox switch_root /disk /init
+INIT
+chmod +x "$first/init"
+(cd "$first" && find . | busybox cpio -o -H newc 2>/dev/null | gzip -1) > "$work/initrd"
+
+# The second: this tree as far as the tests need it, node and its libraries.
+disk="$work/disk"
+mkdir -p "$disk/bin" "$disk/lib64" "$disk/proc" "$disk/sys" "$disk/dev" "$disk/tmp" "$disk/etc" "$disk/run" "$disk/src/dist" "$disk/src/build"
+cp "$first/bin/busybox" "$disk/bin/busybox"
+node=$(readlink -f "$(command -v node)")
+cp "$node" "$disk/bin/node"
+ldd "$node" | awk '{ for (i = 1; i <= NF; i++) if ($i ~ /^\//) print $i }' | while read -r library; do
+  mkdir -p "$disk$(dirname "$library")"
+  cp -L "$library" "$disk$library"
+done
+cp -r "$root/build/Release" "$disk/src/build/"
+cp "$root/package.json" "$disk/src/"
+mkdir -p "$disk/src/dist/src" "$disk/src/dist/test/integration" "$disk/src/dist/test/fixtures"
+cp -r "$root/dist/src/runtime" "$disk/src/dist/src/"
+cp -r "$root/dist/test/integration/runtime" "$disk/src/dist/test/integration/"
+cp "$root/dist/test/fixtures/leaks.js" "$disk/src/dist/test/fixtures/"
+(cd "$root" && tar cf - --exclude=./node_modules/aws-cdk-lib --exclude='./node_modules/@aws-cdk' \
+  --exclude='./node_modules/@kubernetes' --exclude='./node_modules/@biomejs' --exclude='./node_modules/@typescript' \
+  ./node_modules) | tar xf - -C "$disk/src"
+cat > "$disk/init" <<INIT
+#!/bin/busybox sh
+export PATH=/bin HOME=/
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+mkdir -p /dev/shm /dev/pts
+mount -t tmpfs shm /dev/shm
+mount -t devpts pts /dev/pts
+mount -t tmpfs run /run
+mount -t cgroup2 cgroup /sys/fs/cgroup
+echo root:x:0:0:root:/:/bin/sh > /etc/passwd
+ip link set lo up
+cd /src
+node node_modules/mocha/bin/mocha.js --timeout 60000 "dist/test/integration/runtime/$pattern.test.js"
+echo "exit code \$?"
+poweroff -f
+INIT
+chmod +x "$disk/init"
+mke2fs -q -t ext4 -d "$disk" "$work/disk.img" 1500M
+
+qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 2048 -nographic -no-reboot \
+  -kernel "$work/kernel/boot/vmlinuz-$release" -initrd "$work/initrd" \
+  -drive "file=$work/disk.img,format=raw,if=virtio,cache=unsafe" -nic none \
+  -append 'console=ttyS0 quiet panic=-1' | tee "$work/output"
+grep -q '^exit code 0' "$work/output"
