@@ -39,6 +39,8 @@ int main(int argc, char** argv) {
   mallopt(M_TOP_PAD, 0);
   mallopt(M_MMAP_THRESHOLD, 32 << 10);
   setsid();
+  // The kernel should choose a container first. Fails without CAP_SYS_RESOURCE.
+  write_file("/proc/self/oom_score_adj", "-998");
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   signal(SIGPIPE, SIG_IGN);
   // Only SIGKILL ends the shim from outside: the pod's life does not hang on its agent's terminal or service.

@@ -3,20 +3,14 @@
 
 #include <csignal>
 #include <cstdio>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "sandbox.h"
 #include "spawn.h"
+#include "streams.h"
 
 Process* processes = nullptr;
-
-constexpr uint32_t kSlowAttach = 256 << 10;
-// How long the output of an ended container is awaited when somebody else holds its pipes.
-constexpr int64_t kLinger = 500;
-
-static uint8_t chunk[32768];
 
 Process* find_container(const char* id) {
   for (Process* p = processes; p; p = p->next)
@@ -131,113 +125,8 @@ static void finish(Process* p) {
   clients_notify(event);
 }
 
-static void finish_if_done(Process* p) {
+void process_settle(Process* p) {
   if (p->ended && !p->starting && !p->finished && p->out.fd < 0 && p->err.fd < 0) finish(p);
-}
-
-static void deliver(Process* p, bool error, uint32_t size) {
-  Type type = error ? kStderr : kStdout;
-  if (!p->container) {
-    Client* client = p->session;
-    if (!client || !(client->wants & (error ? kWantStderr : kWantStdout))) return;
-    client_output(client, type, chunk, size);
-    if (p->session && p->session->out.size) {  // back-pressure: the process waits for its reader
-      io_want(p->out, 0);
-      io_want(p->err, 0);
-    }
-    return;
-  }
-  log_write(p->log, p->lines[error], error ? "stderr" : "stdout", chunk, size);
-  for (Client *client = p->attached, *next; client; client = next) {
-    next = client->next_attached;
-    if (!(client->wants & (error ? kWantStderr : kWantStdout))) continue;
-    if (client->out.size + size > kSlowAttach) client_close(client);
-    else client_output(client, type, chunk, size);
-  }
-}
-
-// Reads once; false when there is nothing (more) for now.
-static bool pump(Process* p, Io& io) {
-  ssize_t n = read(io.fd, chunk, sizeof chunk);
-  if (n > 0) {
-    deliver(p, &io == &p->err, n);
-    return true;
-  }
-  if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
-  io_close(io);  // a terminal says EIO when its last user has closed it
-  return false;
-}
-
-static void on_output(Io* io, uint32_t) {
-  auto* p = static_cast<Process*>(io->owner);
-  pump(p, *io);
-  finish_if_done(p);
-}
-
-static void on_input_room(Io* io, uint32_t) {
-  auto* p = static_cast<Process*>(io->owner);
-  io_want(*io, 0);
-  if (!p->container) {
-    if (p->session) client_resume(p->session);
-    return;
-  }
-  for (Client *client = p->attached, *next; client; client = next) {
-    next = client->next_attached;
-    client_resume(client);
-  }
-}
-
-uint32_t process_input(Process* p, const uint8_t* data, uint32_t size) {
-  uint32_t taken = 0;
-  while (taken < size && p->in.fd >= 0) {
-    ssize_t n = write(p->in.fd, data + taken, size - taken);
-    if (n >= 0) {
-      taken += n;
-    } else if (errno == EAGAIN) {
-      io_want(p->in, EPOLLOUT);
-      return taken;
-    } else if (errno != EINTR) {
-      io_close(p->in);
-    }
-  }
-  return size;
-}
-
-void process_input_end(Process* p) {
-  if (!p->tty) return io_close(p->in);
-  // A terminal's end of input is its EOF character, at the start of a line.
-  uint8_t end = 4;
-  process_input(p, &end, 1);
-}
-
-void process_resize(Process* p, uint16_t columns, uint16_t rows) {
-  winsize size = {};
-  size.ws_col = columns;
-  size.ws_row = rows;
-  if (p->tty && p->out.fd >= 0) ioctl(p->out.fd, TIOCSWINSZ, &size);
-}
-
-void process_session_ready(Process* p) {
-  if (p->ended && p->tty) p->deadline = now_ms() + kLinger;
-  io_want(p->out, EPOLLIN);
-  io_want(p->err, EPOLLIN);
-}
-
-void process_session_gone(Process* p, Client* client) {
-  client->process = nullptr;
-  if (!client->attach) {
-    // Nobody waits for the exec any more.
-    p->session = nullptr;
-    if (!p->ended) kill(p->pid, SIGKILL);
-    process_session_ready(p);
-    return;
-  }
-  for (Client** at = &p->attached; *at; at = &(*at)->next_attached)
-    if (*at == client) {
-      *at = client->next_attached;
-      break;
-    }
-  if (p->stdin_once && client->wants & kWantStdin && !client->input_ended) process_input_end(p);
 }
 
 static void answer_started(Process* p) {
@@ -263,19 +152,13 @@ static void start_failed(Process* p, const char* reason) {
   io_close(p->err);
 }
 
-static void open_terminal_streams(Process* p, int terminal) {
-  set_nonblocking(terminal);
-  if (p->takes_input) io_open(p->in, fcntl(terminal, F_DUPFD_CLOEXEC, 0), 0, on_input_room, p);
-  io_open(p->out, terminal, EPOLLIN, on_output, p);
-}
-
 static void on_sync(Io* io, uint32_t) {
   auto* p = static_cast<Process*>(io->owner);
   char message[sizeof(Text) + 8];
   int terminal = -1;
   int n = spawn_message(io->fd, message, sizeof message - 1, terminal);
   if (n < 0) return;
-  if (n > 0 && message[0] == kTerminal && terminal >= 0) return open_terminal_streams(p, terminal);
+  if (n > 0 && message[0] == kTerminal && terminal >= 0) return streams_open_terminal(p, terminal);
   io_close(p->sync);
   if (n > 0) {
     message[n] = 0;
@@ -284,7 +167,7 @@ static void on_sync(Io* io, uint32_t) {
   p->starting = false;
   p->started = now_ms();
   answer_started(p);
-  finish_if_done(p);
+  process_settle(p);
 }
 
 static bool prepare_container(Process* p, Fields fields, Text& error) {
@@ -328,21 +211,7 @@ void process_start(Client* client, uint32_t request, Type type, Fields fields) {
     client->wants = fields.number(kFlags);
   }
   io_open(p->sync, spawned.sync, EPOLLIN, on_sync, p);
-  if (spawned.out >= 0) io_open(p->out, spawned.out, EPOLLIN, on_output, p);
-  if (spawned.err >= 0) io_open(p->err, spawned.err, EPOLLIN, on_output, p);
-  if (spawned.in >= 0) io_open(p->in, spawned.in, 0, on_input_room, p);
-}
-
-void process_attach(Client* client, uint32_t request, Fields fields) {
-  Process* p = find_container(fields.text(kId));
-  if (!p || p->ended || p->starting) return client_error(client, request, "container not running");
-  client->process = p;
-  client->attach = true;
-  client->wants = fields.number(kFlags);
-  client->next_attached = p->attached;
-  p->attached = client;
-  Frame frame(kOk, request);
-  client_send(client, frame);
+  streams_open(p, spawned.in, spawned.out, spawned.err);
 }
 
 static bool is_listed(Process* p) {
@@ -368,15 +237,11 @@ static void on_ended(Process* p, int status) {
     p->oom = oom_happened(p->oom_file);
   }
   if (p->container || p->tty || !p->session) {
-    while (p->out.fd >= 0 && p->out.events && pump(p, p->out)) {
-    }
-    while (p->err.fd >= 0 && p->err.events && pump(p, p->err)) {
-    }
-    if (p->tty && p->out.events) io_close(p->out);
+    streams_drain(p);
     // A descriptor passed on to somebody else may keep a pipe open for long.
     if (p->container || !p->session) p->deadline = now_ms() + kLinger;
   }
-  finish_if_done(p);
+  process_settle(p);
 }
 
 void processes_reap() {

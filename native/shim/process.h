@@ -44,6 +44,8 @@ void process_input_end(Process* process);
 // The session's client takes bytes again, or is gone.
 void process_session_ready(Process* process);
 void process_session_gone(Process* process, Client* client);
+// Ends it when it is reaped and its output is at its end.
+void process_settle(Process* process);
 void process_describe(Process* process, Frame& frame);
 void process_forget(Process* process);
 void processes_reap();

@@ -89,17 +89,19 @@ export class EventRecorder {
     const writing = new Map<string, Promise<void>>();
     // Not before the caller has noted that it runs.
     await Promise.resolve();
-    while (this.#queue.length > 0) {
-      const event = this.#correlator.correlate(this.#queue.shift()!);
-      if (event === undefined) continue;
-      const { name } = event.metadata;
-      const written = (writing.get(name) ?? Promise.resolve()).then(() => this.#record(event));
-      writing.set(name, written);
-      void written.then(() => {
-        if (writing.get(name) === written) writing.delete(name);
-      });
-      if (writing.size >= MAX_WRITING) await Promise.race(writing.values());
-      if (this.#queue.length === 0) await Promise.all(writing.values());
+    while (this.#queue.length > 0 || writing.size > 0) {
+      const next = this.#queue.shift();
+      const event = next === undefined ? undefined : this.#correlator.correlate(next);
+      if (event !== undefined) {
+        const { name } = event.metadata;
+        const written = (writing.get(name) ?? Promise.resolve()).then(() => this.#record(event));
+        writing.set(name, written);
+        void written.then(() => {
+          if (writing.get(name) === written) writing.delete(name);
+        });
+      }
+      const enough = this.#queue.length === 0 || writing.size >= MAX_WRITING;
+      if (enough && writing.size > 0) await Promise.race(writing.values());
     }
     this.#draining = undefined;
   }

@@ -46,6 +46,8 @@ export interface HubOptions {
   checkToken?(token: string): Promise<TokenGrant | undefined>;
   /** Validity of nodes' certificates; 365 when absent. */
   certificateDays?: number;
+  /** How long an agent may leave its connection full before it is dropped; 30 s when absent. */
+  stallMs?: number;
 }
 
 const HUB_USER: User = { name: 'system:keelson:hub', groups: ['system:masters', 'system:authenticated'] };
@@ -53,6 +55,7 @@ const HUB_USER: User = { name: 'system:keelson:hub', groups: ['system:masters', 
 const RESOURCES = ['nodes', 'services', 'configmaps', 'secrets', 'pods'];
 /** How long a peer may take to say hello. */
 const HELLO_MS = 10_000;
+const STALL_MS = 30_000;
 
 export class Hub implements NodeStreams {
   readonly #options: HubOptions;
@@ -194,7 +197,7 @@ export class Hub implements NodeStreams {
   }
 
   async #welcome(node: string, expires: number, call: SyncServerCall, message: AgentMessage): Promise<void> {
-    const { clock, clientFor, cluster, logger } = this.#options;
+    const { clock, clientFor, cluster, logger, stallMs = STALL_MS } = this.#options;
     const hello: Hello | null | undefined = message.hello;
     if (!hello) throw new CallError(status.FAILED_PRECONDITION, 'hello must come first');
     if (hello.node !== node)
@@ -202,14 +205,20 @@ export class Hub implements NodeStreams {
     await this.#objects.synced;
     if (call.cancelled || call.destroyed) return;
     let unfollow = () => {};
-    const session = new NodeSession(node, call, hello, clientFor(nodeUser(node)).transport, logger, () => {
-      unfollow();
-      cancelExpiry();
-      if (this.#sessions.get(node) !== session) return;
-      this.#sessions.delete(node);
-      this.#streams.lost(node);
-      logger.info({ node }, 'agent disconnected');
-    });
+    const session = new NodeSession(
+      node,
+      call,
+      hello,
+      { transport: clientFor(nodeUser(node)).transport, logger, stallMs },
+      () => {
+        unfollow();
+        cancelExpiry();
+        if (this.#sessions.get(node) !== session) return;
+        this.#sessions.delete(node);
+        this.#streams.lost(node);
+        logger.info({ node }, 'agent disconnected');
+      },
+    );
     // setTimeout takes at most 2^31 − 1 ms; a connection is not that old.
     const cancelExpiry = clock.after(Math.min(expires - clock.now(), 2 ** 31 - 1), () => session.close());
     this.#sessions.get(node)?.close();

@@ -10,8 +10,6 @@ import type { NodeListener } from './node-objects.js';
 const MAX_REQUESTS = 64;
 /** Replies and orders that wait for an agent that doesn't read; beyond, it is dropped. */
 const MAX_QUEUED = 4096;
-/** How long an agent may leave its connection full. */
-const STALL_MS = 30_000;
 
 const encoded = new WeakMap<KubeObject, Buffer>();
 
@@ -25,9 +23,16 @@ function json(object: KubeObject): Buffer {
   return bytes;
 }
 
+export interface SessionOptions {
+  /** Acts as the node. */
+  transport: Transport;
+  logger: Logger;
+  /** How long the agent may leave its connection full. */
+  stallMs: number;
+}
+
 export class NodeSession implements NodeListener {
   readonly #call: SyncServerCall;
-  readonly #transport: Transport;
   /** What the agent said it has: `pods default/a` → uid and revision. */
   readonly #known = new Map<string, string>();
   /** The newest state of what waits to be sent: its bound is the number of objects of the node. */
@@ -43,12 +48,10 @@ export class NodeSession implements NodeListener {
     readonly node: string,
     call: SyncServerCall,
     hello: Hello,
-    transport: Transport,
-    private readonly logger: Logger,
+    private readonly options: SessionOptions,
     private readonly onClose: (session: NodeSession) => void,
   ) {
     this.#call = call;
-    this.#transport = transport;
     for (const { resource, versions } of hello.known ?? [])
       for (const { key, uid, revision } of versions ?? [])
         this.#known.set(`${resource} ${key}`, `${uid} ${revision}`);
@@ -111,7 +114,7 @@ export class NodeSession implements NodeListener {
 
   #drop(why: string): void {
     if (this.#closed) return;
-    this.logger.warn({ node: this.node }, `agent dropped: ${why}`);
+    this.options.logger.warn({ node: this.node }, `agent dropped: ${why}`);
     this.close();
     // A status would wait behind what the peer does not read: only the HTTP/2 stream below can be cut.
     (this.#call as any).call?.stream?.destroy();
@@ -123,7 +126,7 @@ export class NodeSession implements NodeListener {
       if (!message) return;
       if (!this.#call.write(message)) {
         this.#blocked = true;
-        this.#stalled = setTimeout(() => this.#drop('it does not read'), STALL_MS);
+        this.#stalled = setTimeout(() => this.#drop('it does not read'), this.options.stallMs);
       }
     }
   }
@@ -144,7 +147,7 @@ export class NodeSession implements NodeListener {
 
   async #request(request: ApiRequest): Promise<void> {
     if (++this.#requests >= MAX_REQUESTS) this.#call.pause();
-    const reply = await answer(this.node, this.#transport, request, this.#abort.signal);
+    const reply = await answer(this.node, this.options.transport, request, this.#abort.signal);
     if (this.#requests-- === MAX_REQUESTS && !this.#closed) this.#call.resume();
     this.send({ reply });
   }

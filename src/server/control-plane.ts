@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { type Clock, systemClock } from '../api/machinery/clock.js';
 import { ApiServer } from '../apiserver/server.js';
 import { writeFileAtomic } from '../auth/files.js';
+import { createAuth } from '../auth/index.js';
 import { type KeyPairPem, loadOrCreatePki, type Pki } from '../auth/pki.js';
 import type { User } from '../auth/user.js';
 import { Client, Informers } from '../client/index.js';
@@ -14,7 +15,6 @@ import { Hub } from '../hub/hub.js';
 import { startScheduler } from '../scheduler/index.js';
 import { openLevelStore } from '../store/index.js';
 import { firstAddress, machineAddresses } from './addresses.js';
-import { createAuth } from './auth.js';
 import { ensureBootstrapToken } from './bootstrap-token.js';
 import { renderKubeconfig } from './kubeconfig.js';
 
@@ -87,9 +87,13 @@ async function assemble(
   closers.push(() => store.close());
   const serving = await issueCertificates(pki, options, advertise);
 
+  const auth = createAuth({ store, pki, clock });
+  closers.push(() => auth.close());
   const apiServer = new ApiServer({
     store,
-    ...createAuth(),
+    authenticate: auth.authenticate,
+    authorizer: auth.authorizer,
+    tokens: auth.tokens,
     serviceCidr,
     clusterName,
     version: options.version,

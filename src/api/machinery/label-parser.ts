@@ -20,15 +20,15 @@ interface Token {
 }
 
 const SPECIAL = '=!(),<>';
-const OPERATOR: Record<string, LabelOperator> = {
-  '=': '=',
-  '==': '==',
-  '!=': '!=',
-  in: 'in',
-  notin: 'notin',
-  '>': 'gt',
-  '<': 'lt',
-};
+const OPERATOR: ReadonlyMap<string, LabelOperator> = new Map([
+  ['=', '='],
+  ['==', '=='],
+  ['!=', '!='],
+  ['in', 'in'],
+  ['notin', 'notin'],
+  ['>', 'gt'],
+  ['<', 'lt'],
+]);
 
 /** Reads one run of special characters: the longest that is a token. */
 function special(text: string, at: number): Token {
@@ -36,9 +36,9 @@ function special(text: string, at: number): Token {
   while (end < text.length && SPECIAL.includes(text[end] as string)) end++;
   const run = text.slice(at, end);
   const two = run.slice(0, 2);
-  if (OPERATOR[two]) return { kind: 'operator', text: two };
+  if (OPERATOR.has(two)) return { kind: 'operator', text: two };
   const one = run[0] as string;
-  if (OPERATOR[one]) return { kind: 'operator', text: one };
+  if (OPERATOR.has(one)) return { kind: 'operator', text: one };
   return { kind: one as Kind, text: one };
 }
 
@@ -58,7 +58,7 @@ function tokens(text: string): Token[] {
       continue;
     }
     const word = /^[^=!(),<> \t\r\n]+/.exec(text.slice(at))?.[0] as string;
-    found.push({ kind: word in OPERATOR ? 'operator' : 'identifier', text: word });
+    found.push({ kind: OPERATOR.has(word) ? 'operator' : 'identifier', text: word });
     at += word.length;
   }
   found.push({ kind: 'end', text: '' });
@@ -167,7 +167,7 @@ class Parser {
   operator(): LabelOperator {
     const token = this.#tokens[this.#at] as Token;
     if (token.kind !== 'end') this.#at++;
-    const operator = OPERATOR[token.text];
+    const operator = OPERATOR.get(token.text);
     if (!operator) throw badRequest(`found '${token.text}', expected: in, notin, =, ==, !=, gt, lt`);
     return operator;
   }

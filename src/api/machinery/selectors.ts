@@ -91,12 +91,12 @@ export function labelSet(labels: Labels): Selector {
   );
 }
 
-const OPERATORS: Record<string, LabelOperator> = {
-  In: 'in',
-  NotIn: 'notin',
-  Exists: 'exists',
-  DoesNotExist: '!',
-};
+const OPERATORS: ReadonlyMap<string, LabelOperator> = new Map([
+  ['In', 'in'],
+  ['NotIn', 'notin'],
+  ['Exists', 'exists'],
+  ['DoesNotExist', '!'],
+]);
 
 /**
  * The selector of a LabelSelector object: absent selects nothing, empty selects everything
@@ -108,7 +108,7 @@ export function labelSelector(selector: LabelSelector | undefined): Selector {
     requirement(key, '=', [value]),
   );
   for (const { key, operator, values } of selector.matchExpressions ?? []) {
-    const op = OPERATORS[operator];
+    const op = OPERATORS.get(operator);
     if (!op) throw badRequest(`"${operator}" is not a valid label selector operator`);
     requirements.push(requirement(key, op, values ?? []));
   }

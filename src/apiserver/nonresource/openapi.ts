@@ -72,7 +72,7 @@ async function documentV3(path: string, call: Call, known: Index): Promise<Resul
   const asked = call.query.get('hash');
   if (asked !== null && asked !== hash)
     return { type: 'raw', code: 301, headers: { location: `/openapi/v3/${path}?hash=${hash}` }, body: '' };
-  const caching =
+  const caching: Record<string, string> =
     asked === null
       ? {}
       : {

@@ -11,7 +11,7 @@ import { podsByNode } from '../pod-gc.js';
 import { podCondition } from '../pods.js';
 
 export function startTaintEviction(options: ControllersOptions): Controller {
-  return new TaintEviction(contextOf(options, 'taint-eviction-controller')).loop;
+  return new TaintEviction(contextOf(options, 'node-controller', 'taint-eviction-controller')).loop;
 }
 
 /** How many seconds the tolerations bear all the taints: 0 for none, Infinity for ever. */

@@ -47,14 +47,10 @@ export async function ensureBuiltinImages(store: LocalImageStore, options: Built
     });
   for (const tag of demoTags) await make(`${builtinRegistry}/demo:${tag}`, demoConfig(tag));
   await make(`${builtinRegistry}/busybox:latest`, { Cmd: ['sh'], Env: [searchPath] });
-  const replaced = await store.state.update((state) => {
+  // Images made of older binaries lose their names only: containers may still run from them (see `prune`).
+  await store.state.update((state) => {
     state.builtin = stamp;
-    const named = new Set(Object.values(state.tags));
-    return Object.values(state.images)
-      .filter((image) => image.config.labels['dev.keelson.builtin'] && !named.has(image.id))
-      .map((image) => image.id);
   });
-  for (const id of replaced) await store.remove(id);
 }
 
 const demoConfig = (tag: string) => ({

@@ -1,5 +1,4 @@
 /** The image store: what is known of images, and how one gets in or out. */
-import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { type Image, ImageError, type ImageStore, type PullOptions } from '../types.js';
 import { Aliases } from './aliases.js';
@@ -151,26 +150,40 @@ export class LocalImageStore implements ImageStore {
     if (!image) throw new ImageError('NotFound', `image ${JSON.stringify(reference)} is not in the store`);
     const byId = this.get(reference) !== undefined;
     const full = byId ? '' : parseReference(reference).full;
-    const cleanUp = await this.state.update(async (state) => {
+    await this.forget((state) => {
       delete state.aliased[full];
       delete state.tags[full];
       delete state.digests[full];
-      const named = Object.values(state.tags).includes(image.id);
-      if (named && !byId) return undefined;
-      const blobs = state.images[image.id]?.blobs ?? [];
-      forgetImage(state, image.id);
-      const emptyTrash = await this.layers.collect(state);
-      return async () => {
-        await emptyTrash();
-        await Promise.all(blobs.map((blob) => this.blobs.remove(blob)));
-      };
+      return Object.values(state.tags).includes(image.id) && !byId ? [] : [image.id];
     });
-    await cleanUp?.();
   }
 
-  /** Where this store keeps something of its own. */
-  path(name: string): string {
-    return join(this.options.dir, name);
+  /** Removes images that lost their last name, to a newer image, unless they are in use; gives their ids. */
+  prune(inUse: ReadonlySet<string>): Promise<string[]> {
+    return this.forget((state) => {
+      const named = new Set([...Object.values(state.tags), ...Object.values(state.digests)]);
+      return Object.keys(state.images).filter((id) => !named.has(id) && !inUse.has(id));
+    });
+  }
+
+  /** Removes the images that `choose` names, and what no other image has of them. */
+  private async forget(choose: (state: State) => string[]): Promise<string[]> {
+    const { ids, cleanUp } = await this.state.update(async (state) => {
+      const chosen = choose(state);
+      const blobs = chosen.flatMap((id) => state.images[id]?.blobs ?? []);
+      for (const id of chosen) forgetImage(state, id);
+      const emptyTrash = chosen.length ? await this.layers.collect(state) : undefined;
+      const kept = new Set(Object.values(state.images).flatMap((image) => image.blobs));
+      return {
+        ids: chosen,
+        cleanUp: async () => {
+          await emptyTrash?.();
+          await Promise.all(blobs.filter((blob) => !kept.has(blob)).map((blob) => this.blobs.remove(blob)));
+        },
+      };
+    });
+    await cleanUp();
+    return ids;
   }
 
   async close(): Promise<void> {

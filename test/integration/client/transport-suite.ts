@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { ConfigMap, Event } from '#types';
 import { StatusError } from '../../../src/api/machinery/status.js';
 import type { KubeObject, WatchEvent } from '../../../src/api/machinery/types.js';
-import { configMaps, events, pods } from '../../../src/api/resources/index.js';
+import { configMaps, events, pods, serviceAccounts } from '../../../src/api/resources/index.js';
 import {
   Client,
   EventRecorder,
@@ -32,6 +32,11 @@ export function transportSuite(serve: () => Promise<Served>): void {
   before(async () => {
     served = await serve();
     client = new Client(served.transport);
+    await client.of(serviceAccounts).create({
+      apiVersion: 'v1',
+      kind: 'ServiceAccount',
+      metadata: { name: 'default', namespace: 'default' },
+    });
   });
   after(() => served.close());
   afterEach(() => maps().deleteCollection({ namespace: 'default', labelSelector: 'test' }));

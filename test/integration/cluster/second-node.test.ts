@@ -15,8 +15,8 @@ const ip = (...argv: string[]) => execFileSync('ip', argv);
 class OtherHost {
   readonly netns = `kt-${process.pid}`;
   readonly link = `kt${process.pid}`;
-  readonly address = '192.0.2.2';
-  readonly gateway = '192.0.2.1';
+  readonly address = '198.51.100.2';
+  readonly gateway = '198.51.100.1';
   readonly dataDir = mkdtempSync(join(tmpdir(), 'keelson-test-'));
 
   constructor() {

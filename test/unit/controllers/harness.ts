@@ -11,6 +11,11 @@ import type { KubeObject } from '../../../src/api/machinery/types.js';
 import type { Resource } from '../../../src/api/resources/define.js';
 import { deployments, events, nodes, pods, serviceAccounts } from '../../../src/api/resources/index.js';
 import { ApiServer } from '../../../src/apiserver/server.js';
+import {
+  builtInAuthorizer,
+  mastersAuthorizer,
+  unionAuthorizer,
+} from '../../../src/auth/authorizers/built-in.js';
 import { Client, Informers } from '../../../src/client/index.js';
 import type { Controller, ControllersOptions } from '../../../src/controllers/index.js';
 import { openLevelStore, type Store } from '../../../src/store/index.js';
@@ -30,9 +35,10 @@ export class Harness {
   ) {
     this.clock = clock;
     const logger = pino({ level: process.env['KEELSON_TEST_LOG'] ?? 'silent' });
+    // Controllers have no more rights than in a real cluster.
     const clientFor = (user: string) =>
-      new Client(api.transport({ name: user, groups: ['system:masters', 'system:authenticated'] }));
-    this.client = clientFor('admin');
+      new Client(api.transport({ name: user, groups: ['system:authenticated'] }));
+    this.client = new Client(api.transport({ name: 'admin', groups: ['system:masters'] }));
     this.options = {
       clientFor,
       informers: new Informers(this.client, { clock, logger }),
@@ -52,7 +58,7 @@ export class Harness {
     const api = new ApiServer({
       store,
       authenticate: async () => ({ name: 'nobody', groups: [] }),
-      authorizer: { authorize: () => ({ decision: 'allow', reason: '' }) },
+      authorizer: unionAuthorizer([mastersAuthorizer, builtInAuthorizer]),
       serviceCidr: '10.96.0.0/16',
       clusterName: 'test',
       version: '0.0.0',

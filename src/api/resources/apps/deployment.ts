@@ -7,11 +7,17 @@ import { ageColumn, nameColumn, templateColumns } from '../columns.js';
 import { defaultPodTemplate } from '../core/podspec/defaults.js';
 import { podSpecWarnings } from '../core/podspec/warnings.js';
 import { defineResource } from '../define.js';
+import { dropUnset } from '../unset.js';
 import { validateCounts, validateSelector, validateTemplate } from './workload.js';
+
+const PARTS = ['updatedReplicas', 'readyReplicas', 'availableReplicas'] as const;
+const COUNTS = ['observedGeneration', 'replicas', ...PARTS, 'unavailableReplicas'] as const;
 
 function defaults(deployment: Deployment): void {
   deployment.spec ??= {} as Deployment['spec'];
   const { spec } = deployment;
+  dropUnset(spec, ['paused', 'minReadySeconds']);
+  if (deployment.status) dropUnset(deployment.status, COUNTS);
   spec.replicas ??= 1;
   spec.strategy ??= {};
   spec.strategy.type ||= 'RollingUpdate';
@@ -81,19 +87,10 @@ const validateIntOrPercent = (value: Amount, path: string): FieldError[] =>
 const size = (value: Amount): number =>
   typeof value === 'string' ? (percent(value).length === 0 ? Number.parseInt(value, 10) : 0) : (value ?? 0);
 
-const PARTS = ['updatedReplicas', 'readyReplicas', 'availableReplicas'];
-
 function validateStatus(deployment: Deployment, old: Deployment): FieldError[] {
   const errors = validateCounts(
     { ...deployment.status },
-    [
-      'observedGeneration',
-      'replicas',
-      ...PARTS,
-      'unavailableReplicas',
-      'terminatingReplicas',
-      'collisionCount',
-    ],
+    [...COUNTS, 'terminatingReplicas', 'collisionCount'],
     PARTS,
   );
   const [now, before] = [deployment.status?.collisionCount, old.status?.collisionCount];

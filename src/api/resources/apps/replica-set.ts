@@ -6,6 +6,7 @@ import { ageColumn, nameColumn, templateColumns } from '../columns.js';
 import { defaultPodTemplate } from '../core/podspec/defaults.js';
 import { podSpecWarnings } from '../core/podspec/warnings.js';
 import { defineResource } from '../define.js';
+import { dropUnset } from '../unset.js';
 import { validateCounts, validateSelector, validateTemplate } from './workload.js';
 
 function validate({ spec }: ReplicaSet): FieldError[] {
@@ -17,7 +18,7 @@ function validate({ spec }: ReplicaSet): FieldError[] {
   ];
 }
 
-const PARTS = ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'];
+const PARTS = ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'] as const;
 
 export const replicaSets = defineResource<ReplicaSet>({
   group: 'apps',
@@ -39,6 +40,8 @@ export const replicaSets = defineResource<ReplicaSet>({
   ],
   defaults(set) {
     set.spec ??= {} as ReplicaSet['spec'];
+    dropUnset(set.spec, ['minReadySeconds']);
+    if (set.status) dropUnset(set.status, [...PARTS, 'observedGeneration']);
     set.spec.replicas ??= 1;
     if (set.spec.template) defaultPodTemplate(set.spec.template);
   },

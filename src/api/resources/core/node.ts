@@ -4,6 +4,7 @@ import { duplicate, type FieldError, forbidden, index, invalid } from '../../mac
 import { sameJson, validateCidr } from '../../machinery/validation.js';
 import { ageColumn, nameColumn } from '../columns.js';
 import { type Column, defineResource } from '../define.js';
+import { dropUnset } from '../unset.js';
 import { validateQuantityValue } from './podspec/validate-resources.js';
 import { validateTaints } from './podspec/validate-scheduling.js';
 
@@ -14,7 +15,7 @@ function defaults(node: Node): void {
   const { spec, status } = node;
   if (spec.podCIDR && spec.podCIDRs?.[0] !== spec.podCIDR) spec.podCIDRs = [spec.podCIDR];
   else if (!spec.podCIDR && spec.podCIDRs?.[0]) spec.podCIDR = spec.podCIDRs[0];
-  if (!spec.unschedulable) delete spec.unschedulable;
+  dropUnset(spec, ['unschedulable']);
   if (status?.capacity && !status.allocatable) status.allocatable = { ...status.capacity };
 }
 

@@ -1,5 +1,6 @@
 /** What Services are, and their defaults. */
 import type { Service, ServicePort } from '#types';
+import { dropUnset } from '../unset.js';
 
 /** Whether the service reaches beyond the cluster, so that its external traffic needs a policy. */
 export const isExternallyAccessible = ({ spec }: Service): boolean =>
@@ -16,9 +17,19 @@ export const needsHealthCheck = ({ spec }: Service): boolean =>
 
 const DEFAULT_AFFINITY_SECONDS = 3 * 60 * 60;
 
+const VALUES = [
+  'clusterIP',
+  'externalName',
+  'externalTrafficPolicy',
+  'healthCheckNodePort',
+  'loadBalancerIP',
+  'publishNotReadyAddresses',
+] as const;
+
 export function defaultService(service: Service): void {
   service.spec ??= {};
   const { spec } = service;
+  dropUnset(spec, VALUES);
   spec.sessionAffinity ||= 'None';
   if (spec.sessionAffinity === 'None') delete spec.sessionAffinityConfig;
   if (
@@ -29,7 +40,6 @@ export function defaultService(service: Service): void {
   spec.type ||= 'ClusterIP';
   for (const port of spec.ports ?? []) defaultPort(port);
   if (isExternallyAccessible(service)) spec.externalTrafficPolicy ||= 'Cluster';
-  else if (spec.externalTrafficPolicy === '') delete spec.externalTrafficPolicy;
   if (spec.type !== 'ExternalName') spec.internalTrafficPolicy ??= 'Cluster';
   if (spec.type === 'LoadBalancer') {
     spec.allocateLoadBalancerNodePorts ??= true;
@@ -41,6 +51,5 @@ export function defaultService(service: Service): void {
 function defaultPort(port: ServicePort): void {
   port.protocol ||= 'TCP';
   if (!port.targetPort) port.targetPort = port.port;
-  if (!port.nodePort) delete port.nodePort;
-  if (!port.name) delete port.name;
+  dropUnset(port, ['nodePort', 'name']);
 }

@@ -6,7 +6,6 @@ import { isHeadless, needsHealthCheck } from './service-spec.js';
 export function prepareForCreate(service: Service): void {
   service.status = { loadBalancer: {} };
   const { spec } = service;
-  if (spec.clusterIP === '') delete spec.clusterIP;
   if (spec.clusterIP && !spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP];
   if (spec.clusterIPs?.length === 0) delete spec.clusterIPs;
   defaultFamilies(service);

@@ -111,7 +111,9 @@ function writeIntOrString(writer: Writer, value: number | string): void {
   writer.uint32((3 << 3) | BYTES).string(isString ? value : '');
 }
 
-function writeTime(writer: Writer, text: string): void {
+/** No time is an empty message. */
+function writeTime(writer: Writer, text: string | null): void {
+  if (text === null) return;
   const micros = /\.(\d{6})/.exec(text)?.[1] ?? '0';
   writer.uint32(1 << 3).int64(Math.floor(Date.parse(text) / 1000));
   writer.uint32(2 << 3).int32(Number(micros) * 1000);

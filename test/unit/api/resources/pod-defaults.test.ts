@@ -157,6 +157,23 @@ describe('pod defaults', () => {
     assert.ok(!('hostNetwork' in spec) && !('nodeName' in spec) && !('tty' in spec.containers[0]!));
   });
 
+  it('changes nothing the second time', () => {
+    const resources = { limits: { cpu: '1' }, requests: { memory: '1Gi' } };
+    const once = defaulted(
+      pods,
+      pod({
+        hostNetwork: true,
+        resources: { requests: { cpu: '2' } },
+        containers: [
+          container({ resources, env: [{ name: 'A', value: '' }], ports: [{ containerPort: 1 }] }),
+        ],
+        volumes: [{ name: 'v' }],
+      }),
+    );
+    assert.deepEqual(defaulted(pods, once), once);
+    assert.deepEqual(once.spec.containers[0]!.env, [{ name: 'A' }]);
+  });
+
   it('fills pod-level resources from the containers', () => {
     const { spec } = defaulted(
       pods,

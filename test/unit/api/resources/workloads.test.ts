@@ -27,6 +27,14 @@ describe('deployments', () => {
     assert.deepEqual(recreate.strategy, { type: 'Recreate' });
   });
 
+  it('leave out zeros that mean unset', () => {
+    const value = deployment({ paused: false, minReadySeconds: 0 });
+    value.status = { replicas: 2, readyReplicas: 0, collisionCount: 0 };
+    const stored = defaulted(deployments, value);
+    assert.ok(!('paused' in stored.spec) && !('minReadySeconds' in stored.spec));
+    assert.deepEqual(stored.status, { replicas: 2, collisionCount: 0 });
+  });
+
   const rolling = (maxUnavailable: unknown, maxSurge: unknown) => ({
     strategy: { rollingUpdate: { maxUnavailable, maxSurge } },
   });

@@ -9,6 +9,7 @@ import type {
   Probe,
   Volume,
 } from '#types';
+import { dropUnset } from '../../unset.js';
 import { visitContainers } from './containers.js';
 import { defaultPullPolicy } from './image.js';
 import { defaultPodLevelResources } from './pod-level-resources.js';
@@ -37,6 +38,7 @@ export function defaultPod(pod: Pod): void {
 function defaultPodIps(pod: Pod): void {
   const status = pod.status;
   if (!status) return;
+  dropUnset(status, POD_STATUS_VALUES);
   if (status.podIP && status.podIPs?.[0]?.ip !== status.podIP) status.podIPs = [{ ip: status.podIP }];
   else if (!status.podIP && status.podIPs?.[0]?.ip) status.podIP = status.podIPs[0].ip;
 }
@@ -79,12 +81,17 @@ const POD_SPEC_VALUES = [
   'priorityClassName',
 ] as const;
 
-const CONTAINER_VALUES = ['stdin', 'stdinOnce', 'tty', 'workingDir'] as const;
+const POD_STATUS_VALUES = [
+  'phase',
+  'reason',
+  'message',
+  'hostIP',
+  'podIP',
+  'nominatedNodeName',
+  'observedGeneration',
+] as const;
 
-/** In Go these fields are plain values: false, 0 and '' mean unset there, and are never sent back. */
-function dropUnset<T extends object>(object: T, fields: readonly (keyof T)[]): void {
-  for (const field of fields) if (!object[field]) delete object[field];
-}
+const CONTAINER_VALUES = ['stdin', 'stdinOnce', 'tty', 'workingDir'] as const;
 
 export function defaultContainer(container: Container | EphemeralContainer): void {
   dropUnset(container, CONTAINER_VALUES);
@@ -106,6 +113,7 @@ export function defaultContainer(container: Container | EphemeralContainer): voi
 }
 
 function defaultEnv(variable: EnvVar): void {
+  dropUnset(variable, ['value']);
   const source = variable.valueFrom;
   if (source?.fieldRef) source.fieldRef.apiVersion ||= 'v1';
   if (source?.resourceFieldRef) source.resourceFieldRef.divisor ||= '0';

@@ -11,26 +11,28 @@ export const quantities: Arithmetic<string> = {
 const isHugePages = (name: string): boolean => name.startsWith('hugepages-');
 const isEmpty = (list: ResourceList | undefined): boolean => Object.keys(list ?? {}).length === 0;
 
-/** Fills what a partly given `spec.resources` leaves out; does nothing when it is absent. */
+/**
+ * Fills what a partly given `spec.resources` leaves out; does nothing when it is absent. Upstream also runs its
+ * defaults on what it reads from the store, so that what the first run adds counts for the second: here limits come
+ * before the requests that follow from them, and one run is enough.
+ */
 export function defaultPodLevelResources(spec: PodSpec): void {
   const resources = spec.resources;
   if (!resources || (isEmpty(resources.requests) && isEmpty(resources.limits))) return;
-  const limitsGiven = !isEmpty(resources.limits);
+  const requests = { ...resources.requests };
   const limits = { ...resources.limits };
   const containerLimits = aggregateWith(spec, (c) => c.resources?.limits ?? {}, quantities);
   for (const name in containerLimits)
-    if (isHugePages(name) && resources.requests?.[name] === undefined)
-      limits[name] ??= containerLimits[name]!;
-  const requests = { ...resources.requests };
+    if (isHugePages(name) && requests[name] === undefined) limits[name] ??= containerLimits[name]!;
+  if (isEmpty(limits))
+    for (const name of ['cpu', 'memory'])
+      if (containerLimits[name] !== undefined && allLimit(spec, name)) limits[name] = containerLimits[name];
   if (!isEmpty(limits)) {
     const containerRequests = aggregateWith(spec, (c) => c.resources?.requests ?? {}, quantities);
     for (const name in containerRequests)
       if (isPodLevelResource(name) && !isHugePages(name)) requests[name] ??= containerRequests[name]!;
     for (const name in limits) if (isPodLevelResource(name)) requests[name] ??= limits[name]!;
   }
-  if (!limitsGiven && isEmpty(limits))
-    for (const name of ['cpu', 'memory'])
-      if (containerLimits[name] !== undefined && allLimit(spec, name)) limits[name] = containerLimits[name];
   if (!isEmpty(requests)) resources.requests = requests;
   if (!isEmpty(limits)) resources.limits = limits;
 }
