@@ -8,6 +8,8 @@
 
 #include <cstdlib>
 
+#include "keygen.h"
+
 extern char** environ;
 
 namespace demo {
@@ -119,7 +121,14 @@ const char kHelp[] =
     "/memory?mb=64                      allocates and touches memory; /memory/free gives it back; /mem tells\n"
     "/mem/api/alloc?size=<bytes>        the same; /mem/api/clear\n"
     "/fs/<path>                         files of the container\n"
-    "/exit?code=3                       ends the process\n";
+    "/dns?name=<name>                   addresses of a name\n"
+    "/memq/server/queues/<queue>        a work queue: PUT makes it, DELETE removes it; POST to /enqueue, /dequeue,\n"
+    "                                   /drain below it; /memq/server/stats\n"
+    "/exit?code=3                       ends the process\n"
+    "\n"
+    "Arguments: --address :8080; --keygen-enable with --keygen-num-to-gen=10, --keygen-time-to-run=<seconds>,\n"
+    "--keygen-memq-server=http://queue:8080/memq/server and --keygen-memq-queue=<queue>,\n"
+    "--keygen-exit-on-complete, --keygen-exit-code=1\n";
 
 std::string Trimmed(const std::string& path) {
   std::string trimmed = path.rfind("/-/", 0) == 0 ? path.substr(2) : path;
@@ -166,6 +175,12 @@ Response Handle(const Request& request) {
   if (path == "/memory") return request.query.empty() ? MemoryStatus() : MemoryAllocate(request.QueryNumber("mb", 0) << 20);
   if (path == "/mem/api/alloc") return MemoryAllocate(request.QueryNumber("size", 0));
   if (path == "/memory/free" || path == "/mem/api/clear") return MemoryFree();
+  if (path.rfind("/memq/server/", 0) == 0) return QueueServer(path.substr(12), request);
+  if (path == "/dns") {
+    bool found = false;
+    std::string addresses = Resolve(request.Query("name"), found);
+    return Text(addresses + "\n", found ? 200 : 404);
+  }
   if (path == "/exit") {
     Response response = Text("bye\n");
     response.exitCode = static_cast<int>(request.QueryNumber("code", 0)) & 255;

@@ -23,6 +23,9 @@ Response MemoryStatus();
 Response MemoryAllocate(long bytes);
 Response MemoryFree();
 
+// queues.cc; `path` is below /memq/server.
+Response QueueServer(const std::string& path, const Request& request);
+
 // files.cc
 Response ServeFile(const std::string& path);
 

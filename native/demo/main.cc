@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "handlers.h"
+#include "keygen.h"
 #include "server.h"
 
 namespace {
@@ -14,21 +15,47 @@ std::string FromEnvironment(const char* name, const char* otherwise) {
   return value && *value ? value : otherwise;
 }
 
+// Takes "--name=value" or "--name value".
+bool Take(const char* name, int argc, char** argv, int& i, std::string& value) {
+  size_t length = strlen(name);
+  if (strncmp(argv[i], name, length)) return false;
+  if (argv[i][length] == '=') {
+    value = argv[i] + length + 1;
+    return true;
+  }
+  if (argv[i][length] || i + 1 == argc) return false;
+  value = argv[++i];
+  return true;
+}
+
+bool Flag(const char* name, const char* argument) {
+  std::string text = argument;
+  return text == name || text == std::string(name) + "=true";
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   signal(SIGPIPE, SIG_IGN);
-  std::string address = FromEnvironment("KEELSON_DEMO_ADDRESS", ":8080");
+  demo::BlockSignals();
+  std::string address = FromEnvironment("KEELSON_DEMO_ADDRESS", ":8080"), value;
   demo::Settings settings;
   settings.version = FromEnvironment("KEELSON_DEMO_VERSION", "latest");
   settings.commandLine.assign(argv, argv + argc);
+  demo::Keygen keygen;
+  demo::Log("keelson-demo " + settings.version);
   for (int i = 1; i < argc; i++) {
-    bool isAddress = !strncmp(argv[i], "--address", 9);
-    if (isAddress && argv[i][9] == '=') address = argv[i] + 10;
-    else if (isAddress && !argv[i][9] && i + 1 < argc) address = argv[++i];
-    else demo::Log(std::string("ignoring the argument ") + argv[i]);
+    if (Flag("--keygen-enable", argv[i])) keygen.enabled = true;
+    else if (Flag("--keygen-exit-on-complete", argv[i])) keygen.exitOnComplete = true;
+    else if (Take("--keygen-exit-code", argc, argv, i, value)) keygen.exitCode = atoi(value.c_str());
+    else if (Take("--keygen-num-to-gen", argc, argv, i, value)) keygen.count = atol(value.c_str());
+    else if (Take("--keygen-time-to-run", argc, argv, i, value)) keygen.duration = atol(value.c_str());
+    else if (Take("--keygen-memq-server", argc, argv, i, value)) keygen.server = value;
+    else if (Take("--keygen-memq-queue", argc, argv, i, value)) keygen.queue = value;
+    else if (!Take("--address", argc, argv, i, address))
+      demo::Log(std::string("ignoring the argument ") + argv[i]);
   }
   demo::Configure(settings);
-  demo::Log("keelson-demo " + settings.version);
+  if (keygen.enabled) demo::StartKeygen(keygen);
   return demo::Serve(address, demo::Handle);
 }

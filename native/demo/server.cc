@@ -36,6 +36,14 @@ struct Connection {
   bool writing() const { return sent < out.size() || file >= 0; }
 };
 
+sigset_t EndSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  return signals;
+}
+
 time_t Now() {
   timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -91,11 +99,7 @@ class Server {
  public:
   Server(int listener, Handler handler) : listener_(listener), handler_(handler) {
     epoll_ = epoll_create1(EPOLL_CLOEXEC);
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigprocmask(SIG_BLOCK, &signals, nullptr);
+    sigset_t signals = EndSignals();
     signals_ = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
     Watch(listener_, EPOLLIN, EPOLL_CTL_ADD);
     Watch(signals_, EPOLLIN, EPOLL_CTL_ADD);
@@ -294,6 +298,11 @@ class Server {
 };
 
 }  // namespace
+
+void BlockSignals() {
+  sigset_t signals = EndSignals();
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+}
 
 void Log(const std::string& line) {
   timespec now;

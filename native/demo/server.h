@@ -8,6 +8,9 @@ namespace demo {
 
 using Handler = Response (*)(const Request&);
 
+// Keeps SIGTERM and SIGINT for Serve: to be called before any thread starts.
+void BlockSignals();
+
 // Serves until SIGTERM or SIGINT, then finishes what was begun. `address`: "host:port", ":port".
 // Returns the exit code.
 int Serve(const std::string& address, Handler handler);

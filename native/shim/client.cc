@@ -119,7 +119,7 @@ static void hello(Client* client, uint32_t request) {
   Frame frame(kOk, request);
   frame.number(kVersion, 1).number(kPid, getpid()).number(kState, sandbox.ready);
   for (Process* p = processes; p; p = p->next) {
-    if (!p->container || p->starting) continue;
+    if (!p->container) continue;
     Frame one(kOk, 0);
     process_describe(p, one);
     frame.bytes(kContainer, one.buffer.data + kHeader, one.buffer.size - kHeader);

@@ -53,6 +53,7 @@ static void enter_working_directory(const char* path) {
   Text text;
   text.add("exec: \"").add(command).add("\": ").add(reason);
   if (*path) text.add(" ").add(path).add(": ").add(strerrordesc_np(errno));
+  text.add(": unknown");  // what users of containerd see, and search for
   fail_with(text.c_str());
 }
 

@@ -20,7 +20,7 @@ Process* find_container(const char* id) {
 
 void process_describe(Process* p, Frame& frame) {
   frame.text(kId, p->id).number(kState, p->finished ? 2 : 1).number(kPid, p->finished ? 0 : p->pid);
-  frame.number(kCreatedAt, p->created).number(kStartedAt, p->started).number(kFinishedAt, p->finished_at);
+  frame.number(kCreatedAt, p->created).number(kStartedAt, p->started ? p->started : p->created).number(kFinishedAt, p->finished_at);
   frame.number(kExitCode, p->code).number(kSignalNumber, p->signal).number(kOomKilled, p->oom);
 }
 
@@ -138,6 +138,11 @@ static void answer_started(Process* p) {
 }
 
 static void start_failed(Process* p, const char* reason) {
+  if (p->container && !p->starter) {
+    // Its agent is gone, and the next has been told of it: it ends, with the child's exit code.
+    p->starting = false;
+    return process_settle(p);
+  }
   Client* client = p->container ? p->starter : p->session;
   if (p->session) p->session->process = nullptr;
   p->session = nullptr;

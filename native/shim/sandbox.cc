@@ -3,6 +3,7 @@
 
 #include <csignal>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -59,8 +60,11 @@ static bool make_shm(Text& error) {
   return true;
 }
 
-[[noreturn]] static void run_pause() {
+[[noreturn]] static void run_pause(const int* parent) {
+  close(parent[1]);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  pollfd hangup = {parent[0], 0, 0};
+  if (poll(&hangup, 1, 0) != 0) _exit(0);  // it died before the line above
   prctl(PR_SET_NAME, "pause");
   syscall(SYS_close_range, 0u, ~0u, 0u);
   sigset_t set;
@@ -96,9 +100,10 @@ bool sandbox_setup(Fields fields, Text& error) {
   if (unshare(flags) < 0) return failed(error, "unshare the pod's namespaces");
 
   if (sandbox.flags & kPodPid) {
-    sandbox.pause = fork();
-    if (sandbox.pause < 0) return failed(error, "fork the pod's init");
-    if (sandbox.pause == 0) run_pause();
+    int parent[2];
+    if (pipe2(parent, O_CLOEXEC) < 0 || (sandbox.pause = fork()) < 0) return failed(error, "fork the pod's init");
+    if (sandbox.pause == 0) run_pause(parent);
+    close(parent[0]);
   }
   const char* hostname = fields.text(kHostname);
   if (*hostname && sethostname(hostname, strlen(hostname)) < 0) return failed(error, "set the hostname");

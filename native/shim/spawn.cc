@@ -3,6 +3,7 @@
 
 #include <csignal>
 #include <linux/sched.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -45,6 +46,10 @@ static void use_stdio(int in, int out, int err) {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   signal(SIGPIPE, SIG_DFL);
+  // Until it is in all of its cgroups, nobody but the shim can find it.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  pollfd shim = {sync_fd, 0, 0};
+  if (poll(&shim, 1, 0) != 0) _exit(128);
   Spec spec;
   parse_spec(fields, spec);
   if (!spec.argv.count) fail_with("no command specified");
@@ -72,6 +77,7 @@ static void use_stdio(int in, int out, int err) {
     fchown(0, spec.uid, -1);
     if (ioctl(0, TIOCSCTTY, 0) < 0) fail("take the terminal");
   }
+  prctl(PR_SET_PDEATHSIG, 0);
   syscall(SYS_close_range, 3u, ~0u, 4u /* CLOSE_RANGE_CLOEXEC */);
   execute(spec);
 }
@@ -105,6 +111,7 @@ bool spawn(Fields fields, int container, Spawned& spawned, Text& error) {
     args.exit_signal = SIGCHLD;
     long pid = syscall(SYS_clone3, &args, sizeof args);
     if (pid == 0) {
+      close(pair[0]);
       sync_fd = pair[1];
       child(fields, container, in, out, err);
     }

@@ -9,7 +9,7 @@ import type { KubeObject } from '../api/machinery/types.js';
 import { Client } from '../client/client.js';
 import { EventRecorder } from '../client/event-recorder.js';
 import { Backoff, sleep } from '../client/retry.js';
-import type { PodNetwork } from '../network/types.js';
+import type { NodeRoute, PodNetwork } from '../network/types.js';
 import type { Welcome } from '../rpc/hub.js';
 import type { ImageStore, Runtime } from '../runtime/types.js';
 import { HubConnection } from './hub/connection.js';
@@ -73,6 +73,8 @@ export class Agent {
   #networkUp = () => {};
   #networkSetup: Promise<void> | undefined;
   #notReady: string | undefined = NETWORK_NOT_READY;
+  #isNetworkUp = false;
+  #routing: Promise<void> = Promise.resolve();
   #registered = () => {};
   #refused = (_error: Error) => {};
 
@@ -141,6 +143,7 @@ export class Agent {
         this.#pods.remove(uid);
       },
     });
+    objects.on('noderoutes', () => this.#routesChanged());
     objects.on('nodes', (key, object: Node | undefined) => key === node && this.#nodeChanged(object));
   }
 
@@ -199,6 +202,8 @@ export class Agent {
         this.#notReady = undefined;
         this.#networkUp();
         this.#registration.changed();
+        this.#isNetworkUp = true;
+        this.#routesChanged();
         return;
       } catch (error) {
         logger.error({ err: error }, 'the network could not be set up');
@@ -207,6 +212,15 @@ export class Agent {
         await sleep(clock, backoff.next(), this.#abort.signal);
       }
     }
+  }
+
+  /** One change of routes at a time; each sets all that are known then. */
+  #routesChanged(): void {
+    if (!this.#isNetworkUp) return;
+    const { network, logger } = this.#options;
+    this.#routing = this.#routing
+      .then(() => network.setRoutes(this.#connection.objects.list<KubeObject & NodeRoute>('noderoutes')))
+      .catch((error) => logger.error({ err: error }, 'routes to other nodes could not be set'));
   }
 
   async #token(pod: Pod, audience: string, seconds: number): Promise<{ token: string; expires: number }> {

@@ -92,31 +92,28 @@ class HttpsTransport implements Transport {
   }
 
   async request<T = KubeObject>(request: Request): Promise<T> {
-    const response = await this.#exchange(request, this.#options.timeout ?? 60_000);
     try {
-      const body = await readAll(response);
-      return deepFreeze(JSON.parse(body)) as T;
+      const response = await this.#exchange(request, this.#options.timeout ?? 60_000);
+      return deepFreeze(JSON.parse(await readAll(response))) as T;
     } catch (error) {
+      if (request.signal?.aborted) throw request.signal.reason;
       throw this.#connectionError(error);
     }
   }
 
   async *watch<T extends KubeObject = KubeObject>(request: Request): AsyncIterable<WatchEvent<T>> {
-    const { signal } = request;
-    let response: IncomingMessage | undefined;
     try {
       const query = { ...request.query, watch: 'true' };
-      response = await this.#exchange({ ...request, query }, 0);
+      const response = await this.#exchange({ ...request, query }, 0);
+      // Whoever stops reading early closes the connection.
       for await (const event of jsonLines(response, this.#options.maxEventBytes ?? 16 << 20)) {
         const watched = deepFreeze(event) as WatchEvent<T>;
         if (watched.type === 'ERROR') throw StatusError.from(watched.object as any);
         yield watched;
       }
     } catch (error) {
-      if (signal?.aborted) return;
+      if (request.signal?.aborted) return;
       throw this.#connectionError(error);
-    } finally {
-      response?.destroy();
     }
   }
 

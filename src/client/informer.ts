@@ -134,10 +134,12 @@ export class Informer<T extends KubeObject> {
   async #list(signal: AbortSignal): Promise<void> {
     const list = await this.#client.list({ ...this.#selection(), signal });
     const notices = this.#replace(list.items);
+    // Who subscribes from here on is told of what is in the cache by `on`.
+    const present = [...this.#handlers];
     this.#resourceVersion = list.metadata.resourceVersion;
     for (let i = 0; i < notices.length; i++) {
       if (i > 0 && i % NOTICES_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
-      this.#tell(notices[i]!);
+      this.#tell(notices[i]!, present);
     }
     if (signal.aborted) return;
     this.#hasSynced = true;
@@ -191,8 +193,8 @@ export class Informer<T extends KubeObject> {
     this.#resourceVersion = object.metadata.resourceVersion;
   }
 
-  #tell(notice: Notice<T>): void {
-    for (const handlers of this.#handlers) this.#notify(handlers, notice);
+  #tell(notice: Notice<T>, to: Iterable<Handlers<T>> = this.#handlers): void {
+    for (const handlers of to) if (this.#handlers.has(handlers)) this.#notify(handlers, notice);
   }
 
   #notify(handlers: Handlers<T>, notice: Notice<T>): void {

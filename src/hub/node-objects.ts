@@ -22,6 +22,22 @@ interface View {
 
 const id = (resource: string, key: string) => `${resource} ${key}`;
 
+/** How a node's pods are reached, as an object of its own; undefined while that is not known. */
+function nodeRoute({ metadata, spec, status }: Node): KubeObject | undefined {
+  const address = status?.addresses?.find((a) => a.type === 'InternalIP')?.address;
+  if (!spec?.podCIDR || !address) return undefined;
+  const { name, uid } = metadata;
+  const route = { podCidr: spec.podCIDR, address };
+  // Its version is what it says.
+  const resourceVersion = `${route.podCidr} ${address}`;
+  return {
+    apiVersion: 'keelson.dev/v1',
+    kind: 'NodeRoute',
+    metadata: { name, uid, resourceVersion },
+    ...route,
+  };
+}
+
 export class NodeObjects {
   readonly synced: Promise<void>;
   readonly #pods: Informer<Pod>;
@@ -29,6 +45,7 @@ export class NodeObjects {
   readonly #services: Informer<Service>;
   readonly #referenced: Record<string, Informer<any>>;
   readonly #views = new Map<string, View>();
+  readonly #routes = new Map<string, KubeObject>();
   readonly #unsubscribe: (() => void)[] = [];
 
   constructor(informers: Informers) {
@@ -55,12 +72,19 @@ export class NodeObjects {
         deleted: (pod) => this.#podGone(pod),
       }),
     );
-    const nodeChanged = (node: Node) => this.#views.get(node.metadata.name)?.listener.changed('nodes', node);
+    const nodeChanged = (node: Node) => {
+      this.#views.get(node.metadata.name)?.listener.changed('nodes', node);
+      this.#routeChanged(node);
+    };
     this.#unsubscribe.push(
       this.#nodes.on({
         added: nodeChanged,
         updated: (_, node) => nodeChanged(node),
-        deleted: (node) => this.#views.get(node.metadata.name)?.listener.gone('nodes', node.metadata.name),
+        deleted: ({ metadata: { name } }) => {
+          this.#views.get(name)?.listener.gone('nodes', name);
+          this.#routes.delete(name);
+          for (const [other, view] of this.#views) if (other !== name) view.listener.gone('noderoutes', name);
+        },
       }),
     );
     const serviceChanged = (service: Service) => {
@@ -97,6 +121,7 @@ export class NodeObjects {
     this.#views.set(node, view);
     const own = this.#nodes.get(node);
     if (own) listener.changed('nodes', own);
+    for (const [name, route] of this.#routes) if (name !== node) listener.changed('noderoutes', route);
     for (const service of this.#services.list()) listener.changed('services', service);
     for (const pod of this.#pods.byIndex('node', node)) this.#tell(view, pod);
     return () => {
@@ -107,6 +132,15 @@ export class NodeObjects {
   close(): void {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.#views.clear();
+  }
+
+  /** Of other nodes only this is told, and only when it changes: their heartbeats concern nobody. */
+  #routeChanged(node: Node): void {
+    const { name } = node.metadata;
+    const route = nodeRoute(node);
+    if (!route || this.#routes.get(name)?.metadata.resourceVersion === route.metadata.resourceVersion) return;
+    this.#routes.set(name, route);
+    for (const [other, view] of this.#views) if (other !== name) view.listener.changed('noderoutes', route);
   }
 
   #podChanged(pod: Pod): void {

@@ -11,6 +11,11 @@ const MAX_REQUESTS = 64;
 /** Replies and orders that wait for an agent that doesn't read; beyond, it is dropped. */
 const MAX_QUEUED = 4096;
 
+/** Bytes on their way to one agent; what comes after waits here, where only the newest state of an object counts. */
+const MAX_IN_FLIGHT = 256 << 10;
+/** What a message takes besides its object, about. */
+const OVERHEAD = 64;
+
 const encoded = new WeakMap<KubeObject, Buffer>();
 
 /** The object as JSON, made once for all nodes. */
@@ -39,7 +44,8 @@ export class NodeSession implements NodeListener {
   readonly #changes = new Map<string, HubMessage>();
   readonly #queue: HubMessage[] = [];
   readonly #abort = new AbortController();
-  #blocked = false;
+  /** Bytes handed to the connection and not yet taken by it. */
+  #inFlight = 0;
   #stalled: NodeJS.Timeout | undefined;
   #requests = 0;
   #closed = false;
@@ -56,7 +62,6 @@ export class NodeSession implements NodeListener {
       for (const { key, uid, revision } of versions ?? [])
         this.#known.set(`${resource} ${key}`, `${uid} ${revision}`);
     call.on('data', (message: AgentMessage) => message.request && this.#request(message.request));
-    call.on('drain', () => this.#drained());
     for (const event of ['end', 'error', 'close', 'cancelled'] as const) call.on(event, () => this.close());
   }
 
@@ -121,14 +126,27 @@ export class NodeSession implements NodeListener {
   }
 
   #flush(): void {
-    while (!this.#blocked && !this.#closed) {
+    while (this.#inFlight < MAX_IN_FLIGHT && !this.#closed) {
       const message = this.#queue.shift() ?? this.#nextChange();
       if (!message) return;
-      if (!this.#call.write(message)) {
-        this.#blocked = true;
-        this.#stalled = setTimeout(() => this.#drop('it does not read'), this.options.stallMs);
-      }
+      const size = (message.change?.object ?? message.reply?.body ?? message.open?.request)?.length ?? 0;
+      this.#inFlight += size + OVERHEAD;
+      this.#watchStall();
+      this.#call.write(message, () => this.#written(size + OVERHEAD));
     }
+  }
+
+  /** The agent has room again: its patience begins anew. */
+  #written(size: number): void {
+    this.#inFlight -= size;
+    this.#watchStall();
+    this.#flush();
+  }
+
+  #watchStall(): void {
+    clearTimeout(this.#stalled);
+    if (this.#inFlight > 0 && !this.#closed)
+      this.#stalled = setTimeout(() => this.#drop('it does not read'), this.options.stallMs);
   }
 
   #nextChange(): HubMessage | undefined {
@@ -137,12 +155,6 @@ export class NodeSession implements NodeListener {
       return message;
     }
     return undefined;
-  }
-
-  #drained(): void {
-    clearTimeout(this.#stalled);
-    this.#blocked = false;
-    this.#flush();
   }
 
   async #request(request: ApiRequest): Promise<void> {

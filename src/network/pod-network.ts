@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { type NativeError, type NetlinkOperation, type NetworkLink, native } from '../runtime/native.js';
 import { parseCidr } from './cidr.js';
+import { closeForeignFirewall, openForeignFirewall } from './foreign-firewall.js';
 import { AddressPool } from './ipam.js';
 import { bridgeMac, bridgeName, podMac, routePriority, vethName } from './names.js';
 import { applyTable, deleteTable } from './nftables.js';
@@ -44,8 +45,15 @@ class BridgeNetwork implements PodNetwork {
     const uplink = links.find((link) => link.index === routes.find((r) => r.destination === 'default')?.link);
     this.mtu = config.mtu ?? uplink?.mtu ?? 1500;
     if (this.pool?.podCidr !== config.podCidr) this.pool = new AddressPool(config.podCidr);
-    await Promise.all([this.setupBridge(), applyTable(config), enableForwarding()]);
+    await Promise.all([this.setupBridge(), this.setupFirewall(config), enableForwarding()]);
     this.adoptLinks(links);
+  }
+
+  private async setupFirewall(config: NetworkConfig): Promise<void> {
+    await applyTable(config);
+    await openForeignFirewall(this.cluster).catch((error) =>
+      this.logger?.warn({ error: error.message }, "the machine's own firewall may drop what pods send"),
+    );
   }
 
   private async setupBridge(): Promise<void> {
@@ -193,7 +201,7 @@ class BridgeNetwork implements PodNetwork {
       ...ours.map(({ name }) => ({ op: 'deleteLink' as const, name, ignore: ['ENODEV'] })),
       { op: 'deleteLink', name: this.bridge, ignore: ['ENODEV'] },
     ]);
-    await deleteTable(this.cluster);
+    await Promise.all([deleteTable(this.cluster), closeForeignFirewall(this.cluster)]);
     this.attached.clear();
     this.pool = undefined;
   }

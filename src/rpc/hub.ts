@@ -6,7 +6,7 @@ import { methodsOf } from './method.js';
 const v1 = keelson.v1;
 const method = methodsOf('keelson.v1.Hub');
 
-/** A generated message without its `null`s: what is absent is undefined. */
+/** A generated message as it is written. What was not sent is undefined or null when it is read. */
 type Message<T> = T extends Uint8Array | string | number | boolean
   ? T
   : T extends (infer E)[]

@@ -22,5 +22,5 @@ export interface Environment {
 
 export const sandboxesDir = (env: Environment) => join(env.stateDir, 'sandboxes');
 export const containersDir = (env: Environment) => join(env.dataDir, 'containers');
-/** The shims' own group: their memory is no pod's. */
-export const shimsGroup = (env: Environment) => join(env.cgroupRoot, 'shims');
+/** A shim's own group: its memory is no pod's. */
+export const shimGroup = (env: Environment, id: string) => join(env.cgroupRoot, 'shims', id);

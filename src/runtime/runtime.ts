@@ -6,7 +6,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import { openCgroups } from './cgroup/cgroup.js';
 import type { Container } from './container.js';
-import { containersDir, type Environment, sandboxesDir, shimsGroup } from './environment.js';
+import { containersDir, type Environment, sandboxesDir } from './environment.js';
 import type { RuntimeOptions } from './index.js';
 import { Sandbox } from './sandbox.js';
 import { namesIn, SandboxState } from './state.js';
@@ -37,6 +37,7 @@ export class ContainerRuntime implements Runtime {
 
   private constructor(env: Environment) {
     this.#env = env;
+    this.#events.setMaxListeners(0);
   }
 
   static async open(options: RuntimeOptions): Promise<ContainerRuntime> {
@@ -168,7 +169,6 @@ export class ContainerRuntime implements Runtime {
     for (const sandbox of this.#sandboxes.values()) sandbox.close();
     if (this.#sandboxes.size > 0) return;
     // Nothing runs: leave no trace.
-    this.#env.cgroups.prune(shimsGroup(this.#env));
     for (const name of namesIn(this.#env.stateDir))
       if (name.startsWith('seccomp-')) rmSync(join(this.#env.stateDir, name), { force: true });
   }

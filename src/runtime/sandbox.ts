@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Container } from './container.js';
-import { type Environment, sandboxesDir, shimsGroup } from './environment.js';
+import { type Environment, sandboxesDir, shimGroup } from './environment.js';
 import { native } from './native.js';
 import { connectShim, readContainer, ShimConnection, type ShimContainer } from './shim/connection.js';
 import { launchShim } from './shim/launch.js';
@@ -37,6 +37,7 @@ export class Sandbox {
   readonly #env: Environment;
   readonly #state: SandboxState;
   readonly #cgroup: string;
+  readonly #shimGroup: string;
   #connection: ShimConnection | undefined;
   #pid = 0;
   /** Whether this process has started the shim, and so has to reap it. */
@@ -51,6 +52,7 @@ export class Sandbox {
     this.#env = env;
     this.#state = new SandboxState(join(sandboxesDir(env), config.id));
     this.#cgroup = join(env.cgroupRoot, config.cgroup);
+    this.#shimGroup = shimGroup(env, config.id);
   }
 
   status(): SandboxStatus {
@@ -72,7 +74,7 @@ export class Sandbox {
     try {
       this.#state.create({ config: this.config, createdAt: this.createdAt });
       cgroups.createParent(this.#cgroup, this.config.limits);
-      cgroups.create(shimsGroup(this.#env), {});
+      cgroups.create(this.#shimGroup, {});
       const { pid, connection } = await launchShim(this.#env.shimPath, this.#state.folder);
       this.#pid = pid;
       this.#isChild = true;
@@ -172,7 +174,7 @@ export class Sandbox {
     await this.#clean();
     for (const container of [...this.containers.values()]) await this.#discard(container);
     this.#env.cgroups.prune(this.#cgroup);
-    this.#env.cgroups.prune(shimsGroup(this.#env));
+    this.#env.cgroups.prune(this.#shimGroup);
     this.#state.remove();
   }
 
@@ -194,7 +196,7 @@ export class Sandbox {
     return new FieldWriter()
       .number(Tag.flags, flags)
       .text(Tag.hostname, config.hostname)
-      .texts(Tag.cgroupProcs, this.#env.cgroups.procs(shimsGroup(this.#env)))
+      .texts(Tag.cgroupProcs, this.#env.cgroups.procs(this.#shimGroup))
       .texts(
         Tag.sysctl,
         Object.entries(sysctls).map(([name, value]) => `${name}=${value}`),
@@ -269,11 +271,11 @@ export class Sandbox {
       } catch {
         // It has just ended.
       }
-    this.#env.cgroups.kill(this.#cgroup);
-    await this.#env.cgroups.remove(this.#cgroup, KILL_TIMEOUT);
+    for (const group of [this.#cgroup, this.#shimGroup]) this.#env.cgroups.kill(group);
     if (this.#isChild) await native.reap(this.#pid);
     this.#isChild = false;
     for (let wait = 1; this.#state.liveShim() && wait < KILL_TIMEOUT; wait *= 2) await sleep(wait);
+    for (const group of [this.#cgroup, this.#shimGroup]) await this.#env.cgroups.remove(group, KILL_TIMEOUT);
     for (const container of this.containers.values()) {
       const { state } = container.status;
       if (state === 'exited') continue;

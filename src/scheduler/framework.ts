@@ -14,15 +14,20 @@ export interface Rejection {
 export interface Cycle {
   readonly pod: PodInfo;
   readonly cache: Cache;
+  namespaceLabels(namespace: string): Record<string, string>;
 }
 
-/** What may make a rejected pod fit. A change of a node always may: the node is then filtered again. */
-export type HelpfulEvent = 'pod-added' | 'pod-changed' | 'pod-removed';
+export type PodEvent = 'pod-added' | 'pod-removed';
 
 export interface FilterPlugin {
   readonly name: string;
-  /** Changes of pods on other nodes than the one filtered that may lift this plugin's rejection. */
-  readonly helpedBy?: readonly HelpfulEvent[];
+  /** Whether its rejections on one node may be lifted by a change of another node. */
+  readonly helpedByNodes?: boolean;
+  /**
+   * Whether a pod that came to, or left, another node may lift this plugin's rejection of `waiting`. Absent: never.
+   * The node itself is filtered again in any case.
+   */
+  helps?(event: PodEvent, waiting: PodInfo, changed: PodInfo, cycle: Cycle): boolean;
   /** Called once a cycle: returns the check of a node, or undefined when every node passes. */
   filter(cycle: Cycle): ((node: NodeInfo) => Rejection | undefined) | undefined;
 }

@@ -11,6 +11,8 @@ export class NodeInfo {
   node: Node | undefined;
   allocatable: ResourceAmounts = {};
   readonly pods = new Map<string, PodInfo>();
+  /** Those that want to be with or away from others. */
+  readonly podsWithAffinity = new Map<string, PodInfo>();
   readonly requested: ResourceAmounts = {};
   readonly scored = { cpu: 0, memory: 0 };
   /** Bytes by name of image. */
@@ -32,11 +34,15 @@ export class NodeInfo {
 
   add(info: PodInfo): void {
     this.pods.set(info.uid, info);
+    const { affinity } = info.pod.spec;
+    if (affinity?.podAffinity || affinity?.podAntiAffinity) this.podsWithAffinity.set(info.uid, info);
     this.#count(info, 1);
   }
 
   remove(info: PodInfo): void {
-    if (this.pods.delete(info.uid)) this.#count(info, -1);
+    if (!this.pods.delete(info.uid)) return;
+    this.podsWithAffinity.delete(info.uid);
+    this.#count(info, -1);
   }
 
   /** How many pods of the node the same controller made. */

@@ -1,13 +1,13 @@
 /** The scheduling loop: takes pods from the queue, finds each a node, and binds it. */
 import type { Logger } from 'pino';
-import type { Node, Pod } from '#types';
+import type { Namespace, Node, Pod } from '#types';
 import type { Clock } from '../api/machinery/clock.js';
 import { isReason } from '../api/machinery/status.js';
-import { nodes, pods } from '../api/resources/index.js';
+import { namespaces, nodes, pods } from '../api/resources/index.js';
 import { type Client, EventRecorder, type Informer, type Informers } from '../client/index.js';
 import { filterNode, findNode } from './algorithm.js';
 import { Cache } from './cache.js';
-import type { Cycle, HelpfulEvent } from './framework.js';
+import type { Cycle, PodEvent } from './framework.js';
 import { filterPlugins } from './plugins/index.js';
 import { type PodInfo, podInfo } from './pod-info.js';
 import { type QueuedPod, SchedulingQueue } from './queue.js';
@@ -39,6 +39,7 @@ export class Scheduler {
   readonly #queue: SchedulingQueue;
   readonly #clock: Clock;
   readonly #pods: Informer<Pod>;
+  readonly #namespaces: Informer<Namespace>;
   readonly #binding = new Set<Promise<void>>();
   readonly #unsubscribe: (() => void)[];
   #start = 0;
@@ -56,12 +57,13 @@ export class Scheduler {
     this.#clock = clock;
     this.#queue = new SchedulingQueue(clock, () => this.#wake());
     this.#pods = informers.of(pods);
+    this.#namespaces = informers.of(namespaces);
     const nodeInformer = informers.of(nodes);
     this.#unsubscribe = [
       nodeInformer.on({
         added: (node) => this.#nodeChanged(undefined, node),
         updated: (old, node) => this.#nodeChanged(old, node),
-        deleted: (node) => this.#cache.removeNode(node.metadata.name),
+        deleted: (node) => this.#nodeGone(node),
       }),
       this.#pods.on({
         added: (pod) => this.#podChanged(undefined, pod),
@@ -69,7 +71,7 @@ export class Scheduler {
         deleted: (pod) => this.#podGone(pod),
       }),
     ];
-    void Promise.all([nodeInformer.synced, this.#pods.synced]).then(() => {
+    void Promise.all([nodeInformer.synced, this.#pods.synced, this.#namespaces.synced]).then(() => {
       this.#ready = true;
       this.#wake();
     });
@@ -87,6 +89,12 @@ export class Scheduler {
     const info = this.#cache.setNode(node);
     if (old !== undefined && sameForScheduling(old, node)) return;
     this.#queue.retry((pod) => filterNode(this.#cycle(pod.info), info) === undefined);
+    this.#retryHelpedByNodes();
+  }
+
+  #nodeGone({ metadata }: Node): void {
+    this.#cache.removeNode(metadata.name);
+    this.#retryHelpedByNodes();
   }
 
   #podChanged(old: Pod | undefined, pod: Pod): void {
@@ -97,11 +105,15 @@ export class Scheduler {
 
   #podPlaced(old: Pod | undefined, pod: Pod): void {
     this.#queue.delete(pod.metadata.uid ?? '');
-    const wasPlaced = Boolean(old?.spec.nodeName);
-    if (wasPlaced && samePod(old!, pod)) return;
-    const node = this.#cache.setPod(podInfo(pod));
-    if (wasPlaced) this.#retryOn(node.name);
-    this.#retryHelped(wasPlaced ? 'pod-changed' : 'pod-added');
+    const before = old?.spec.nodeName ? old : undefined;
+    if (before !== undefined && samePod(before, pod)) return;
+    const info = podInfo(pod);
+    const node = this.#cache.setPod(info);
+    if (before !== undefined) {
+      this.#retryOn(node.name);
+      this.#retryHelped('pod-removed', podInfo(before));
+    }
+    this.#retryHelped('pod-added', info);
   }
 
   #podWaits(old: Pod | undefined, pod: Pod): void {
@@ -119,7 +131,7 @@ export class Scheduler {
     const node = this.#cache.removePod(uid);
     if (node === undefined) return;
     this.#retryOn(node.name);
-    this.#retryHelped('pod-removed');
+    this.#retryHelped('pod-removed', podInfo(pod));
   }
 
   /** A node has more room: those that now fit there are tried again. */
@@ -129,13 +141,29 @@ export class Scheduler {
     this.#queue.retry((pod) => filterNode(this.#cycle(pod.info), node) === undefined);
   }
 
-  #retryHelped(event: HelpfulEvent): void {
-    const helped = filterPlugins.filter((plugin) => plugin.helpedBy?.includes(event));
-    if (helped.length > 0) this.#queue.retry((pod) => helped.some(({ name }) => pod.rejectedBy.has(name)));
+  /** Tries those again that were rejected for what this pod has changed on other nodes. */
+  #retryHelped(event: PodEvent, changed: PodInfo): void {
+    this.#queue.retry(({ info, rejectedBy }) =>
+      filterPlugins.some(
+        (plugin) =>
+          rejectedBy.has(plugin.name) && plugin.helps?.(event, info, changed, this.#cycle(info)) === true,
+      ),
+    );
+  }
+
+  /** Tries those again whose rejection counted all nodes. */
+  #retryHelpedByNodes(): void {
+    this.#queue.retry(({ rejectedBy }) =>
+      filterPlugins.some((plugin) => plugin.helpedByNodes && rejectedBy.has(plugin.name)),
+    );
   }
 
   #cycle(pod: PodInfo): Cycle {
-    return { pod, cache: this.#cache };
+    return {
+      pod,
+      cache: this.#cache,
+      namespaceLabels: (name) => this.#namespaces.get(name)?.metadata.labels ?? {},
+    };
   }
 
   #wake(): void {

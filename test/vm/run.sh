@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs the runtime's integration tests in a virtual machine that has cgroup version 2 only (Debian's kernel, emulated).
-# Needs root, qemu-system-x86, dpkg, mke2fs and busybox-static. Usage: test/vm/run.sh [test file pattern]
+# Needs root, qemu-system-x86, dpkg, mke2fs and busybox-static. Usage: [NESTED=1] test/vm/run.sh [test file pattern]
+# NESTED: in a cgroup that is not the top one and has processes, as inside of a container.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 pattern=${1:-*}
@@ -68,6 +69,13 @@ mount -t tmpfs shm /dev/shm
 mount -t devpts pts /dev/pts
 mount -t tmpfs run /run
 mount -t cgroup2 cgroup /sys/fs/cgroup
+if [ -n "${NESTED:-}" ]; then
+  # As in a container: the top group that is seen is not the kernel's, and holds processes.
+  echo +cpu +memory +pids +io > /sys/fs/cgroup/cgroup.subtree_control
+  mkdir /sys/fs/cgroup/outer
+  echo \$\$ > /sys/fs/cgroup/outer/cgroup.procs
+  mount --bind /sys/fs/cgroup/outer /sys/fs/cgroup
+fi
 echo root:x:0:0:root:/:/bin/sh > /etc/passwd
 ip link set lo up
 cd /src

@@ -87,7 +87,7 @@ export class ImagePuller {
       return image;
     } catch (error) {
       if (error instanceof ImageError && error.code === 'InvalidName') throw this.#invalid(name, error, tell);
-      const message = `failed to pull and unpack image ${quoted}: ${(error as Error).message}`;
+      const { message } = error as Error;
       tell('Warning', 'Failed', `Failed to pull image ${quoted}: ${message}`);
       tell('Warning', 'Failed', 'Error: ErrImagePull');
       const now = clock.now();

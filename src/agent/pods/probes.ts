@@ -119,7 +119,10 @@ export class ContainerProbes {
       }
       if (probe.httpGet) return await httpHandler(target, probe.httpGet, userAgent, limit.signal);
       if (probe.tcpSocket) return await tcpHandler(target, probe.tcpSocket, limit.signal);
-      if (probe.grpc) return await tcpHandler(target, { port: probe.grpc.port }, limit.signal);
+      if (probe.grpc) {
+        const { grpcHandler } = await import('./grpc-probe.js');
+        return await grpcHandler(target, probe.grpc, limit.signal);
+      }
       return { ok: true, output: '' };
     } catch (error) {
       return { ok: false, output: (error as Error).message, error: true };

@@ -26,7 +26,7 @@ const QUALIFIED_TEXT =
   "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character";
 
 /** Upstream's way to tell of a pattern: `… (e.g. 'a',  or 'b', regex used for validation is '…')`. */
-export function regexError(text: string, pattern: string, ...examples: string[]): string {
+function regexError(text: string, pattern: string, ...examples: string[]): string {
   if (examples.length === 0) return `${text} (regex used for validation is '${pattern}')`;
   const list = examples.map((e) => `'${e}', `).join(' or ');
   return `${text} (e.g. ${list}regex used for validation is '${pattern}')`;

@@ -48,7 +48,7 @@ export function qualified({ group, resource }: GroupResource): string {
 }
 
 const details = (gr: GroupResource, name: string): StatusDetails => ({
-  name,
+  ...(name === '' ? {} : { name }),
   ...(gr.group === '' ? {} : { group: gr.group }),
   kind: gr.resource,
 });

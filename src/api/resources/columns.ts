@@ -86,7 +86,7 @@ export function templateColumns<T extends KubeObject>(): Column<T>[] {
   ];
 }
 
-export function formatLabelSelector(selector: LabelSelector | undefined): string {
+function formatLabelSelector(selector: LabelSelector | undefined): string {
   try {
     return labelSelector(selector).toString() || '<none>';
   } catch {

@@ -1,5 +1,6 @@
 /** Builds type schemas from the table of facts, each on first use. */
 import { type FieldFact, type TypeFact, typeFact } from './facts.js';
+import { typeNameOf } from './groups.js';
 import type { FieldSchema, TypeSchema, ValueKind, ValueSchema } from './types.js';
 
 /** Types with a JSON form of their own. */
@@ -149,38 +150,7 @@ export function typeSchema(name: string): TypeSchema | undefined {
   return schema;
 }
 
-/** Kinds of meta/v1 that are served in every group version. */
-const EVERYWHERE = new Set([
-  'CreateOptions',
-  'DeleteOptions',
-  'GetOptions',
-  'ListOptions',
-  'PatchOptions',
-  'UpdateOptions',
-  'Status',
-  'WatchEvent',
-  'APIGroup',
-  'APIGroupList',
-  'APIResourceList',
-  'APIVersions',
-  'Table',
-  'PartialObjectMetadata',
-  'PartialObjectMetadataList',
-]);
-
-/** The name of the type of a kind: `apps/v1`, `Deployment` is `apps/v1.Deployment`. */
-export function typeNameOf(apiVersion: string, kind: string): string {
-  if (EVERYWHERE.has(kind)) return `meta/v1.${kind}`;
-  const slash = apiVersion.indexOf('/');
-  if (slash < 0) return `core/${apiVersion}.${kind}`;
-  const group = apiVersion.slice(0, slash);
-  const dot = group.indexOf('.');
-  return `${dot < 0 ? group : group.slice(0, dot)}/${apiVersion.slice(slash + 1)}.${kind}`;
-}
-
 /** The schema of a built-in kind; undefined for what this API does not have. */
 export function typeOfKind(apiVersion: string, kind: string): TypeSchema | undefined {
-  const dot = apiVersion.indexOf('.');
-  if (dot >= 0 && !/\.k8s\.io\//.test(apiVersion)) return undefined;
   return typeSchema(typeNameOf(apiVersion, kind));
 }

@@ -1,8 +1,9 @@
 /** Checks JSON values against the schema of their kind, as the API server's decoder does. */
 import { canonicalQuantity, QuantityError } from '../machinery/quantity.js';
-import { badRequest, invalid, type StatusError } from '../machinery/status.js';
+import { badRequest, StatusError } from '../machinery/status.js';
 import { deepCopy } from '../machinery/types.js';
 import { typeOfKind, typeSchema } from './build.js';
+import { emptyObject, isEmpty, zero } from './empty.js';
 import { canonicalBytes, canonicalMicroTime, canonicalTime, FormatError } from './scalars.js';
 import type { FieldSchema, TypeSchema, ValueSchema } from './types.js';
 
@@ -202,60 +203,6 @@ export function pathText(path: readonly (string | number)[]): string {
   return text;
 }
 
-/** What null stands for in a list or map. */
-function zero(schema: ValueSchema): unknown {
-  switch (schema.kind) {
-    case 'string':
-    case 'bytes':
-      return '';
-    case 'boolean':
-      return false;
-    case 'int32':
-    case 'int64':
-    case 'double':
-    case 'intOrString':
-      return 0;
-    case 'quantity':
-      return '0';
-    case 'list':
-      return [];
-    case 'map':
-    case 'ref':
-      return {};
-    default:
-      return null;
-  }
-}
-
-/** What Go's JSON leaves out with `omitempty`: structs, times and quantities among them never. */
-function isEmpty(value: unknown, schema: ValueSchema): boolean {
-  switch (schema.kind) {
-    case 'string':
-    case 'bytes':
-      return value === '';
-    case 'boolean':
-      return value === false;
-    case 'int32':
-    case 'int64':
-    case 'double':
-      return value === 0;
-    case 'list':
-      return (value as unknown[]).length === 0;
-    case 'map':
-      for (const _ in value as JsonObject) return false;
-      return true;
-    default:
-      return false;
-  }
-}
-
-/** An object that was not given and is no pointer: empty but for such objects in it. */
-function emptyObject(field: FieldSchema): JsonObject {
-  const out: JsonObject = {};
-  for (const inner of field.value.ref?.structs ?? []) out[inner.name] = emptyObject(inner);
-  return out;
-}
-
 /** A custom resource: its metadata has a schema here, its other fields have not. */
 function decodeCustom(decoder: Decoder, value: unknown, kind: string): JsonObject {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
@@ -275,14 +222,12 @@ function decodeCustom(decoder: Decoder, value: unknown, kind: string): JsonObjec
 }
 
 function failure(apiVersion: string, kind: string, options: DecodeOptions, text: string): StatusError {
-  if (options.patch !== undefined)
-    return invalid('', '', '', [
-      {
-        type: 'FieldValueInvalid',
-        field: 'patch',
-        message: `Invalid value: ${JSON.stringify(options.patch)}: ${text}`,
-      },
-    ]);
+  if (options.patch !== undefined) {
+    const message = `Invalid value: ${JSON.stringify(options.patch)}: ${text}`;
+    return new StatusError(422, 'Invalid', ` "" is invalid: patch: ${message}`, {
+      causes: [{ reason: 'FieldValueInvalid', message, field: 'patch' }],
+    });
+  }
   const version = apiVersion.slice(apiVersion.indexOf('/') + 1);
   return badRequest(`${kind} in version ${JSON.stringify(version)} cannot be handled as a ${kind}: ${text}`);
 }

@@ -5,8 +5,9 @@
  * const { object, warnings } = decode('apps/v1', 'Deployment', JSON.parse(body), { mode: 'warn' });
  * ```
  */
-export { typeNameOf, typeOfKind, typeSchema } from './build.js';
+export { typeOfKind, typeSchema } from './build.js';
 export { type Decoded, type DecodeOptions, decode, type FieldValidation } from './decode.js';
+export { typeNameOf } from './groups.js';
 export { JsonSyntaxError, parseJsonStrict, type StrictJson } from './json.js';
 export type { FieldSchema, TypeSchema, ValueKind, ValueSchema } from './types.js';
 export { parseYamlStrict, type StrictYaml } from './yaml.js';

@@ -23,18 +23,20 @@ export async function parseYamlStrict(text: string): Promise<StrictYaml> {
   });
   const problem = document.errors[0];
   if (problem) throw new SyntaxError(`yaml: ${problem.message.split('\n')[0]}`);
-  const repeated: string[] = [];
+  const repeated: { line: number; key: unknown }[] = [];
   visit(document, {
     Map(_, map) {
       for (const key of repeatedKeys(map, isScalar)) {
-        const line = lines.linePos(key.range?.[0] ?? 0).line;
-        repeated.push(`  line ${line}: key ${JSON.stringify(key.value)} already set in map`);
+        repeated.push({ line: lines.linePos(key.range?.[0] ?? 0).line, key: key.value });
       }
     },
   });
+  const texts = repeated
+    .sort((a, b) => a.line - b.line)
+    .map(({ line, key }) => `  line ${line}: key ${JSON.stringify(key)} already set in map`);
   return {
     value: document.toJS({ maxAliasCount: MAX_ALIASES }),
-    errors: repeated.length > 0 ? [`yaml: unmarshal errors:\n${repeated.join('\n')}`] : [],
+    errors: texts.length > 0 ? [`yaml: unmarshal errors:\n${texts.join('\n')}`] : [],
   };
 }
 

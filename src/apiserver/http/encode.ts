@@ -70,7 +70,8 @@ export function shapeList(page: ListPage, { resource, accepted, include, now }: 
       metadata: listMetadata(page),
       items: objects.map((object) => ({ metadata: object.metadata })),
     };
-  return toList(resource!, page);
+  // The list tells the type of its items.
+  return { ...toList(resource!, page), items: objects.map(({ apiVersion: _v, kind: _k, ...rest }) => rest) };
 }
 
 /** The stored bytes of an object as a JSON document. */

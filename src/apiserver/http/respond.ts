@@ -87,7 +87,13 @@ async function sendValue(
 ): Promise<void> {
   if (options.accepted.format === 'yaml') {
     const { stringify } = await import('yaml');
-    const text = stringify(value, { aliasDuplicateObjects: false, lineWidth: 0 });
+    const text = stringify(value, {
+      aliasDuplicateObjects: false,
+      lineWidth: 0,
+      sortMapEntries: true,
+      // Clients read YAML 1.1, where a time or `yes` without quotes is no string.
+      version: '1.1',
+    });
     return send(response, code, Buffer.from(text), options);
   }
   const text = isPretty(options) ? JSON.stringify(value, null, 2) : JSON.stringify(value);
@@ -147,10 +153,7 @@ async function streamWatch(
   ctx: EncodeContext,
 ): Promise<void> {
   response.statusCode = 200;
-  response.setHeader(
-    'content-type',
-    ctx.accepted.form === 'object' ? 'application/json' : 'application/json',
-  );
+  response.setHeader('content-type', 'application/json');
   response.setHeader('cache-control', 'no-cache, private');
   flushHeaders(response);
   let first = true;

@@ -13,6 +13,8 @@ import { route } from '../handlers/router.js';
 import { Channels, chooseProtocol, type Protocol, SESSION_PROTOCOLS } from '../streams/channels.js';
 import { serveSession } from '../streams/exec.js';
 import { FORWARD_PROTOCOLS, serveForward } from '../streams/port-forward.js';
+import { spdyPortForward } from '../streams/spdy-port-forward.js';
+import { serveSpdySocket, serveSpdyTunnel } from '../streams/spdy-transport.js';
 import { openSession, portForwarder } from '../subresources/sessions.js';
 import { eventJson } from './encode.js';
 import type { HttpParts } from './handler.js';
@@ -24,6 +26,9 @@ import { credentialsOf, parseUrl, protocols } from './request.js';
 const MAX_MESSAGE_BYTES = 1024 * 1024;
 
 const SESSIONS = new Set(['exec', 'attach', 'portforward']);
+
+const SPDY = 'SPDY/3.1';
+const SPDY_TUNNEL: Protocol = { name: 'SPDY/3.1+portforward.k8s.io', base64: false, version: 1 };
 
 const LOG_PROTOCOLS: Protocol[] = [
   { name: 'binary.k8s.io', base64: false, version: 1 },
@@ -56,12 +61,11 @@ export async function serveUpgrade(
   }
 }
 
-async function dispatch(upgrade: Upgrade): Promise<void> {
-  const { parts, request, socket } = upgrade;
-  if (String(request.headers.upgrade).toLowerCase() !== 'websocket')
-    throw badRequest(
-      `unable to upgrade: only WebSocket is served here, not ${JSON.stringify(request.headers.upgrade)}`,
-    );
+async function dispatch(pending: Upgrade): Promise<void> {
+  const { parts, request, socket } = pending;
+  const upgrade = String(request.headers.upgrade);
+  if (upgrade.toLowerCase() !== 'websocket' && upgrade.toUpperCase() !== SPDY)
+    throw badRequest(`unable to upgrade: ${JSON.stringify(upgrade)} is not served`);
   const { path, query } = parseUrl(request);
   const gone = new AbortController();
   socket.on('close', () => gone.abort());
@@ -76,14 +80,15 @@ async function dispatch(upgrade: Upgrade): Promise<void> {
   };
   const info = requestInfo('GET', path, query);
   if (info.isResource && info.resource === 'pods' && SESSIONS.has(info.subresource))
-    return session(upgrade, call);
+    return session(pending, call);
+  if (upgrade.toUpperCase() === SPDY) throw badRequest('only port-forward is served over SPDY');
   const { result, resource } = await handle(parts.deps, parts.nonResource, call);
   if (result.type === 'watch') {
     const ctx = { resource, accepted: JSON_ACCEPTED, include: 'Metadata' as const, now: 0 };
-    return sendMessages(upgrade, lines(result.batches, ctx));
+    return sendMessages(pending, lines(result.batches, ctx));
   }
   if (result.type === 'raw' && typeof result.body !== 'string' && !Buffer.isBuffer(result.body))
-    return sendMessages(upgrade, result.body);
+    return sendMessages(pending, result.body);
   throw badRequest('this request can not be upgraded');
 }
 
@@ -95,23 +100,41 @@ async function session(upgrade: Upgrade, call: Call): Promise<void> {
   for (const verb of ['get', 'create']) await authorize(deps.authorizer, { ...attributes, verb });
   const { resource } = route(attributes);
   const ctx: Context = { ...deps, call: { ...call, user }, attributes, resource, warnings: [] };
-  const forward = attributes.subresource === 'portforward';
-  const protocol = chooseProtocol(
-    protocols(upgrade.request),
-    forward ? FORWARD_PROTOCOLS : SESSION_PROTOCOLS,
-  );
-  if (!protocol) throw badRequest(`unable to upgrade: none of the requested protocols is served`);
-  if (forward) {
-    const ports = portsOf(call.query);
-    const open = portForwarder(ctx, call.signal);
-    return serveForward(await accept(upgrade, protocol), protocol, ports, open, deps.closing);
-  }
+  if (attributes.subresource === 'portforward') return portForward(upgrade, ctx);
+  const protocol = chooseProtocol(protocols(upgrade.request), SESSION_PROTOCOLS);
+  if (!protocol || isSpdy(upgrade))
+    throw badRequest('unable to upgrade: none of the requested protocols is served');
   const opened = await openSession(ctx, attributes.subresource as 'exec' | 'attach', call.signal);
   const socket = await accept(upgrade, protocol).catch((error) => {
     opened.session.close();
     throw error;
   });
   return serveSession(socket, protocol, opened, deps.closing);
+}
+
+const isSpdy = ({ request }: Upgrade): boolean => String(request.headers.upgrade).toUpperCase() === SPDY;
+
+/** Over a SPDY connection, SPDY within a WebSocket (what kubectl speaks), or plain WebSocket channels. */
+async function portForward(upgrade: Upgrade, ctx: Context): Promise<void> {
+  const open = portForwarder(ctx, ctx.call.signal);
+  const { name } = ctx.attributes;
+  if (isSpdy(upgrade))
+    return serveSpdySocket(
+      upgrade.socket,
+      upgrade.head,
+      'portforward.k8s.io',
+      (send) => spdyPortForward(send, name, open),
+      ctx.closing,
+    );
+  const asked = protocols(upgrade.request);
+  if (asked.includes(SPDY_TUNNEL.name)) {
+    const socket = await accept(upgrade, SPDY_TUNNEL);
+    return serveSpdyTunnel(socket, (send) => spdyPortForward(send, name, open), ctx.closing);
+  }
+  const protocol = chooseProtocol(asked, FORWARD_PROTOCOLS);
+  if (!protocol) throw badRequest('unable to upgrade: none of the requested protocols is served');
+  const ports = portsOf(ctx.call.query);
+  return serveForward(await accept(upgrade, protocol), protocol, ports, open, ctx.closing);
 }
 
 function portsOf(query: URLSearchParams): number[] {

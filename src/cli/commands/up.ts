@@ -14,7 +14,7 @@ import {
 import { type Daemon, runningPid, startDaemon } from '../daemon.js';
 import { CliError } from '../error.js';
 import { contextName, mergeKubeconfig, userKubeconfigPath } from '../kubeconfig.js';
-import { nodePaths } from '../nodes.js';
+import { localNodes, nodePaths } from '../nodes.js';
 import { type ClusterOptions, clusterOptions } from '../options.js';
 import { type ClusterPaths, clusterPaths } from '../paths.js';
 import { requireDisk, requireKernel, requirePort, requireRoot } from '../preflight.js';
@@ -24,7 +24,7 @@ import { takeDown } from '../take-down.js';
 interface Options extends ClusterOptions {
   port: number | undefined;
   bind: string;
-  node: string;
+  node: string | undefined;
   kubeconfig: boolean;
   wait: number;
 }
@@ -46,10 +46,9 @@ export const upCommand: CommandModule<object, Options> = {
   handler: async (options) => {
     requireRoot('up');
     const paths = clusterPaths(options.name, options.dataDir);
-    const node = nodePaths(paths, options.node);
     const runs = {
       server: runningPid(serverPid(paths)) !== undefined,
-      agent: runningPid(node.pid) !== undefined,
+      agent: localNodes(paths).some((node) => runningPid(node.pid) !== undefined),
     };
     if (runs.server && runs.agent)
       throw new CliError(
@@ -88,14 +87,15 @@ async function bringUp(
   const config = await settle(options, paths, runs.server);
 
   progress.step('Starting the control plane');
+  const node = localNodes(paths)[0]?.node ?? options.node ?? hostname().toLowerCase();
   const server = runs.server ? undefined : startServer(options, paths, config);
-  const agent = runs.agent ? undefined : startAgent(options, paths);
+  const agent = runs.agent ? undefined : startAgent(node, paths);
   await Promise.race([server?.ready, agent && failure(agent)].filter(Boolean));
 
   progress.step('Starting the node');
   agent?.send(readFileSync(paths.join, 'utf8').trim());
   await agent?.ready;
-  await nodeReady(paths, options.node, options.wait);
+  await nodeReady(paths, node, options.wait);
   if (options.kubeconfig) mergeKubeconfig(paths.adminKubeconfig, userKubeconfigPath());
 }
 
@@ -118,9 +118,9 @@ function startServer(options: Options, paths: ClusterPaths, config: ClusterConfi
   return startDaemon(argv, { log: join(paths.data, 'server.log'), pid: serverPid(paths) });
 }
 
-function startAgent(options: Options, paths: ClusterPaths): Daemon {
-  const { log, pid } = nodePaths(paths, options.node);
-  const argv = ['agent', '--cluster', paths.name, '--data-dir', paths.data, '--name', options.node];
+function startAgent(node: string, paths: ClusterPaths): Daemon {
+  const { log, pid } = nodePaths(paths, node);
+  const argv = ['agent', '--cluster', paths.name, '--data-dir', paths.data, '--name', node];
   return startDaemon([...argv, '--join-from-stdin'], { log, pid });
 }
 

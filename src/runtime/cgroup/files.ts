@@ -8,11 +8,15 @@ export function errorCode(error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? '';
 }
 
-/** `mkdir -p`, also while somebody else removes empty parents. */
 export function makeFolders(path: string): void {
+  mkdirSync(path, { recursive: true });
+}
+
+/** Does it again when somebody else has just removed a group on the way, since it was empty. */
+export function whileParentsGo(create: () => void): void {
   for (let attempt = 0; ; attempt++)
     try {
-      mkdirSync(path, { recursive: true });
+      create();
       return;
     } catch (error) {
       if (errorCode(error) !== 'ENOENT' || attempt >= 5) throw error;

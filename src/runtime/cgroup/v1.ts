@@ -3,7 +3,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { ContainerStats, Limits } from '../types.js';
 import type { CgroupMount, Cgroups, MountInfo } from './cgroup.js';
-import { makeFolders, pruneFolders, readGroupFile, removeTree, subfolders } from './files.js';
+import { makeFolders, pruneFolders, readGroupFile, removeTree, subfolders, whileParentsGo } from './files.js';
 import { CPU_PERIOD, flatKey } from './numbers.js';
 
 const CONTROLLERS = ['cpu', 'cpuacct', 'memory', 'pids', 'devices', 'freezer', 'blkio'];
@@ -43,7 +43,9 @@ export class CgroupV1 implements Cgroups {
   }
 
   create(path: string, limits: Limits, devices?: 'default' | 'all'): void {
-    for (const root of this.#roots) makeFolders(join(root, path));
+    whileParentsGo(() => {
+      for (const root of this.#roots) makeFolders(join(root, path));
+    });
     if (limits.cpuShares !== undefined) this.#write('cpu', path, 'cpu.shares', limits.cpuShares);
     if (limits.cpuQuota !== undefined) {
       this.#write('cpu', path, 'cpu.cfs_period_us', CPU_PERIOD);

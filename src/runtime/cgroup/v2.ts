@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type ContainerStats, type Limits, RuntimeError } from '../types.js';
 import type { CgroupMount, Cgroups } from './cgroup.js';
-import { errorCode, makeFolders, pruneFolders, readGroupFile, removeTree } from './files.js';
+import { errorCode, makeFolders, pruneFolders, readGroupFile, removeTree, whileParentsGo } from './files.js';
 import { CPU_PERIOD, cpuWeight, flatKey } from './numbers.js';
 
 const CONTROLLERS = ['cpu', 'memory', 'pids', 'io'];
@@ -16,8 +16,10 @@ export class CgroupV2 implements Cgroups {
   }
 
   create(path: string, limits: Limits, devices?: 'default' | 'all'): void {
-    this.#enable(dirname(path));
-    makeFolders(join(this.#root, path));
+    whileParentsGo(() => {
+      this.#enable(dirname(path));
+      makeFolders(join(this.#root, path));
+    });
     if (limits.cpuShares !== undefined) this.#write(path, 'cpu.weight', cpuWeight(limits.cpuShares));
     if (limits.cpuQuota !== undefined)
       this.#write(path, 'cpu.max', `${limits.cpuQuota < 0 ? 'max' : limits.cpuQuota} ${CPU_PERIOD}`);
@@ -92,14 +94,29 @@ export class CgroupV2 implements Cgroups {
     const enabled = readFileSync(join(folder, 'cgroup.subtree_control'), 'utf8').trim().split(' ');
     const missing = CONTROLLERS.filter((name) => usable.includes(name) && !enabled.includes(name));
     if (!missing.length) return;
-    try {
+    const enable = () =>
       writeFileSync(join(folder, 'cgroup.subtree_control'), missing.map((name) => `+${name}`).join(' '));
+    try {
+      enable();
     } catch (error) {
+      // Inside of a container the top group holds processes, and such a group can't share out its controllers.
       if (errorCode(error) !== 'EBUSY') throw error;
-      throw new RuntimeError(
-        'Internal',
-        `cgroup ${folder} has processes of its own, so its controllers can't be used below it; move them to a child group`,
-      );
+      if (path === '.') this.#evacuate();
+      else throw new RuntimeError('Internal', `cgroup ${folder} has processes of its own`);
+      enable();
     }
+  }
+
+  /** Moves the top group's processes to a child, as container engines inside of containers do. */
+  #evacuate(): void {
+    const target = join(this.#root, 'init');
+    makeFolders(target);
+    for (const pid of readGroupFile(join(this.#root, 'cgroup.procs')).split('\n').filter(Boolean))
+      try {
+        writeFileSync(join(target, 'cgroup.procs'), pid);
+      } catch (error) {
+        // It ended meanwhile.
+        if (errorCode(error) !== 'ESRCH') throw error;
+      }
   }
 }

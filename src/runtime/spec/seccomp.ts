@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
+import { resolve } from 'node:path';
 import { Tag } from '../shim/protocol.js';
 import { FieldWriter } from '../shim/wire.js';
 import { RuntimeError } from '../types.js';
@@ -48,10 +49,13 @@ const OPERATORS: Record<string, number> = {
   SCMP_CMP_MASKED_EQ: 7,
 };
 
+/** Where a relative path starts, as upstream's kubelet has it by default. */
+const PROFILES = '/var/lib/kubelet/seccomp';
+
 /** Reads a profile file. Throws RuntimeError('Invalid') when it can't be used. */
 export function readProfile(path: string): { rules: FieldWriter; digest: string } {
   try {
-    const text = readFileSync(path, 'utf8');
+    const text = readFileSync(resolve(PROFILES, path), 'utf8');
     return { rules: profileRules(JSON.parse(text)), digest: createHash('sha256').update(text).digest('hex') };
   } catch (error) {
     throw new RuntimeError('Invalid', `seccomp profile ${path}: ${(error as Error).message}`);

@@ -3,10 +3,11 @@ import type { FilterPlugin, PostFilterPlugin, ScorePlugin } from '../framework.j
 import { imageLocality } from './image-locality.js';
 import { nodeAffinity, nodeName } from './node-affinity.js';
 import { nodePorts } from './node-ports.js';
+import { interPodAffinity } from './pod-affinity.js';
 import { defaultPreemption } from './preemption.js';
 import { balancedAllocation, nodeResourcesFit } from './resources.js';
-import { podTopologySpread } from './spreading.js';
 import { nodeUnschedulable, taintToleration } from './taints.js';
+import { podTopologySpread } from './topology-spread.js';
 
 export const filterPlugins: FilterPlugin[] = [
   nodeUnschedulable,
@@ -15,6 +16,8 @@ export const filterPlugins: FilterPlugin[] = [
   nodeAffinity,
   nodePorts,
   nodeResourcesFit,
+  podTopologySpread,
+  interPodAffinity,
 ];
 
 export const postFilterPlugins: PostFilterPlugin[] = [defaultPreemption];
@@ -24,6 +27,7 @@ export const scorePlugins: ScorePlugin[] = [
   nodeAffinity,
   nodeResourcesFit,
   podTopologySpread,
+  interPodAffinity,
   balancedAllocation,
   imageLocality,
 ];

@@ -1,6 +1,7 @@
 /** NodeAffinity (with nodeSelector) and NodeName: nodes that a pod asks for. */
-import type { Node, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm } from '#types';
+import type { Node, NodeSelector, NodeSelectorRequirement, NodeSelectorTerm, Pod } from '#types';
 import { type FilterPlugin, normalize, type ScorePlugin } from '../framework.js';
+import type { NodeInfo } from '../node-info.js';
 
 export const nodeName: FilterPlugin = {
   name: 'NodeName',
@@ -17,18 +18,12 @@ export const nodeAffinity: FilterPlugin & ScorePlugin = {
   weight: 2,
   filter({ pod }) {
     const { nodeSelector, affinity } = pod.pod.spec;
-    const required = affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
-    if (required === undefined && nodeSelector === undefined) return undefined;
+    if (nodeSelector === undefined && affinity?.nodeAffinity === undefined) return undefined;
     const rejection = {
       reasons: ["node(s) didn't match Pod's node affinity/selector"],
       unresolvable: true,
     };
-    const labels = Object.entries(nodeSelector ?? {});
-    return ({ node }) => {
-      if (node === undefined) return rejection;
-      if (labels.some(([key, value]) => node.metadata.labels?.[key] !== value)) return rejection;
-      return required === undefined || matchesNodeSelector(required, node) ? undefined : rejection;
-    };
+    return (node) => (matchesNode(pod.pod, node) ? undefined : rejection);
   },
   score({ pod }, nodes) {
     const preferred = pod.pod.spec.affinity?.nodeAffinity?.preferredDuringSchedulingIgnoredDuringExecution;
@@ -43,8 +38,17 @@ export const nodeAffinity: FilterPlugin & ScorePlugin = {
   },
 };
 
+/** Whether a node has what the pod's nodeSelector and required node affinity ask for. */
+export function matchesNode({ spec }: Pod, { node }: NodeInfo): boolean {
+  if (node === undefined) return false;
+  for (const key in spec.nodeSelector)
+    if (node.metadata.labels?.[key] !== spec.nodeSelector[key]) return false;
+  const required = spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+  return required === undefined || matchesNodeSelector(required, node);
+}
+
 /** Any of the terms; a term without requirements matches nothing. */
-export function matchesNodeSelector(selector: NodeSelector, node: Node): boolean {
+function matchesNodeSelector(selector: NodeSelector, node: Node): boolean {
   return selector.nodeSelectorTerms.some((term) => !isEmpty(term) && matchesTerm(term, node));
 }
 

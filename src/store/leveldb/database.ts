@@ -1,4 +1,5 @@
 /** The little that the store needs of LevelDB, so that tests can put a failing one in its place. */
+import { mkdir } from 'node:fs/promises';
 import { Level } from 'level';
 import { StoreError } from '../store.js';
 
@@ -28,6 +29,8 @@ const READ_AHEAD = 256 << 10;
 
 /** Rejects with StoreError: `locked` when another process has it open, `damaged` when it can't be read. */
 export async function openDatabase(dir: string): Promise<Database> {
+  // Secrets are in it.
+  await mkdir(dir, { recursive: true, mode: 0o700 });
   let db = await open(dir);
   return {
     write: (operations, sync) => db.batch(operations, { sync }),

@@ -189,6 +189,44 @@ describe('the demo server', () => {
     idle.destroy();
   });
 
+  it('keeps a work queue, which a keygen job empties', async () => {
+    assert.match(await text('/memq/server/queues/keys/enqueue', { method: 'POST', body: 'x' }), /^404 /);
+    assert.match(await text('/memq/server/queues/keys', { method: 'PUT' }), /^201 /);
+    for (const body of ['"one"', 'two']) {
+      const message = await json('/memq/server/queues/keys/enqueue', { method: 'POST', body });
+      assert.equal(message.body, body);
+    }
+    const code = await job([`--keygen-memq-server=${base}/memq/server`, '--keygen-memq-queue=keys']);
+    assert.deepEqual(code, { code: 0, items: 2 });
+    assert.deepEqual((await json('/memq/server/stats')).queues, [
+      { name: 'keys', depth: 0, enqueued: 2, dequeued: 2, drained: 0 },
+    ]);
+    assert.match(await text('/memq/server/queues/keys/dequeue', { method: 'POST' }), /^204/);
+  });
+
+  it('makes so many keys and exits as it was told', async () => {
+    assert.deepEqual(await job(['--keygen-num-to-gen=3', '--keygen-exit-code', '5']), { code: 5, items: 3 });
+  });
+
+  /** Runs a keygen job to its end. */
+  async function job(argv: string[]) {
+    const worker = spawn('build/Release/keelson-demo', [
+      ...['--address', `127.0.0.1:${await freePort()}`, '--keygen-enable', '--keygen-exit-on-complete'],
+      ...argv,
+    ]);
+    registerProcess(worker.pid!);
+    let log = '';
+    worker.stdout.on('data', (chunk) => {
+      log += chunk;
+    });
+    const code = await new Promise((resolve) => worker.once('close', resolve));
+    return { code, items: log.match(/ done: [0-9a-f]{64}/g)?.length };
+  }
+
+  it('looks names up', async () => {
+    assert.match(await text('/dns?name=localhost'), /^200 .*127\.0\.0\.1/);
+  });
+
   it('exits on demand', async () => {
     assert.equal(await text('/exit?code=7'), '200 bye');
     assert.equal(await ended, 7);

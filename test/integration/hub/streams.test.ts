@@ -62,7 +62,7 @@ describe('hub streams', () => {
       call.write({ ready: true });
       call.on('data', (frame: Frame) => {
         got.push(frame);
-        if (frame.close === Channel.stdin && frame.data === undefined) {
+        if (frame.close === Channel.stdin) {
           for (const f of [data(1, 'out'), data(2, 'err'), { exit: { code: 7 } }]) call.write(f);
           call.end();
         }
@@ -92,12 +92,16 @@ describe('hub streams', () => {
 
   it('fails what is open with 503 when the stream is cut in the middle', async () => {
     agent = await connect(harness, 'n1');
-    answering({ ready: true }, data(1, 'par'));
+    let cut = () => {};
+    agent.onOpen = (id) => {
+      const call = agent.dial();
+      for (const frame of [{ open: id }, { ready: true }, data(1, 'par')]) call.write(frame);
+      cut = () => call.cancel();
+    };
     const session = await harness.hub.exec('n1', EXEC, signal());
     const [first] = await once(session.stdout!, 'data');
     assert.equal(String(first), 'par');
-    agent.client.close();
-    agent.call.cancel();
+    cut();
     await assert.rejects(session.exited, { code: 503 });
   });
 

@@ -102,6 +102,7 @@ describe('hub and wrong peers', () => {
       ALPNProtocols: ['h2'],
     });
     tls.on('error', () => {});
+    tls.resume();
     tls.once('secureConnect', () => tls.write(Buffer.alloc(4096, 0xff)));
     await new Promise((resolve) => tls.once('close', resolve));
     const agent = new RawAgent(harness.address, harness.pki.caCert, pair);
@@ -126,10 +127,10 @@ describe('hub and wrong peers', () => {
   it('drops a peer that never reads, and bounds what waits for it', async () => {
     const agent = await connect(harness, 'bad');
     agent.call.pause();
-    const big = 'x'.repeat(512 << 10);
-    for (let i = 0; i < 6; i++) {
+    // More than the client itself takes before it is read: sixteen messages, and the window of its connection.
+    for (let i = 0; i < 24; i++) {
       const annotated = pod(`big${i}`, 'bad');
-      annotated.metadata.annotations = { big: big.slice(0, 200 << 10) };
+      annotated.metadata.annotations = { big: 'x'.repeat(200 << 10) };
       await harness.client.of<Pod>(pods).create(annotated);
     }
     const deadline = Date.now() + 8000;

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { sha256 } from '../../../src/runtime/images/digest.js';
 import type { LocalImageStore } from '../../../src/runtime/images/index.js';
 import type { Image } from '../../../src/runtime/types.js';
 import { lookInto, makeLayout, openStore, rejectsWith, sh, temporaryFolder } from './fixture.js';
@@ -81,6 +83,30 @@ describe('importing images', () => {
     const [image] = await store.import(archive);
     assert.deepEqual(image!.tags, ['example.com/app:2']);
     await assertContent(image!);
+  });
+
+  it('takes layers that zstd packed', async () => {
+    const packed = join(dir, 'zstd');
+    cpSync(layout, packed, { recursive: true });
+    const blobs = join(packed, 'blobs/sha256');
+    const read = (digest: string) => readFileSync(join(blobs, digest.slice(7)));
+    const write = (data: Buffer) => {
+      const digest = sha256(data);
+      writeFileSync(join(blobs, digest.slice(7)), data);
+      return { digest, size: data.length };
+    };
+    const index = JSON.parse(readFileSync(join(packed, 'index.json'), 'utf8'));
+    const manifest = JSON.parse(read(index.manifests[0].digest).toString());
+    for (const layer of manifest.layers) {
+      const zstd = execFileSync('zstd', ['-c'], {
+        input: gunzipSync(read(layer.digest)),
+        maxBuffer: 64 << 20,
+      });
+      Object.assign(layer, write(zstd), { mediaType: 'application/vnd.oci.image.layer.v1.tar+zstd' });
+    }
+    Object.assign(index.manifests[0], write(Buffer.from(JSON.stringify(manifest))));
+    writeFileSync(join(packed, 'index.json'), JSON.stringify(index));
+    await assertContent((await store.import(packed))[0]!);
   });
 
   it('shares layers between images and removes them with the last', async () => {
@@ -188,9 +214,7 @@ describe('importing images', () => {
   /** A docker-archive of layers that are tar files. */
   async function dockerArchive(tars: string[]): Promise<string> {
     const folder = temporaryFolder('archive');
-    const diffIds = tars.map(
-      (tar) => `sha256:${createHash('sha256').update(readFileSync(tar)).digest('hex')}`,
-    );
+    const diffIds = tars.map((tar) => sha256(readFileSync(tar)));
     tars.forEach((tar, i) => {
       cpSync(tar, join(folder, `${i}.tar`));
     });

@@ -149,15 +149,42 @@ describe('the pod network', () => {
     assert.equal((await run('ip', ['link', 'show', bridgeName(cluster)])).code, 1);
   });
 
-  it('works in a network namespace of its own', async () => {
-    const [node, pod] = [await space(), await space()];
+  it('passes a firewall that drops what is forwarded, and takes its rules back', async function () {
+    if ((await run('which', ['iptables-nft'])).code !== 0) this.skip();
+    const [node, pod, outside] = [await space(), await space(), await space()];
+    await inside(node, 'iptables-nft', '-P', 'FORWARD', 'DROP');
+    const rules = () => inside(node, 'iptables-nft', '-S', 'FORWARD');
+    const empty = await rules();
+    await inside(node, 'ip', 'link', 'add', 'out', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', outside);
+    await inside(node, 'ip', 'addr', 'add', '198.51.100.1/24', 'dev', 'out');
+    await inside(node, 'ip', 'link', 'set', 'out', 'up');
+    await inside(outside, 'ip', 'addr', 'add', '198.51.100.2/24', 'dev', 'eth0');
+    await inside(outside, 'ip', 'link', 'set', 'eth0', 'up');
+    const steps = `await network.setup(config); await network.setup(config); await network.attach('p', '${path(pod)}');`;
+    await inNode(node, steps);
+    assert.equal((await rules()).match(/ACCEPT/g)?.length, 2);
+    await inside(pod, 'busybox', 'ping', '-c', '1', '-W', '2', '198.51.100.2');
+    await inNode(node, 'await network.teardown();');
+    assert.equal(await rules(), empty);
+  });
+
+  /** Runs steps with a pod network in another network namespace, in a process of its own. */
+  function inNode(node: string, steps: string): Promise<string> {
     const module = join(process.cwd(), 'dist/src/network/index.js');
     const script = `
       import { createPodNetwork } from ${JSON.stringify(module)};
+      const config = ${JSON.stringify(config(cluster))};
       const network = createPodNetwork({ cluster: '${cluster}' });
-      await network.setup(${JSON.stringify(config(cluster))});
-      console.log((await network.attach('pod', '${path(pod)}')).ip);`;
-    const ip = await inside(node, process.execPath, '--input-type=module', '-e', script);
+      ${steps}`;
+    return inside(node, process.execPath, '--input-type=module', '-e', script);
+  }
+
+  it('works in a network namespace of its own', async () => {
+    const [node, pod] = [await space(), await space()];
+    const ip = await inNode(
+      node,
+      `await network.setup(config); console.log((await network.attach('pod', '${path(pod)}')).ip);`,
+    );
     assert.equal(ip.trim(), '10.199.7.2');
     await inside(pod, 'busybox', 'ping', '-c', '1', '-W', '2', '10.199.7.1');
     assert.equal(

@@ -133,7 +133,7 @@ describe('containers', () => {
   });
 
   const failures: [argv: string[], message: string][] = [
-    [['nosuch'], 'exec: "nosuch": executable file not found in $PATH'],
+    [['nosuch'], 'exec: "nosuch": executable file not found in $PATH: unknown'],
     [['/nosuch'], 'exec: "/nosuch": stat /nosuch: no such file or directory'],
     [['/etc'], 'exec: "/etc": is a directory'],
     [['/etc/not-executable'], 'exec: "/etc/not-executable": permission denied'],

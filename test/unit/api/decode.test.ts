@@ -94,11 +94,14 @@ describe('decode', () => {
     it(`refuses ${what}`, () => assert.throws(run, { code: 400, reason: 'BadRequest', message }));
 
   it('blames the patch where there is one', () => {
-    assert.throws(() => decode('v1', 'Pod', pod({ foo: 1 }), { mode: 'strict', patch: '{"spec":{"foo":1}}' }), {
-      code: 422,
-      message:
-        ' "" is invalid: patch: Invalid value: "{\\"spec\\":{\\"foo\\":1}}": strict decoding error: unknown field "spec.foo"',
-    });
+    assert.throws(
+      () => decode('v1', 'Pod', pod({ foo: 1 }), { mode: 'strict', patch: '{"spec":{"foo":1}}' }),
+      {
+        code: 422,
+        message:
+          ' "" is invalid: patch: Invalid value: "{\\"spec\\":{\\"foo\\":1}}": strict decoding error: unknown field "spec.foo"',
+      },
+    );
   });
 
   it('warns about unknown and duplicate fields, and drops the unknown ones', () => {
@@ -126,7 +129,12 @@ describe('decode', () => {
       requests: { cpu: '1' },
     });
     assert.equal(object.metadata.creationTimestamp, '2024-05-01T08:00:00Z');
-    const lease = decode('coordination.k8s.io/v1', 'Lease', { spec: { renewTime: '2024-05-01T10:00:00Z' } }, { mode: 'strict' });
+    const lease = decode(
+      'coordination.k8s.io/v1',
+      'Lease',
+      { spec: { renewTime: '2024-05-01T10:00:00Z' } },
+      { mode: 'strict' },
+    );
     assert.equal(lease.object.spec.renewTime, '2024-05-01T10:00:00.000000Z');
     const secret = decode('v1', 'Secret', { data: { a: 'aGVs\nbG8=' } }, { mode: 'strict' });
     assert.equal(secret.object.data.a, 'aGVsbG8=');
@@ -180,10 +188,20 @@ describe('decode', () => {
   });
 
   it('decodes the metadata of custom resources, and keeps the rest', () => {
-    const value = { apiVersion: 'x.io/v1', kind: 'X', metadata: { name: 'x', foo: 1 }, spec: { a: null, b: [] } };
+    const value = {
+      apiVersion: 'x.io/v1',
+      kind: 'X',
+      metadata: { name: 'x', foo: 1 },
+      spec: { a: null, b: [] },
+    };
     const { object, unknown } = decode('x.io/v1', 'X', value, { mode: 'warn' });
     assert.deepEqual(unknown, ['metadata.foo']);
-    assert.deepEqual(object, { apiVersion: 'x.io/v1', kind: 'X', metadata: { name: 'x' }, spec: { a: null, b: [] } });
+    assert.deepEqual(object, {
+      apiVersion: 'x.io/v1',
+      kind: 'X',
+      metadata: { name: 'x' },
+      spec: { a: null, b: [] },
+    });
   });
 
   it('knows JSON schemas that may be lists or booleans', () => {
@@ -193,7 +211,12 @@ describe('decode', () => {
       properties: { a: { type: 'array', items: { type: 'string' } }, b: { default: { x: null } } },
     };
     const spec = { versions: [{ name: 'v1', served: true, storage: true, schema: { openAPIV3Schema } }] };
-    const { object } = decode('apiextensions.k8s.io/v1', 'CustomResourceDefinition', { spec }, { mode: 'strict' });
+    const { object } = decode(
+      'apiextensions.k8s.io/v1',
+      'CustomResourceDefinition',
+      { spec },
+      { mode: 'strict' },
+    );
     assert.deepEqual(object.spec.versions[0].schema.openAPIV3Schema, openAPIV3Schema);
   });
 
@@ -201,6 +224,13 @@ describe('decode', () => {
     assert.equal(typeOfKind('apps/v1', 'DeleteOptions')?.name, 'meta/v1.DeleteOptions');
     assert.equal(typeOfKind('rbac.authorization.k8s.io/v1', 'Role')?.name, 'rbac/v1.Role');
     assert.equal(typeOfKind('apps.example.com/v1', 'Deployment'), undefined);
+    assert.equal(typeOfKind('apps.k8s.io/v1', 'Deployment'), undefined);
+    assert.equal(typeOfKind('example.com/v1', 'Table'), undefined);
     assert.equal(typeOfKind('v1', 'Nothing'), undefined);
+    assert.equal(typeOfKind('v1', 'Status')?.name, 'meta/v1.Status');
+    assert.equal(
+      typeOfKind('flowcontrol.apiserver.k8s.io/v1', 'FlowSchema')?.name,
+      'flowcontrol/v1.FlowSchema',
+    );
   });
 });

@@ -38,11 +38,14 @@ describe('parseJsonStrict', () => {
   ];
   for (const [text, message] of wrong)
     it(`refuses ${JSON.stringify(text)}`, () =>
-      assert.throws(() => parseJsonStrict(text), (error: Error) => {
-        assert.ok(error instanceof JsonSyntaxError);
-        assert.equal(error.message, message);
-        return true;
-      }));
+      assert.throws(
+        () => parseJsonStrict(text),
+        (error: Error) => {
+          assert.ok(error instanceof JsonSyntaxError);
+          assert.equal(error.message, message);
+          return true;
+        },
+      ));
 
   it('finds no duplicates in what JSON.stringify writes', () => {
     fc.assert(
@@ -57,12 +60,16 @@ describe('parseYamlStrict', () => {
   it('tells keys that a mapping has twice, by line', async () => {
     assert.deepEqual(await parseYamlStrict('a: 1\nb:\n  c: 2\n  c: 3\na: 4\n'), {
       value: { a: 4, b: { c: 3 } },
-      errors: ['yaml: unmarshal errors:\n  line 5: key "a" already set in map\n  line 4: key "c" already set in map'],
+      errors: [
+        'yaml: unmarshal errors:\n  line 4: key "c" already set in map\n  line 5: key "a" already set in map',
+      ],
     });
   });
 
   it('reads scalars as Go does: yes is true, dates and 12:30 are strings', async () => {
-    const { value } = await parseYamlStrict('a: yes\nb: 2001-12-14\nc: 12:30\nd: 0777\ne: ~\nf: 1.5\ng: "1"\n');
+    const { value } = await parseYamlStrict(
+      'a: yes\nb: 2001-12-14\nc: 12:30\nd: 0777\ne: ~\nf: 1.5\ng: "1"\n',
+    );
     assert.deepEqual(value, { a: true, b: '2001-12-14', c: '12:30', d: 511, e: null, f: 1.5, g: '1' });
   });
 

@@ -123,6 +123,13 @@ describe('EventRecorder', () => {
     ]);
   });
 
+  it('tells similar messages one by one when they are ten minutes apart', async () => {
+    for (let i = 1; i <= 9; i++) await record('Scheduling', `attempt ${i}`);
+    clock.advance(600_001);
+    await record('Scheduling', 'attempt 10');
+    assert.equal(bodies()[9]!.message, 'attempt 10');
+  });
+
   it('stops a flood about one object after 25, and lets one through each five minutes', async () => {
     for (let i = 0; i < 40; i++) await record('Flood', 'same');
     assert.equal(transport.requests.length, 25);

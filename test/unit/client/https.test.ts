@@ -92,6 +92,9 @@ describe('httpsTransport', () => {
     assert.deepEqual(await transport.request({ method: 'GET', path: '/' }), { again: true });
     handle = (request) => request.socket.resetAndDestroy();
     await assert.rejects(transport.request({ method: 'POST', path: '/', body: {} }), ConnectionError);
+    const before = connections.size;
+    await assert.rejects(transport.request({ method: 'GET', path: '/' }), ConnectionError);
+    assert.equal(connections.size, before + 1, 'a new connection that fails is not tried again');
   });
 
   it('rejects with the Status that the server sent', async () => {
@@ -141,6 +144,14 @@ describe('httpsTransport', () => {
     );
   });
 
+  it('gives up when it is told to, with the reason', async () => {
+    handle = () => {};
+    const abort = new AbortController();
+    const answer = open().request({ method: 'GET', path: '/', signal: abort.signal });
+    setTimeout(() => abort.abort(new Error('enough')), 10);
+    await assert.rejects(answer, /^Error: enough$/);
+  });
+
   it('puts the path of the server before each', async () => {
     handle = (request, response) => json(response, 200, { url: request.url });
     const answer = await open({ server: `${address}/proxy/` }).request({ method: 'GET', path: '/api' });
@@ -173,6 +184,13 @@ describe('httpsTransport', () => {
       const abort = new AbortController();
       setTimeout(() => abort.abort(), 30);
       assert.equal((await collect(abort.signal)).length, 1);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      assert.ok([...connections].every((socket) => socket.destroyed || socket.readableEnded));
+    });
+
+    it('closes the connection when its reader stops', async () => {
+      handle = (_, response) => response.write('{"type":"ADDED","object":{}}\n');
+      for await (const _ of open().watch({ method: 'GET', path: '/w' })) break;
       await new Promise((resolve) => setTimeout(resolve, 20));
       assert.ok([...connections].every((socket) => socket.destroyed || socket.readableEnded));
     });

@@ -194,6 +194,21 @@ describe('Informer', () => {
     assert.deepEqual(log, ['added c@6']);
   });
 
+  it('tells each handler of each object once, also those that come while a long list is told', async () => {
+    transport.answers = [listOf(5, ...Array.from({ length: 1200 }, (_, i) => thing(`n${i}`, 1)))];
+    const late: string[] = [];
+    const first = new Promise<void>((resolve) => {
+      informer.on({ added: () => resolve() });
+    });
+    informer.start();
+    await first;
+    informer.on({ added: (object) => late.push(object.metadata.name) });
+    await informer.synced;
+    assert.equal(log.length, 1200);
+    assert.equal(late.length, 1200);
+    assert.equal(new Set(late).size, 1200);
+  });
+
   it('goes on when a handler throws', async () => {
     informer.on({
       added: () => {

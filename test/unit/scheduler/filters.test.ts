@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import type { Node, Pod } from '#types';
 import { filterNode, findNode } from '../../../src/scheduler/algorithm.js';
-import { podInfo } from '../../../src/scheduler/pod-info.js';
-import { cacheOf, infoOf, node, pod } from './objects.js';
+
+import { cacheOf, cycleOf, infoOf, node, pod } from './objects.js';
 
 /** The reasons why a pod does not fit on a node with some pods; '' when it does. */
 function reasons(p: Pod, n: Node, ...others: Pod[]): string {
   const cache = cacheOf([n, ...others]);
-  const rejection = filterNode({ pod: podInfo(p), cache }, infoOf(cache, n.metadata.name));
+  const rejection = filterNode(cycleOf(p, cache), infoOf(cache, n.metadata.name));
   return rejection?.reasons.join(', ') ?? '';
 }
 
@@ -162,7 +162,7 @@ describe('scheduler filters', () => {
   it('frees what a removed pod had', () => {
     const big = pod({ name: 'big', requests: { cpu: '4' } });
     const cache = cacheOf([node('a'), big]);
-    const cycle = { pod: podInfo(pod({ requests: { cpu: '1' } })), cache };
+    const cycle = cycleOf(pod({ requests: { cpu: '1' } }), cache);
     assert.ok(filterNode(cycle, infoOf(cache, 'a')));
     cache.removePod('big');
     assert.equal(filterNode(cycle, infoOf(cache, 'a')), undefined);
@@ -171,7 +171,7 @@ describe('scheduler filters', () => {
 
 describe('what the scheduler says when a pod fits nowhere', () => {
   const say = (p: Pod, ...nodes: [Node, ...Pod[]][]) =>
-    findNode({ pod: podInfo(p), cache: cacheOf(...nodes) }, 0, () => 0).message;
+    findNode(cycleOf(p, cacheOf(...nodes)), 0, () => 0).message;
 
   it('counts the reasons, sorted, and tells that preemption would not help', () => {
     assert.equal(

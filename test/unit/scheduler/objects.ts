@@ -1,6 +1,7 @@
 /** Pods, nodes and caches for tests of the scheduler's pure parts. */
 import type { Node, Pod } from '#types';
 import { Cache } from '../../../src/scheduler/cache.js';
+import type { Cycle } from '../../../src/scheduler/framework.js';
 import type { NodeInfo } from '../../../src/scheduler/node-info.js';
 import { podInfo } from '../../../src/scheduler/pod-info.js';
 
@@ -73,4 +74,9 @@ export function infoOf(cache: Cache, name: string): NodeInfo {
   const info = cache.node(name);
   if (info === undefined) throw new Error(`no node ${name}`);
   return info;
+}
+
+/** An attempt to place a pod; namespaces have their name as the label `name`. */
+export function cycleOf(p: Pod, cache: Cache): Cycle {
+  return { pod: podInfo(p), cache, namespaceLabels: (name) => ({ name }) };
 }

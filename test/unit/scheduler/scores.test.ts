@@ -6,14 +6,14 @@ import type { ScorePlugin } from '../../../src/scheduler/framework.js';
 import { imageLocality } from '../../../src/scheduler/plugins/image-locality.js';
 import { nodeAffinity } from '../../../src/scheduler/plugins/node-affinity.js';
 import { balancedAllocation, nodeResourcesFit } from '../../../src/scheduler/plugins/resources.js';
-import { podTopologySpread } from '../../../src/scheduler/plugins/spreading.js';
 import { taintToleration } from '../../../src/scheduler/plugins/taints.js';
-import { podInfo } from '../../../src/scheduler/pod-info.js';
-import { cacheOf, node, pod } from './objects.js';
+import { podTopologySpread } from '../../../src/scheduler/plugins/topology-spread.js';
+
+import { cacheOf, cycleOf, node, pod } from './objects.js';
 
 function scores(plugin: ScorePlugin, p: Pod, ...nodes: [Node, ...Pod[]][]): number[] | undefined {
   const cache = cacheOf(...nodes);
-  return plugin.score({ pod: podInfo(p), cache }, cache.nodes);
+  return plugin.score(cycleOf(p, cache), cache.nodes);
 }
 
 const small = (name: string) => node(name, { allocatable: { cpu: '4', memory: '4Gi', pods: '110' } });
@@ -109,7 +109,7 @@ describe('scheduler scores', () => {
     const cache = cacheOf([node('a')], [node('b')], [node('c')]);
     let start = 0;
     for (let i = 0; i < 9; i++) {
-      const cycle = { pod: podInfo(pod({ owner: 'rs' })), cache };
+      const cycle = cycleOf(pod({ owner: 'rs' }), cache);
       const placed = findNode(cycle, start, Math.random);
       start = placed.next;
       cache.assume(cycle.pod, placed.node!.name);

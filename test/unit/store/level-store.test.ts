@@ -1,15 +1,14 @@
 /** The store on LevelDB: the common suite, and what is special to it. */
 import assert from 'node:assert/strict';
 import {
-  closeSync,
+  copyFileSync,
   mkdtempSync,
-  openSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
   truncateSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -319,6 +318,24 @@ describe('LevelDB store', () => {
     });
   });
 
+  describe('versions', () => {
+    it('are the same when they are asked for again after they have cooled down', async () => {
+      const clock = new FakeClock();
+      const place = await open({ clock });
+      const { store } = place;
+      const first = await put(store, 'a', { x: '1' });
+      const second = await put(store, 'a', { x: '2' });
+      second.encodings.set('table', 'row');
+      const objects = [first, second].map((stored) => structuredClone(stored.object));
+      clock.advance(60_000);
+      assert.deepEqual([first.object, second.object], objects);
+      assert.ok(Object.isFrozen(first.object['data']));
+      assert.equal(store.get(keyOf('a')), second);
+      assert.equal(second.encodings.get('table'), 'row');
+      await place.remove();
+    });
+  });
+
   describe('what is on disk', () => {
     it('belongs to one process at a time', async () => {
       const place = await open();
@@ -358,6 +375,50 @@ describe('LevelDB store', () => {
       rmSync(place.dir, { recursive: true });
     });
 
+    it('is refused if its pointers and its records do not fit together', async () => {
+      const place = await open();
+      const { revision } = await put(place.store, 'a');
+      await put(place.store, 'b');
+      await place.store.compact(place.store.revision);
+      await place.store.close();
+      const change = async (operation: Operation) => {
+        const db = await openDatabase(place.dir);
+        await db.write([operation], true);
+        await db.close();
+      };
+      await change({ type: 'del', key: recordKey(revision, 0) });
+      await assert.rejects(
+        openLevelStore(place.dir),
+        /the newest record of core\/configmaps\/default\/a is missing/,
+      );
+      await change({ type: 'del', key: Buffer.from(`k/${keyOf('a')}`) });
+      await change({ type: 'del', key: Buffer.from(`k/${keyOf('b')}`) });
+      await assert.rejects(openLevelStore(place.dir), /1 keys have no pointer/);
+      rmSync(place.dir, { recursive: true });
+    });
+
+    it('is refused if its log is damaged before its end, instead of losing what follows', async () => {
+      const place = await open();
+      const fill = () => put(place.store, 'a', { fill: 'x'.repeat(10_000) });
+      for (let i = 0; i < 20; i++) await fill();
+      await place.store.close();
+      const log = join(place.dir, readdirSync(place.dir).find((f) => f.endsWith('.log'))!);
+      const bytes = readFileSync(log);
+      bytes[50_000]! ^= 1;
+      writeFileSync(log, bytes);
+      await assert.rejects(openLevelStore(place.dir), /damaged: what follows record .* is missing/);
+      rmSync(place.dir, { recursive: true });
+    });
+
+    it('is for its owner only', async () => {
+      const parent = newDir();
+      const dir = join(parent, 'db');
+      const store = await openLevelStore(dir);
+      assert.equal(statSync(dir).mode & 0o777, 0o700);
+      await store.close();
+      rmSync(parent, { recursive: true });
+    });
+
     it('opens to the last whole commit wherever its log was cut off', async function () {
       this.timeout(30_000);
       const place = await open();
@@ -376,9 +437,7 @@ describe('LevelDB store', () => {
       for (let size = bytes.length; size >= 0; size -= 97) {
         const copy = newDir();
         for (const file of readdirSync(place.dir)) {
-          const fd = openSync(join(copy, file), 'w');
-          writeSync(fd, readFileSync(join(place.dir, file)));
-          closeSync(fd);
+          copyFileSync(join(place.dir, file), join(copy, file));
         }
         truncateSync(join(copy, log.split('/').pop()!), size);
         const store = await openLevelStore(copy);

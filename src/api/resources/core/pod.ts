@@ -59,7 +59,7 @@ function createWarnings(pod: Pod): string[] {
 /**
  * How long a deleted pod may stay (seconds): as asked for, else as its spec says; not at all when no node runs it.
  */
-export function podGracePeriodSeconds(pod: Pod, requested: number | undefined): number {
+function podGracePeriodSeconds(pod: Pod, requested: number | undefined): number {
   const period = requested ?? pod.spec.terminationGracePeriodSeconds ?? 0;
   const over = pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
   if (!pod.spec.nodeName || over) return 0;

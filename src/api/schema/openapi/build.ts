@@ -1,4 +1,7 @@
-/** All OpenAPI documents as bytes: what the build writes to files. */
+/**
+ * All OpenAPI documents as bytes. The build writes them to `dist/generated/openapi/`, each with a `.gz` beside it,
+ * and an `index.json` with their types, hashes and sizes, so that the server holds none of them in memory.
+ */
 import type { Resource } from '../../resources/define.js';
 import { typeFact, typeNames } from '../facts.js';
 import type { Descriptions } from './definitions.js';

@@ -1,7 +1,7 @@
 /** What the documents of both versions of OpenAPI have in common. */
 import { parseApiVersion } from '../../machinery/types.js';
 import type { Resource } from '../../resources/define.js';
-import { typeNameParts } from './names.js';
+import { typeNameParts } from '../groups.js';
 import type { Method, Operation } from './operations.js';
 
 export const TITLE = 'Kubernetes';

@@ -2,8 +2,9 @@
 import { parseApiVersion } from '../../machinery/types.js';
 import { typeSchema } from '../build.js';
 import { typeFact } from '../facts.js';
+import { typeNameParts } from '../groups.js';
 import type { FieldSchema, TypeSchema, ValueSchema } from '../types.js';
-import { definitionName, typeNameParts } from './names.js';
+import { definitionName } from './names.js';
 import { specialDefinition, specialName } from './special.js';
 
 export type Dialect = 'v2' | 'v3';

@@ -1,45 +1,12 @@
 /** What OpenAPI documents call types and groups. */
 import { parseApiVersion } from '../../machinery/types.js';
-
-/** The API group of each family of types whose group is not `<family>.k8s.io`. */
-const GROUPS: Record<string, string> = {
-  core: '',
-  meta: '',
-  apps: 'apps',
-  autoscaling: 'autoscaling',
-  batch: 'batch',
-  policy: 'policy',
-  flowcontrol: 'flowcontrol.apiserver.k8s.io',
-  rbac: 'rbac.authorization.k8s.io',
-};
+import { typeNameParts } from '../groups.js';
 
 const PACKAGES: Record<string, string> = {
   meta: 'io.k8s.apimachinery.pkg.apis.meta',
   apiextensions: 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions',
   apiregistration: 'io.k8s.kube-aggregator.pkg.apis.apiregistration',
 };
-
-export interface TypeNameParts {
-  /** Such as `rbac`. */
-  family: string;
-  /** Such as `rbac.authorization.k8s.io`. */
-  group: string;
-  version: string;
-  kind: string;
-}
-
-/** Splits `rbac/v1.Role`. */
-export function typeNameParts(full: string): TypeNameParts {
-  const slash = full.indexOf('/');
-  const dot = full.indexOf('.');
-  const family = full.slice(0, slash);
-  return {
-    family,
-    group: GROUPS[family] ?? `${family}.k8s.io`,
-    version: full.slice(slash + 1, dot),
-    kind: full.slice(dot + 1),
-  };
-}
 
 /** `apps/v1.Deployment` is `io.k8s.api.apps.v1.Deployment`. */
 export function definitionName(full: string): string {

@@ -2,7 +2,8 @@
 import protobuf from 'protobufjs/minimal.js';
 import { microTimestamp, timestamp } from '../../machinery/clock.js';
 import { badRequest, StatusError } from '../../machinery/status.js';
-import { typeNameOf, typeOfKind } from '../build.js';
+import { typeOfKind } from '../build.js';
+import { typeNameOf } from '../groups.js';
 import type { TypeSchema, ValueSchema } from '../types.js';
 import { isListMessage, MAGIC, messageOf, UNIONS } from './messages.js';
 
@@ -12,7 +13,8 @@ type JsonObject = Record<string, unknown>;
 const BYTES = 2;
 
 /** A 64-bit integer as the number that JSON has. */
-const number = (value: unknown): number => Number(String(value));
+const number = (value: unknown): number =>
+  typeof value === 'number' ? value : (value as { toNumber(): number }).toNumber();
 
 /** Reads a message field by field: `read` takes the number and wire type, and says whether it knew the field. */
 function fields(reader: Reader, read: (id: number, wire: number) => boolean): void {
@@ -27,12 +29,13 @@ const nested = (reader: Reader): Reader => protobuf.Reader.create(reader.bytes()
 
 function setMember(object: JsonObject, name: string, value: unknown): void {
   if (value === undefined) return;
-  Object.defineProperty(object, name, { value, writable: true, enumerable: true, configurable: true });
+  if (name !== '__proto__') object[name] = value;
+  else Object.defineProperty(object, name, { value, writable: true, enumerable: true, configurable: true });
 }
 
 /** Reads an object of a type into `out`. */
 function readObject(reader: Reader, type: string, out: JsonObject = {}): JsonObject {
-  const byNumber = new Map(messageOf(type).map((field) => [field.number, field]));
+  const { byNumber } = messageOf(type);
   fields(reader, (id, wire) => {
     const known = byNumber.get(id);
     if (!known) return false;

@@ -1,6 +1,7 @@
 /** Writes objects as `application/vnd.kubernetes.protobuf`. */
 import protobuf from 'protobufjs/minimal.js';
-import { typeNameOf, typeOfKind } from '../build.js';
+import { typeOfKind } from '../build.js';
+import { typeNameOf } from '../groups.js';
 import type { TypeSchema, ValueSchema } from '../types.js';
 import { isListMessage, MAGIC, messageOf, UNIONS } from './messages.js';
 
@@ -21,7 +22,7 @@ function message(writer: Writer, id: number, write: () => void): void {
 }
 
 function writeObject(writer: Writer, object: JsonObject, type: string): void {
-  for (const { number, field, inlined } of messageOf(type)) {
+  for (const { number, field, inlined } of messageOf(type).fields) {
     if (inlined !== undefined) message(writer, number, () => writeObject(writer, object, inlined));
     else if (field) {
       const value = object[field.name];

@@ -12,22 +12,29 @@ export interface MessageField {
   inlined?: string;
 }
 
-const messages = new Map<string, readonly MessageField[]>();
+export interface Message {
+  /** In the order of their numbers, as they are written. */
+  fields: readonly MessageField[];
+  byNumber: ReadonlyMap<number, MessageField>;
+}
 
-/** The fields of a type such as `core/v1.Pod`, by number. */
-export function messageOf(name: string): readonly MessageField[] {
+const messages = new Map<string, Message>();
+
+/** The message of a type such as `core/v1.Pod`. */
+export function messageOf(name: string): Message {
   const known = messages.get(name);
   if (known) return known;
   const fact = typeFact(name);
-  const fields = typeSchema(name)?.fields;
-  const found: MessageField[] = [];
+  const schema = typeSchema(name)?.fields;
+  const fields: MessageField[] = [];
   for (const { type, pb } of fact?.inline ?? [])
-    if (pb !== undefined) found.push({ number: pb, inlined: type });
+    if (pb !== undefined) fields.push({ number: pb, inlined: type });
   for (const [json, { pb }] of Object.entries(fact?.fields ?? {}))
-    if (pb !== undefined) found.push({ number: pb, field: fields?.get(json) as FieldSchema });
-  found.sort((a, b) => a.number - b.number);
-  messages.set(name, found);
-  return found;
+    if (pb !== undefined) fields.push({ number: pb, field: schema?.get(json) as FieldSchema });
+  fields.sort((a, b) => a.number - b.number);
+  const message = { fields, byNumber: new Map(fields.map((field) => [field.number, field])) };
+  messages.set(name, message);
+  return message;
 }
 
 /** The numbers of JSON schema's unions: which is the schema, and which the other. */

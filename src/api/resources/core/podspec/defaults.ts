@@ -49,7 +49,7 @@ export function defaultPodTemplate(template: PodTemplateSpec): void {
   defaultPodSpec(template.spec);
 }
 
-export function defaultPodSpec(spec: PodSpec): void {
+function defaultPodSpec(spec: PodSpec): void {
   dropUnset(spec, POD_SPEC_VALUES);
   spec.dnsPolicy ||= 'ClusterFirst';
   spec.restartPolicy ||= 'Always';
@@ -62,7 +62,7 @@ export function defaultPodSpec(spec: PodSpec): void {
 }
 
 /** Keeps the deprecated alias `serviceAccount` equal to `serviceAccountName`. */
-export function syncServiceAccount(spec: PodSpec): void {
+function syncServiceAccount(spec: PodSpec): void {
   spec.serviceAccountName ||= spec.serviceAccount;
   if (spec.serviceAccountName) spec.serviceAccount = spec.serviceAccountName;
   else {
@@ -93,7 +93,7 @@ const POD_STATUS_VALUES = [
 
 const CONTAINER_VALUES = ['stdin', 'stdinOnce', 'tty', 'workingDir'] as const;
 
-export function defaultContainer(container: Container | EphemeralContainer): void {
+function defaultContainer(container: Container | EphemeralContainer): void {
   dropUnset(container, CONTAINER_VALUES);
   container.imagePullPolicy ||= defaultPullPolicy(container.image);
   container.terminationMessagePath ||= '/dev/termination-log';

@@ -85,7 +85,7 @@ export function validatePodSecurityContext(spec: PodSpec, path: string): FieldEr
 }
 
 /** The namespace that a sysctl belongs to, if it has one. */
-export function sysctlNamespace(name: string): 'net' | 'ipc' | undefined {
+function sysctlNamespace(name: string): 'net' | 'ipc' | undefined {
   const dotted = name.includes('/') && !/^[^/]*\./.test(name) ? name.replaceAll('/', '.') : name;
   if (dotted.startsWith('net.')) return 'net';
   return /^(kernel\.(shm|msg)|kernel\.sem$|fs\.mqueue\.)/.test(dotted) ? 'ipc' : undefined;

@@ -20,6 +20,7 @@ import {
   validateLabels,
   validateQualifiedName,
 } from '../../../machinery/validation.js';
+import { validateAffinity } from './validate-affinity.js';
 import { validatePodAnnotations } from './validate-annotations.js';
 import {
   type PodContext,
@@ -29,7 +30,6 @@ import {
 } from './validate-containers.js';
 import { validateOverhead, validatePodResources } from './validate-resources.js';
 import {
-  validateAffinity,
   validateSchedulingGates,
   validateTolerations,
   validateTopologySpread,
