@@ -15,7 +15,7 @@ namespace {
 
 struct Operation {
   std::string op, name, peer, netns, mac, master, alias, address, destination, gateway;
-  uint32_t mtu = 0, protocol = RTPROT_STATIC, priority = 0;
+  uint32_t mtu = 0, group = 0, protocol = RTPROT_STATIC, priority = 0;
   bool up = false, hairpin = false;
   std::vector<std::string> ignore;
   std::string what() const {
@@ -48,6 +48,7 @@ int AddLink(Socket& socket, const Operation& operation) {
   message.Put(LinkHeader(operation));
   message.Attribute(IFLA_IFNAME, operation.name);
   if (operation.mtu) message.Attribute(IFLA_MTU, operation.mtu);
+  if (operation.group) message.Attribute(IFLA_GROUP, operation.group);
   if (!operation.master.empty()) message.Attribute(IFLA_MASTER, IndexOf(operation.master));
   if (!veth && !operation.mac.empty()) PutMac(message, operation.mac);
   OwnedFd ns;
@@ -80,12 +81,21 @@ int DeleteLink(Socket& socket, const Operation& operation) {
   return socket.Request(message);
 }
 
+// All links of the group at once: the kernel waits for its readers once, not for each.
+int DeleteGroup(Socket& socket, const Operation& operation) {
+  Message message(RTM_DELLINK, 0);
+  message.Put(ifinfomsg{});
+  message.Attribute(IFLA_GROUP, operation.group);
+  return socket.Request(message);
+}
+
 int SetLink(Socket& socket, const Operation& operation) {
   Message message(RTM_NEWLINK, 0);
   ifinfomsg info = LinkHeader(operation);
   info.ifi_index = IndexOf(operation.name);
   message.Put(info);
   if (operation.mtu) message.Attribute(IFLA_MTU, operation.mtu);
+  if (operation.group) message.Attribute(IFLA_GROUP, operation.group);
   if (!operation.mac.empty()) PutMac(message, operation.mac);
   if (!operation.master.empty()) message.Attribute(IFLA_MASTER, IndexOf(operation.master));
   if (!operation.alias.empty()) message.Attribute(IFLA_IFALIAS, operation.alias.c_str(), operation.alias.size());
@@ -147,6 +157,7 @@ int ChangeRoute(Socket& socket, const Operation& operation) {
 int Run(Socket& socket, const Operation& operation) {
   if (operation.op == "addBridge" || operation.op == "addVeth") return AddLink(socket, operation);
   if (operation.op == "deleteLink") return DeleteLink(socket, operation);
+  if (operation.op == "deleteGroup") return DeleteGroup(socket, operation);
   if (operation.op == "setLink") return SetLink(socket, operation);
   if (operation.op == "addAddress" || operation.op == "deleteAddress") return ChangeAddress(socket, operation);
   if (operation.op == "addRoute" || operation.op == "deleteRoute") return ChangeRoute(socket, operation);
@@ -198,6 +209,7 @@ Operation ReadOperation(Napi::Object from) {
   to.destination = Text(from, "destination");
   to.gateway = Text(from, "gateway");
   to.mtu = Number(from, "mtu", 0);
+  to.group = Number(from, "group", 0);
   to.protocol = Number(from, "protocol", RTPROT_STATIC);
   to.priority = Number(from, "priority", 0);
   to.up = from.Get("up").ToBoolean();

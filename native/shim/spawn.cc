@@ -46,6 +46,8 @@ static void use_stdio(int in, int out, int err) {
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   signal(SIGPIPE, SIG_DFL);
+  // What it holds of the host is not to be reached by those who see it in /proc of the container.
+  prctl(PR_SET_DUMPABLE, 0);
   // Until it is in all of its cgroups, nobody but the shim can find it.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   pollfd shim = {sync_fd, 0, 0};

@@ -1,4 +1,5 @@
 /** The API server: one core that answers requests, reached over TLS or within the process. */
+import { setMaxListeners } from 'node:events';
 import { systemClock } from '../api/machinery/clock.js';
 import type { User } from '../auth/user.js';
 import type { Transport } from '../client/transport.js';
@@ -34,6 +35,8 @@ export class ApiServer {
 
   constructor(options: ApiServerOptions) {
     this.#options = options;
+    // Every open watch listens for the server's end.
+    setMaxListeners(0, this.#closing.signal);
     const { store, serviceCidr, nodePorts = { from: 30000, to: 32767 } } = options;
     this.#deps = {
       store,
@@ -48,6 +51,7 @@ export class ApiServer {
     };
     this.#nonResource = createNonResource({
       version: options.version,
+      tokens: options.tokens,
       checks: [
         { name: 'ping', check: () => undefined },
         { name: 'log', check: () => undefined },

@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=4
 /** The `keelson` command: one file a command in `commands/`. */
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';

@@ -36,3 +36,8 @@ export function podMac(ip: string): string {
 export function routePriority(cluster: string): number {
   return 0x4b0000 + Number.parseInt(hash(cluster, 4), 16);
 }
+
+/** Link group of a cluster's links, or of those that are about to be deleted. */
+export function linkGroup(cluster: string, kind: 'used' | 'trash'): number {
+  return 0x40000000 + Number.parseInt(hash(`${kind}/${cluster}`, 7), 16);
+}

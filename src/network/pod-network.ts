@@ -5,7 +5,7 @@ import { type NativeError, type NetlinkOperation, type NetworkLink, native } fro
 import { parseCidr } from './cidr.js';
 import { closeForeignFirewall, openForeignFirewall } from './foreign-firewall.js';
 import { AddressPool } from './ipam.js';
-import { bridgeMac, bridgeName, podMac, routePriority, vethName } from './names.js';
+import { bridgeMac, bridgeName, linkGroup, podMac, routePriority, vethName } from './names.js';
 import { applyTable, deleteTable } from './nftables.js';
 import type { NetworkConfig, NodeRoute, PodAddress, PodNetwork } from './types.js';
 
@@ -33,6 +33,8 @@ class BridgeNetwork implements PodNetwork {
   private pool: AddressPool | undefined;
   private mtu = 1500;
   private readonly attached = new Map<string, Promise<PodAddress>>();
+  private emptying: Promise<void> = Promise.resolve();
+  private nextEmptying: Promise<void> | undefined;
 
   constructor(options: PodNetworkOptions) {
     this.cluster = options.cluster;
@@ -68,7 +70,7 @@ class BridgeNetwork implements PodNetwork {
         ignore: ['EEXIST'],
       },
       { op: 'addAddress', name: this.bridge, address: gatewayCidr, ignore: ['EEXIST'] },
-      { op: 'setLink', name: this.bridge, up: true },
+      { op: 'setLink', name: this.bridge, up: true, group: linkGroup(this.cluster, 'used') },
     ]);
     const [links, addresses] = await Promise.all([native.listLinks(''), native.listAddresses('')]);
     const index = links.find((link) => link.name === this.bridge)?.index;
@@ -141,7 +143,14 @@ class BridgeNetwork implements PodNetwork {
       { op: 'addVeth', name, peer: 'eth0', netns, mac: podMac(ip), mtu: this.mtu, master: this.bridge },
     ];
     const configure: NetlinkOperation[] = [
-      { op: 'setLink', name, up: true, alias: `${aliasPrefix}${sandboxId} ${ip}`, hairpin: true },
+      {
+        op: 'setLink',
+        name,
+        up: true,
+        group: linkGroup(this.cluster, 'used'),
+        alias: `${aliasPrefix}${sandboxId} ${ip}`,
+        hairpin: true,
+      },
     ];
     try {
       await native.netlink('', [...add, ...configure]);
@@ -161,10 +170,23 @@ class BridgeNetwork implements PodNetwork {
     this.pool?.release(sandboxId);
   }
 
-  private removeVeth(sandboxId: string): Promise<void> {
-    return native.netlink('', [
-      { op: 'deleteLink', name: vethName(this.cluster, sandboxId), ignore: ['ENODEV'] },
-    ]);
+  private async removeVeth(sandboxId: string): Promise<void> {
+    const name = vethName(this.cluster, sandboxId);
+    const group = linkGroup(this.cluster, 'trash');
+    await native.netlink('', [{ op: 'setLink', name, group, ignore: ['ENODEV'] }]);
+    await this.emptyTrash();
+  }
+
+  /** A deletion takes the kernel some 20 ms, of one link or of many: who asks meanwhile shares the next. */
+  private emptyTrash(): Promise<void> {
+    this.nextEmptying ??= this.emptying
+      .catch(() => {})
+      .then(() => {
+        this.nextEmptying = undefined;
+        this.emptying = deleteGroup(linkGroup(this.cluster, 'trash'));
+        return this.emptying;
+      });
+    return this.nextEmptying;
   }
 
   async setRoutes(nodes: NodeRoute[]): Promise<void> {
@@ -194,13 +216,8 @@ class BridgeNetwork implements PodNetwork {
 
   async teardown(): Promise<void> {
     await this.setRoutes([]);
-    const links = await native.listLinks('');
-    const bridge = links.find((link) => link.name === this.bridge);
-    const ours = bridge ? links.filter((link) => link.master === bridge.index && link.kind === 'veth') : [];
-    await native.netlink('', [
-      ...ours.map(({ name }) => ({ op: 'deleteLink' as const, name, ignore: ['ENODEV'] })),
-      { op: 'deleteLink', name: this.bridge, ignore: ['ENODEV'] },
-    ]);
+    await deleteGroup(linkGroup(this.cluster, 'used'));
+    await deleteGroup(linkGroup(this.cluster, 'trash'));
     await Promise.all([deleteTable(this.cluster), closeForeignFirewall(this.cluster)]);
     this.attached.clear();
     this.pool = undefined;
@@ -210,6 +227,10 @@ class BridgeNetwork implements PodNetwork {
     if (!this.pool) throw new Error('the pod network is not set up');
     return this.pool;
   }
+}
+
+function deleteGroup(group: number): Promise<void> {
+  return native.netlink('', [{ op: 'deleteGroup', group, ignore: ['ENODEV'] }]);
 }
 
 /** `/proc/sys/net` shows the network namespace of the process. */

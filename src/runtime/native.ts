@@ -20,6 +20,7 @@ export type NetlinkOperation = { ignore?: string[] } & (
       netns?: string;
       mac?: string;
       mtu?: number;
+      group?: number;
       master?: string;
       up?: boolean;
     }
@@ -28,6 +29,7 @@ export type NetlinkOperation = { ignore?: string[] } & (
       name: string;
       up?: boolean;
       mtu?: number;
+      group?: number;
       mac?: string;
       master?: string;
       alias?: string;
@@ -35,6 +37,8 @@ export type NetlinkOperation = { ignore?: string[] } & (
       hairpin?: boolean;
     }
   | { op: 'deleteLink'; name: string }
+  /** All links of the group, in the time of one; ENODEV when there is none. */
+  | { op: 'deleteGroup'; group: number }
   | { op: 'addAddress' | 'deleteAddress'; name: string; address: string }
   /** `destination` is a CIDR or `default`; an existing route to it is replaced. */
   | {

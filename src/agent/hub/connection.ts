@@ -8,7 +8,6 @@ import {
   type HubMessage,
   hubService,
   KEEPALIVE,
-  MAX_DOWN,
   MAX_UP,
   type Open,
   type StreamCall,
@@ -17,7 +16,7 @@ import {
 } from '../../rpc/hub.js';
 import {
   type Credentials,
-  channelCredentials,
+  channel,
   type JoinSource,
   joinCluster,
   loadCredentials,
@@ -118,11 +117,11 @@ export class HubConnection {
   /** One Sync call, to its end. */
   #sync(welcomed: () => void): Promise<void> {
     const { hub, node, version } = this.#options;
-    const client = new GrpcClient(hub, channelCredentials(this.#credentials!), {
+    const { credentials, options } = channel(hub, this.#credentials!);
+    const client = new GrpcClient(hub, credentials, {
+      ...options,
       ...KEEPALIVE,
-      'grpc.max_receive_message_length': MAX_DOWN,
       'grpc.max_send_message_length': MAX_UP,
-      'grpc.use_local_subchannel_pool': 1,
     });
     this.#client = client;
     const { path, requestSerialize, responseDeserialize } = hubService.sync;

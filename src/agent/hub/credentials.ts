@@ -1,8 +1,9 @@
 /** The node's certificate: got by a bootstrap token, kept on disk, renewed in time. */
 import { X509Certificate } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { connect } from 'node:tls';
+import { checkServerIdentity, connect, type PeerCertificate } from 'node:tls';
 import { Client as GrpcClient, credentials as grpc, type MethodDefinition } from '@grpc/grpc-js';
 import { readIfThere, writeFileAtomic } from '../../auth/files.js';
 import { caHash, createRequest } from '../../auth/pki.js';
@@ -55,9 +56,8 @@ export async function joinCluster(source: JoinSource): Promise<Credentials> {
     commonName: `system:node:${node}`,
     organizations: ['system:nodes'],
   });
-  const client = new GrpcClient(hub, grpc.createSsl(Buffer.from(ca)), {
-    'grpc.max_receive_message_length': MAX_DOWN,
-  });
+  const { credentials, options } = channel(hub, { ca });
+  const client = new GrpcClient(hub, credentials, options);
   try {
     const { certificate = '' } = await unary(client, hubService.join, { token, node, csr });
     return await save(dir, { ca, cert: certificate, key });
@@ -70,7 +70,8 @@ export async function joinCluster(source: JoinSource): Promise<Credentials> {
 export async function renew(source: JoinSource, old: Credentials): Promise<Credentials> {
   const subject = { commonName: `system:node:${source.node}`, organizations: ['system:nodes'] };
   const { csr, key } = await createRequest(subject);
-  const client = new GrpcClient(source.hub, channelCredentials(old), {});
+  const { credentials, options } = channel(source.hub, old);
+  const client = new GrpcClient(source.hub, credentials, options);
   try {
     const { certificate = '', ca = old.ca } = await unary(client, hubService.renew, { csr });
     return await save(source.dir, { ca, cert: certificate, key });
@@ -79,8 +80,33 @@ export async function renew(source: JoinSource, old: Credentials): Promise<Crede
   }
 }
 
-export function channelCredentials({ ca, cert, key }: Credentials) {
-  return grpc.createSsl(Buffer.from(ca), Buffer.from(key), Buffer.from(cert));
+/** How to dial the hub: TLS with the cluster's CA, and the node's own certificate once it has one. */
+export function channel(hub: string, { ca, cert, key }: { ca: string; cert?: string; key?: string }) {
+  const { host } = splitAddress(hub);
+  // A name in the handshake may not be an address; what the certificate is checked for is the address all the same.
+  const byAddress = isIP(host) !== 0;
+  const verify = byAddress
+    ? { checkServerIdentity: (_name: string, peer: PeerCertificate) => checkServerIdentity(host, peer) }
+    : {};
+  return {
+    credentials: grpc.createSsl(
+      Buffer.from(ca),
+      key ? Buffer.from(key) : null,
+      cert ? Buffer.from(cert) : null,
+      verify,
+    ),
+    options: {
+      ...(byAddress ? { 'grpc.ssl_target_name_override': 'keelson-hub' } : {}),
+      'grpc.max_receive_message_length': MAX_DOWN,
+      'grpc.use_local_subchannel_pool': 1,
+    },
+  };
+}
+
+/** `host:port`, with brackets around an IPv6 address. */
+function splitAddress(address: string): { host: string; port: number } {
+  const colon = address.lastIndexOf(':');
+  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) };
 }
 
 /** When a certificate is to be renewed: after four fifths of its life. Milliseconds since the epoch. */
@@ -110,12 +136,11 @@ async function pinnedCa({ dir, hub, caHash: pin }: JoinSource): Promise<string> 
 
 /** The chain of certificates that the hub shows, PEM, judged by nobody yet. */
 function shownCertificates(hub: string): Promise<string[]> {
-  const colon = hub.lastIndexOf(':');
-  const host = hub.slice(0, colon).replace(/^\[|\]$/g, '');
+  const { host, port } = splitAddress(hub);
   return new Promise((resolve, reject) => {
     const socket = connect({
       host,
-      port: Number(hub.slice(colon + 1)),
+      port,
       rejectUnauthorized: false,
       ALPNProtocols: ['h2'],
     });

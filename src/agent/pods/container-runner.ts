@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { Container, Pod } from '#types';
+import { sleep } from '../../client/retry.js';
 import { native } from '../../runtime/native.js';
 import { type ContainerStatus, type Image, RuntimeError } from '../../runtime/types.js';
 import { logTail } from '../logs/tail.js';
@@ -18,6 +19,8 @@ import { USER_AGENT, type WorkerDeps } from './worker-deps.js';
 
 /** How long a container may always take to end, whatever its grace. */
 const MIN_GRACE_MS = 2000;
+/** What could not be stopped is tried again after this. */
+const STOP_RETRY_MS = 1000;
 const MNT_DETACH = 2;
 const MAX_MESSAGE = 4096;
 const FALLBACK_LINES = 80;
@@ -176,9 +179,11 @@ export class ContainerRunner {
       if (hook && graceMs > 0) await this.#preStop(hook, run.id);
       const left = Math.max(graceMs - (deps.clock.now() - begun), MIN_GRACE_MS);
       const signal = container.lifecycle?.stopSignal ?? (this.#image?.config.stopSignal || 'SIGTERM');
-      await deps.runtime.stopContainer(run.id, signal, left);
+      const ended = await deps.runtime.stopContainer(run.id, signal, left);
+      if (record.latest === run && ended.state === 'exited') this.#ended(ended);
     } catch (error) {
       deps.logger.warn({ err: error, container: container.name }, 'a container could not be stopped');
+      await sleep(deps.clock, STOP_RETRY_MS);
     } finally {
       deadline();
       this.#killBy?.();

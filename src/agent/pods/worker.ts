@@ -37,6 +37,7 @@ export class PodWorker implements PodContext {
   #startTime: number;
   #wake: (() => void) | undefined;
   #scheduled = false;
+  readonly #pauses = new Set<() => void>();
   readonly #cancels = new Set<() => void>();
 
   constructor(pod: Pod, deps: WorkerDeps) {
@@ -92,8 +93,7 @@ export class PodWorker implements PodContext {
     this.pod = pod;
     const deleted = pod.metadata.deletionTimestamp !== undefined;
     if (deleted && before.metadata.deletionGracePeriodSeconds !== pod.metadata.deletionGracePeriodSeconds) {
-      if (before.metadata.deletionTimestamp === undefined) this.#finished = false;
-      else this.#hurry();
+      this.#ending();
       this.#save();
     }
     const shown = ({ metadata }: Pod) => JSON.stringify([metadata.labels, metadata.annotations]);
@@ -106,8 +106,7 @@ export class PodWorker implements PodContext {
   forget(): void {
     if (this.#forgotten) return;
     this.#forgotten = true;
-    this.#finished = false;
-    this.#hurry();
+    this.#ending();
     this.changed();
   }
 
@@ -248,10 +247,14 @@ export class PodWorker implements PodContext {
     if (this.#operations.has(name)) return;
     this.#operations.add(name);
     work()
-      .catch((error) => {
-        if (!this.#closed)
+      .then(
+        () => this.#retries.forget(name),
+        (error) => {
+          if (this.#closed) return undefined;
           this.#deps.logger.error({ err: error, pod: this.pod.metadata.name }, `${name} failed`);
-      })
+          return this.#pause(name);
+        },
+      )
       .finally(() => {
         this.#operations.delete(name);
         this.changed();
@@ -325,7 +328,21 @@ export class PodWorker implements PodContext {
   #pause(what: string): Promise<void> {
     const now = this.#deps.clock.now();
     this.#retries.next(what, now, now);
-    return new Promise((resolve) => this.#after(this.#retries.delay(what), resolve));
+    return new Promise((resolve) => {
+      const done = () => {
+        this.#pauses.delete(done);
+        resolve();
+      };
+      this.#pauses.add(done);
+      this.#after(this.#retries.delay(what), done);
+    });
+  }
+
+  /** The pod is to end: nothing that failed before is waited for. */
+  #ending(): void {
+    this.#finished = false;
+    for (const done of [...this.#pauses]) done();
+    this.#hurry();
   }
 
   #grace(container: Container, reason: string): number {

@@ -135,7 +135,7 @@ export function checkUnconditional({ resource }: Context, object: KubeObject): v
     {
       type: 'FieldValueInvalid',
       field: 'metadata.resourceVersion',
-      message: 'Invalid value: 0: must be specified for an update',
+      message: 'Invalid value: 0x0: must be specified for an update',
     },
   ]);
 }

@@ -1,5 +1,5 @@
 /** patch: JSON patch, merge patch and strategic merge patch of an object or its status. */
-import { badRequest, conflict, MODIFIED } from '../../api/machinery/status.js';
+import { badRequest, conflict, MODIFIED, unsupportedMediaType } from '../../api/machinery/status.js';
 import type { KubeObject } from '../../api/machinery/types.js';
 import { applyJsonPatch, applyMergePatch, applyStrategicMergePatch } from '../../api/patch/index.js';
 import { typeOfKind } from '../../api/schema/index.js';
@@ -13,12 +13,17 @@ import { groupResource } from './writes.js';
 const JSON_PATCH = 'application/json-patch+json';
 const MERGE_PATCH = 'application/merge-patch+json';
 const STRATEGIC_PATCH = 'application/strategic-merge-patch+json';
+const APPLY_PATCHES = ['application/apply-patch+yaml', 'application/apply-patch+cbor'];
 const TYPES = [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH];
 
 /** Reads the request's patch once; what it returns applies it to an object, and gives a decoded draft. Throws 415. */
 export function patcher(ctx: Context, apiVersion: string, kind: string): (object: KubeObject) => KubeObject {
   const { body } = ctx.call;
   const type = body.type === 'none' ? '' : bareType(body.contentType);
+  if (APPLY_PATCHES.includes(type))
+    throw unsupportedMediaType(
+      'server-side apply is not served by this server: use client-side apply instead',
+    );
   if (!TYPES.includes(type)) throw unsupportedBody(TYPES);
   const patch = parsePatch(ctx, type);
   return (object) => {

@@ -1,9 +1,10 @@
 /** From a parsed request to its handler. */
 import { methodNotAllowed, StatusError } from '../../api/machinery/status.js';
-import type { Verb } from '../../api/resources/define.js';
+import type { Resource, Verb } from '../../api/resources/define.js';
 import { findResource } from '../../api/resources/index.js';
 import type { Context, Result } from '../context.js';
 import type { RequestInfo } from '../filters/request-info.js';
+import { findReview } from '../reviews/index.js';
 import { subresources } from '../subresources/index.js';
 import { createObject } from './create.js';
 import { deleteObject } from './delete.js';
@@ -36,13 +37,15 @@ export const noSuchResource = () =>
 const noSuchMethod = () =>
   methodNotAllowed('the server does not allow this method on the requested resource');
 
-/** Throws 404 and 405 as upstream words them. */
-export function route(info: RequestInfo): {
-  resource: NonNullable<ReturnType<typeof findResource>>;
+export interface Route {
+  resource: Resource;
   handler: Handler;
-} {
+}
+
+/** Throws 404 and 405 as upstream words them. */
+export function route(info: RequestInfo): Route {
   const resource = findResource(info.group, info.version, info.resource);
-  if (resource === undefined) throw noSuchResource();
+  if (resource === undefined) return routeReview(info);
   const ofNamespace = info.namespace !== '' && resource.plural !== 'namespaces';
   if (ofNamespace && !resource.namespaced) throw noSuchResource();
   if (info.subresource !== '') {
@@ -58,4 +61,12 @@ export function route(info: RequestInfo): {
   if (resource.namespaced && info.namespace === '' && (NAMED.has(info.verb) || info.verb === 'create'))
     throw info.verb === 'create' ? noSuchMethod() : noSuchResource();
   return { resource, handler: VERBS[info.verb as Verb] };
+}
+
+function routeReview(info: RequestInfo): Route {
+  const review = findReview(info.group, info.version, info.resource);
+  if (review === undefined || info.name !== '' || review.resource.namespaced !== (info.namespace !== ''))
+    throw noSuchResource();
+  if (info.verb !== 'create') throw noSuchMethod();
+  return review;
 }

@@ -47,7 +47,8 @@ export async function serveRequest(
     answer = await withTimeout(handle(deps, parts.nonResource, call), query);
     if (response.destroyed) return;
     metrics.request(answer.attributes, codeOf(answer), performance.now() - started);
-    await respond(response, answer, options);
+    const ended = answer.result.type === 'watch' ? metrics.watchStarted() : () => undefined;
+    await respond(response, answer, options).finally(ended);
   } catch (error) {
     await fail(parts, response, error, options, request);
   } finally {

@@ -13,9 +13,10 @@ import { route } from '../handlers/router.js';
 import { Channels, chooseProtocol, type Protocol, SESSION_PROTOCOLS } from '../streams/channels.js';
 import { serveSession } from '../streams/exec.js';
 import { FORWARD_PROTOCOLS, serveForward } from '../streams/port-forward.js';
+import { SPDY_SESSION_PROTOCOLS, spdySession } from '../streams/spdy-exec.js';
 import { spdyPortForward } from '../streams/spdy-port-forward.js';
 import { serveSpdySocket, serveSpdyTunnel } from '../streams/spdy-transport.js';
-import { openSession, portForwarder } from '../subresources/sessions.js';
+import { type OpenedSession, openSession, portForwarder } from '../subresources/sessions.js';
 import { eventJson } from './encode.js';
 import type { HttpParts } from './handler.js';
 import type { IncomingRequest } from './listener.js';
@@ -81,7 +82,7 @@ async function dispatch(pending: Upgrade): Promise<void> {
   const info = requestInfo('GET', path, query);
   if (info.isResource && info.resource === 'pods' && SESSIONS.has(info.subresource))
     return session(pending, call);
-  if (upgrade.toUpperCase() === SPDY) throw badRequest('only port-forward is served over SPDY');
+  if (upgrade.toUpperCase() === SPDY) throw badRequest('only sessions are served over SPDY');
   const { result, resource } = await handle(parts.deps, parts.nonResource, call);
   if (result.type === 'watch') {
     const ctx = { resource, accepted: JSON_ACCEPTED, include: 'Metadata' as const, now: 0 };
@@ -101,15 +102,39 @@ async function session(upgrade: Upgrade, call: Call): Promise<void> {
   const { resource } = route(attributes);
   const ctx: Context = { ...deps, call: { ...call, user }, attributes, resource, warnings: [] };
   if (attributes.subresource === 'portforward') return portForward(upgrade, ctx);
-  const protocol = chooseProtocol(protocols(upgrade.request), SESSION_PROTOCOLS);
-  if (!protocol || isSpdy(upgrade))
-    throw badRequest('unable to upgrade: none of the requested protocols is served');
   const opened = await openSession(ctx, attributes.subresource as 'exec' | 'attach', call.signal);
-  const socket = await accept(upgrade, protocol).catch((error) => {
+  try {
+    await (isSpdy(upgrade)
+      ? spdyExec(upgrade, opened, deps.closing)
+      : webSocketExec(upgrade, opened, deps.closing));
+  } finally {
     opened.session.close();
-    throw error;
-  });
-  return serveSession(socket, protocol, opened, deps.closing);
+  }
+}
+
+const noProtocol = () => badRequest('unable to upgrade: none of the requested protocols is served');
+
+async function webSocketExec(upgrade: Upgrade, opened: OpenedSession, closing: AbortSignal): Promise<void> {
+  const protocol = chooseProtocol(protocols(upgrade.request), SESSION_PROTOCOLS);
+  if (!protocol) throw noProtocol();
+  await serveSession(await accept(upgrade, protocol), protocol, opened, closing);
+}
+
+async function spdyExec(
+  { request, socket, head }: Upgrade,
+  opened: OpenedSession,
+  closing: AbortSignal,
+): Promise<void> {
+  const asked = String(request.headers['x-stream-protocol-version'] ?? 'channel.k8s.io').split(/\s*,\s*/);
+  const protocol = SPDY_SESSION_PROTOCOLS.find((name) => asked.includes(name));
+  if (!protocol) throw noProtocol();
+  await serveSpdySocket(
+    socket,
+    head,
+    protocol,
+    (send) => spdySession(send, opened, protocol, () => socket.end()),
+    closing,
+  );
 }
 
 const isSpdy = ({ request }: Upgrade): boolean => String(request.headers.upgrade).toUpperCase() === SPDY;
@@ -132,7 +157,7 @@ async function portForward(upgrade: Upgrade, ctx: Context): Promise<void> {
     return serveSpdyTunnel(socket, (send) => spdyPortForward(send, name, open), ctx.closing);
   }
   const protocol = chooseProtocol(asked, FORWARD_PROTOCOLS);
-  if (!protocol) throw badRequest('unable to upgrade: none of the requested protocols is served');
+  if (!protocol) throw noProtocol();
   const ports = portsOf(ctx.call.query);
   return serveForward(await accept(upgrade, protocol), protocol, ports, open, ctx.closing);
 }

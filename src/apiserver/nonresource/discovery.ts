@@ -1,10 +1,13 @@
 /** Discovery: which groups, versions and resources there are, unaggregated and aggregated (apidiscovery.k8s.io/v2). */
 import { createHash } from 'node:crypto';
 import type { Resource } from '../../api/resources/define.js';
-import { resources } from '../../api/resources/index.js';
+import { resources as stored } from '../../api/resources/index.js';
 import type { Call, Result } from '../context.js';
 import { mediaRanges } from '../http/media-types.js';
+import { reviews } from '../reviews/index.js';
 import { json } from './index.js';
+
+const resources: Resource[] = [...stored, ...reviews];
 
 /** Undefined for paths that are not of discovery. */
 export function discovery(path: string, call: Call): Result | undefined {

@@ -1,8 +1,10 @@
 /** Paths that are not of resources: discovery, health, version, OpenAPI, metrics. */
+import type { ServiceAccountTokens } from '../../auth/tokens/service-account.js';
 import type { Call, Result } from '../context.js';
 import { discovery } from './discovery.js';
 import { type HealthCheck, health } from './health.js';
 import { openapi } from './openapi.js';
+import { openid } from './openid.js';
 import { versionInfo } from './version.js';
 
 /** Answers a non-resource request; rejects with StatusError. */
@@ -12,6 +14,7 @@ export interface NonResourceOptions {
   version: string;
   /** Name → check; each throws what is wrong. */
   checks: HealthCheck[];
+  tokens: ServiceAccountTokens | undefined;
   metrics(): Promise<{ contentType: string; text: string }>;
 }
 
@@ -23,7 +26,7 @@ const NOT_FOUND: Result = {
   body: '404 page not found\n',
 };
 
-export function createNonResource({ version, checks, metrics }: NonResourceOptions): NonResource {
+export function createNonResource({ version, checks, tokens, metrics }: NonResourceOptions): NonResource {
   return async (call) => {
     const path = call.path.length > 1 ? call.path.replace(/\/+$/, '') : call.path;
     if (path === '/version') return json(versionInfo(version));
@@ -32,7 +35,11 @@ export function createNonResource({ version, checks, metrics }: NonResourceOptio
       return { type: 'raw', code: 200, headers: { 'content-type': contentType }, body: text };
     }
     return (
-      (await health(path, call, checks)) ?? discovery(path, call) ?? (await openapi(path, call)) ?? NOT_FOUND
+      (await health(path, call, checks)) ??
+      discovery(path, call) ??
+      openid(path, tokens) ??
+      (await openapi(path, call)) ??
+      NOT_FOUND
     );
   };
 }

@@ -3,8 +3,9 @@
 import type { WebSocket } from 'ws';
 import type { Status } from '#types';
 import type { OpenedSession } from '../subresources/sessions.js';
+import { writeTo } from './back-pressure.js';
 import { Channels, type Protocol } from './channels.js';
-import { exitStatus, failureStatus } from './session-status.js';
+import { exitStatus, failureStatus, resizeSession } from './session-status.js';
 
 const STDIN = 0;
 const STDOUT = 1;
@@ -24,7 +25,7 @@ export async function serveSession(
   const channels = new Channels(socket, protocol, {
     data(channel, data) {
       if (channel === STDIN) input(data);
-      if (channel === RESIZE) resize(session, data);
+      if (channel === RESIZE) resizeSession(session, data);
     },
     closeChannel(channel) {
       if (channel === STDIN) stdin?.end();
@@ -34,16 +35,10 @@ export async function serveSession(
     },
   });
   const input = (data: Buffer) => {
-    if (!stdin || stdin.writableEnded || stdin.destroyed || data.length === 0) return;
-    if (stdin.write(data)) return;
+    const full = stdin && writeTo(stdin, data);
+    if (!full) return;
     channels.pause();
-    const resume = () => {
-      stdin.off('drain', resume);
-      stdin.off('close', resume);
-      channels.resume();
-    };
-    stdin.on('drain', resume);
-    stdin.on('close', resume);
+    void full.then(() => channels.resume());
   };
   const end = () => channels.close(1001);
   closing.addEventListener('abort', end, { once: true });
@@ -71,15 +66,4 @@ export async function serveSession(
 function statusMessage(status: Status, { version }: Protocol): Buffer {
   if (version >= 4) return Buffer.from(JSON.stringify(status));
   return Buffer.from(status.status === 'Success' ? '' : (status.message ?? ''));
-}
-
-/** `{"Width":80,"Height":24}` */
-function resize(session: OpenedSession['session'], data: Buffer): void {
-  try {
-    const { Width, Height } = JSON.parse(data.toString());
-    if (Number.isInteger(Width) && Number.isInteger(Height) && Width > 0 && Height > 0)
-      session.resize(Width, Height);
-  } catch {
-    // Not a size: nothing to do.
-  }
 }

@@ -5,6 +5,7 @@
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { asStatusError } from '../../api/machinery/status.js';
+import { writeTo } from './back-pressure.js';
 import { Channels, type Protocol } from './channels.js';
 
 export const FORWARD_PROTOCOLS: Protocol[] = [
@@ -69,13 +70,8 @@ async function forward(
 }
 
 function send(channels: Channels, connection: Duplex, data: Buffer): void {
-  if (connection.destroyed || connection.writableEnded || connection.write(data)) return;
+  const full = writeTo(connection, data);
+  if (!full) return;
   channels.pause();
-  const resume = () => {
-    connection.off('drain', resume);
-    connection.off('close', resume);
-    channels.resume();
-  };
-  connection.on('drain', resume);
-  connection.on('close', resume);
+  void full.then(() => channels.resume());
 }

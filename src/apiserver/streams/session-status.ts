@@ -1,6 +1,7 @@
-/** How a session ended, as clients are told on its error stream. */
+/** What sessions tell and are told besides their streams: how they ended, and the terminal's size. */
 import type { Status } from '#types';
 import { asStatusError } from '../../api/machinery/status.js';
+import type { ExecSession } from '../../hub/node-streams.js';
 
 /** The Status of a process that ended with this code. */
 export function exitStatus(exitCode: number, command: string[]): Status {
@@ -25,4 +26,15 @@ export function failureStatus(error: unknown): Status {
     details: { causes: [{ message }] },
     code: Math.min(code, 500),
   };
+}
+
+/** Applies a message of the terminal's size: `{"Width":80,"Height":24}`. */
+export function resizeSession(session: ExecSession, data: Buffer): void {
+  try {
+    const { Width, Height } = JSON.parse(data.toString());
+    if (Number.isInteger(Width) && Number.isInteger(Height) && Width > 0 && Height > 0)
+      session.resize(Width, Height);
+  } catch {
+    // Not a size: nothing to do.
+  }
 }

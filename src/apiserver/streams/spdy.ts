@@ -15,22 +15,33 @@ const MAX_FRAME_BYTES = 16 * 1024 * 1024;
 const MAX_STREAMS = 1000;
 
 export interface SpdyHandlers {
-  /** A stream that the client opened; its `data` and `end` are set here, before any arrive. */
+  /** A stream that the client opened. */
   opened(stream: SpdyStream): void;
 }
 
 /** Sends bytes to the client; resolves when they are taken. */
 export type Send = (bytes: Buffer) => Promise<void>;
 
+/** What a stream gives to whoever serves it. */
+export interface SpdyReceiver {
+  /** Reading, of this and all streams, waits for its promise. */
+  data(bytes: Buffer): void | Promise<void>;
+  /** The client sends no more; `gone` tells whether the stream broke off. */
+  end(gone: boolean): void;
+}
+
+/** What may come in before anybody serves a stream. */
+const MAX_EARLY_BYTES = 1024 * 1024;
+
 export class SpdyStream {
-  /** Gets what the client sends; reading waits for its promise, for this and all streams. */
-  data: (bytes: Buffer) => void | Promise<void> = () => undefined;
-  /** The client will send no more. */
-  end: () => void = () => undefined;
   /** Whether a reset or the connection's end took it away. */
   gone = false;
   #ended = false;
   readonly #connection: SpdyConnection;
+  #receiver: SpdyReceiver | undefined;
+  #early: Buffer[] = [];
+  #earlyBytes = 0;
+  #inputEnded = false;
 
   constructor(
     connection: SpdyConnection,
@@ -38,6 +49,29 @@ export class SpdyStream {
     readonly headers: Record<string, string>,
   ) {
     this.#connection = connection;
+  }
+
+  /** Begins to serve the stream; what came before is handed over. */
+  receive(receiver: SpdyReceiver): void {
+    this.#receiver = receiver;
+    for (const bytes of this.#early.splice(0)) void receiver.data(bytes);
+    if (this.#inputEnded) receiver.end(this.gone);
+  }
+
+  /** Called by the connection. Rejects where the client sends too much too early. */
+  async input(bytes: Buffer): Promise<void> {
+    if (this.#receiver) return this.#receiver.data(bytes);
+    this.#earlyBytes += bytes.length;
+    if (this.#earlyBytes > MAX_EARLY_BYTES) throw new Error('SPDY stream is not served yet');
+    this.#early.push(bytes);
+  }
+
+  /** Called by the connection. */
+  inputEnd(gone: boolean): void {
+    if (gone) this.gone = true;
+    if (this.#inputEnded && !gone) return;
+    this.#inputEnded = true;
+    this.#receiver?.end(this.gone);
   }
 
   /** Resolves when the connection has taken the bytes; does nothing once the stream is over. */
@@ -132,20 +166,19 @@ export class SpdyConnection {
     body.writeUInt32BE(id);
     await this.#send(Buffer.concat([control(SYN_REPLY, 4 + block.length), body, block]));
     this.#handlers.opened(stream);
-    if (flags & FIN) stream.end();
+    if (flags & FIN) stream.inputEnd(false);
   }
 
   async #data(id: number, flags: number, payload: Buffer): Promise<void> {
     const stream = this.#streams.get(id);
     if (!stream) return;
-    if (payload.length > 0) await stream.data(Buffer.from(payload));
-    if (flags & FIN) stream.end();
+    if (payload.length > 0) await stream.input(Buffer.from(payload));
+    if (flags & FIN) stream.inputEnd(false);
   }
 
   #drop(stream: SpdyStream): void {
     this.#streams.delete(stream.id);
-    stream.gone = true;
-    stream.end();
+    stream.inputEnd(true);
   }
 
   /** Forgets a stream that both sides have ended. */

@@ -2,8 +2,8 @@
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Logger } from 'pino';
-import { parse } from 'yaml';
 import { normalizePattern, parseReference, type Reference } from './reference.js';
+import { parseYaml } from './yaml.js';
 
 export interface AliasRule {
   /** Glob over the whole name; `*` stands for anything. */
@@ -15,6 +15,11 @@ export interface AliasRule {
   /** Of `match`. */
   pattern: RegExp;
 }
+
+const defaultRules: AliasRule[] = [
+  rule('gcr.io/kuar-demo/kuard-*:*', 'keelson.dev/demo:{tag}'),
+  rule('busybox:*', 'keelson.dev/busybox:latest'),
+];
 
 export const defaultAliases = `# Which image serves instead of another. Changes count at once.
 #
@@ -32,26 +37,27 @@ export const defaultAliases = `# Which image serves instead of another. Changes 
 #     when: unreachable
 
 aliases:
-  - match: "gcr.io/kuar-demo/kuard-*:*"
-    image: "keelson.dev/demo:{tag}"
-    when: unreachable
-  - match: "busybox:*"
-    image: "keelson.dev/busybox:latest"
-    when: unreachable
-`;
+${defaultRules
+  .map(({ match, image, when }) => `  - match: "${match}"\n    image: "${image}"\n    when: ${when}\n`)
+  .join('')}`;
+
+function rule(match: string, image: string, when: AliasRule['when'] = 'unreachable'): AliasRule {
+  return { match, image, when, pattern: compile(match) };
+}
 
 /** Throws an Error that says which rule is wrong. */
 export function parseAliases(text: string): AliasRule[] {
-  const document = parse(text) as { aliases?: unknown } | unknown[] | null;
+  if (text === defaultAliases) return defaultRules;
+  const document = parseYaml(text) as { aliases?: unknown } | unknown[] | null;
   const rules = Array.isArray(document) ? document : (document?.aliases ?? []);
   if (!Array.isArray(rules)) throw new Error('aliases is not a list');
-  return rules.map((rule: Partial<AliasRule> | null, i) => {
-    if (typeof rule?.match !== 'string' || typeof rule.image !== 'string')
+  return rules.map((given: Partial<AliasRule> | null, i) => {
+    if (typeof given?.match !== 'string' || typeof given.image !== 'string')
       throw new Error(`aliases[${i}] needs match and image`);
-    const when = rule.when ?? 'unreachable';
+    const when = given.when ?? 'unreachable';
     if (when !== 'unreachable' && when !== 'always')
       throw new Error(`aliases[${i}].when is neither "unreachable" nor "always"`);
-    return { match: rule.match, image: rule.image, when, pattern: compile(rule.match) };
+    return rule(given.match, given.image, when);
   });
 }
 
@@ -65,13 +71,13 @@ function compile(glob: string): RegExp {
 /** The rule that counts for a name, and the name it leads to; the first that fits wins. */
 export function findAlias(rules: AliasRule[], reference: Reference) {
   const name = `${reference.name}:${reference.tag ?? ''}`;
-  const rule = rules.find(({ pattern }) => pattern.test(name));
-  if (!rule) return undefined;
-  const target = rule.image
+  const found = rules.find(({ pattern }) => pattern.test(name));
+  if (!found) return undefined;
+  const target = found.image
     .replaceAll('{tag}', reference.tag ?? 'latest')
     .replaceAll('{name}', reference.repository)
     .replaceAll('{registry}', reference.registry);
-  return { when: rule.when, target: parseReference(target) };
+  return { when: found.when, target: parseReference(target) };
 }
 
 export class Aliases {

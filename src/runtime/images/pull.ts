@@ -7,7 +7,7 @@ import { Downloads } from './downloads.js';
 import { choosePlatform, type Descriptor, type Manifest, parseConfig, parseManifest } from './manifest.js';
 import type { Reference } from './reference.js';
 import { type Endpoint, endpointsOf, readRegistrySettings } from './registry/config.js';
-import { HttpClient } from './registry/http.js';
+import { discard, HttpClient } from './registry/http.js';
 import { Repository } from './registry/registry.js';
 import { SharedWork } from './shared-work.js';
 import type { LocalImageStore } from './store.js';
@@ -79,9 +79,7 @@ export class Puller {
     const known = this.verdicts.get(registry);
     if (known && known.until > Date.now()) return known.reachable;
     const probe = (endpoint: Endpoint) =>
-      this.http
-        .get(endpoint, `${endpoint.base}/v2/`, { headers: {}, timeout: probeTimeout })
-        .then((answer) => answer.body.dump());
+      this.http.get(endpoint, `${endpoint.base}/v2/`, { headers: {}, timeout: probeTimeout }).then(discard);
     const reachable = Promise.any(this.endpoints(registry).map(probe)).then(
       () => true,
       () => false,

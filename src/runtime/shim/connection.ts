@@ -1,6 +1,7 @@
 /** A control connection to a shim: requests with answers, and the exits of its containers. */
 import { closeSync, openSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { RuntimeError } from '../types.js';
 import { Tag, Type } from './protocol.js';
 import { Fields, FieldWriter, type Frame, FrameReader } from './wire.js';
@@ -27,7 +28,18 @@ interface Waiting {
 }
 
 /** Connects to the socket in a sandbox's state folder. Rejects with the system's error when nobody listens. */
-export function connectShim(folder: string): Promise<Socket> {
+export async function connectShim(folder: string): Promise<Socket> {
+  for (let attempt = 0; ; attempt++)
+    try {
+      return await connectOnce(folder);
+    } catch (error) {
+      // The shim has more connections to accept than its socket holds.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || attempt >= 100) throw error;
+      await sleep(10);
+    }
+}
+
+function connectOnce(folder: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
     let path = `${folder}/sock`;
     let descriptor = -1;

@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { configMaps } from '../../../src/api/resources/index.js';
 import { ApiServer } from '../../../src/apiserver/server.js';
 import { createAuthenticate } from '../../../src/auth/authenticate.js';
 import { loadOrCreatePki, type Pki } from '../../../src/auth/pki.js';
 import type { Attributes } from '../../../src/auth/user.js';
-import { configMaps } from '../../../src/api/resources/index.js';
 import { Client, httpsTransport, Informer, type Transport } from '../../../src/client/index.js';
 import { openLevelStore } from '../../../src/store/leveldb/open.js';
 import { transportSuite } from './transport-suite.js';
@@ -43,7 +43,8 @@ async function start(dir = newDir()) {
   return { dir, store, server, stop, close };
 }
 
-describe('client', () => {
+describe('client', function () {
+  this.timeout(30_000);
   describe('within the process', () => {
     transportSuite(async () => {
       const { store, server, close } = await start();
@@ -103,7 +104,8 @@ describe('client', () => {
       const create = (name: string) =>
         within().create({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace: 'default' } });
       const told = async (line: string) => {
-        for (let i = 0; i < 500 && !log.includes(line); i++) await new Promise((resolve) => setTimeout(resolve, 10));
+        for (let i = 0; i < 500 && !log.includes(line); i++)
+          await new Promise((resolve) => setTimeout(resolve, 10));
         assert.ok(log.includes(line), `${line} is not among ${log.join(', ')}`);
       };
       await create('before');
@@ -131,7 +133,12 @@ async function listen(server: ApiServer, pki: Pki, port = 0): Promise<number> {
   return (await server.listen({ host: '127.0.0.1', port, ...serving, clientCa: pki.caCert })).port;
 }
 
-async function connect(pki: Pki, port: number, commonName: string, organizations: string[]): Promise<Transport> {
+async function connect(
+  pki: Pki,
+  port: number,
+  commonName: string,
+  organizations: string[],
+): Promise<Transport> {
   const pair = await pki.issue({ commonName, organizations, usage: 'client' });
   return httpsTransport({ server: `https://127.0.0.1:${port}`, ca: pki.caCert, ...pair });
 }

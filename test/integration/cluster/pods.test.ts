@@ -152,36 +152,20 @@ describe('pods', function () {
   });
 
   it('mounts volumes, shares them between containers, and updates files of a ConfigMap', async () => {
-    const mount = (name: string, mountPath: string) => ({ name, mountPath });
+    const mounts = ['config', 'secret', 'host', 'shared'].map((name) => ({ name, mountPath: `/${name}` }));
+    const main = shellPod('', 'sleep 1000').spec.containers[0]!;
     await apply(
       { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'files' }, data: { 'a.txt': 'one' } },
       { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'keys' }, stringData: { key: 'secret!' } },
       shellPod('volumes', 'sleep 1000', {
-        container: {
-          volumeMounts: [
-            mount('config', '/config'),
-            mount('secret', '/secret'),
-            mount('host', '/host'),
-            mount('shared', '/shared'),
-          ],
-        },
         spec: {
           containers: [
-            ...shellPod('', 'sleep 1000', {
-              container: {
-                volumeMounts: [
-                  mount('config', '/config'),
-                  mount('secret', '/secret'),
-                  mount('host', '/host'),
-                  mount('shared', '/shared'),
-                ],
-              },
-            }).spec.containers,
+            { ...main, volumeMounts: mounts, securityContext: { runAsUser: 0 } },
             {
+              ...main,
               name: 'other',
-              image: 'keelson.dev/demo:blue',
               command: ['sh', '-c', 'echo hi > /shared/hi; sleep 1000'],
-              volumeMounts: [mount('shared', '/shared')],
+              volumeMounts: mounts,
             },
           ],
           volumes: [

@@ -37,7 +37,8 @@ class OtherHost {
   }
 
   run(argv: string[]): ChildProcess {
-    const child = spawn('ip', ['netns', 'exec', this.netns, process.execPath, MAIN, ...argv], {
+    const netns = `--net=/run/netns/${this.netns}`;
+    const child = spawn('nsenter', [netns, process.execPath, MAIN, ...argv], {
       stdio: 'pipe',
     });
     registerProcess(child.pid!);

@@ -1,6 +1,7 @@
 /** A registry in this process that serves an OCI layout, with a hook to misbehave. */
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { join } from 'node:path';
 
 /** True: the hook has answered. */
@@ -14,9 +15,12 @@ export interface FakeRegistry {
   stop(): Promise<void>;
 }
 
-export async function startFakeRegistry(layout: string): Promise<FakeRegistry> {
+export async function startFakeRegistry(
+  layout: string,
+  tls?: { cert: Buffer; key: Buffer },
+): Promise<FakeRegistry> {
   const blob = (digest: string) => join(layout, 'blobs/sha256', digest.replace('sha256:', ''));
-  const server = createServer((request, response) => {
+  const answer = (request: IncomingMessage, response: ServerResponse) => {
     const { range } = request.headers;
     registry.requests.push(`${request.method} ${request.url}${range ? ` ${range}` : ''}`);
     if (registry.hook(request, response)) return;
@@ -32,7 +36,8 @@ export async function startFakeRegistry(layout: string): Promise<FakeRegistry> {
     const start = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
     response.writeHead(start ? 206 : 200, { 'content-length': data.length - start });
     response.end(data.subarray(start));
-  });
+  };
+  const server = tls ? createTlsServer(tls, answer) : createServer(answer);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const registry: FakeRegistry = {
     host: `127.0.0.1:${(server.address() as { port: number }).port}`,

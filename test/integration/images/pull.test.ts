@@ -151,6 +151,24 @@ describe('pulling images', () => {
       );
     });
 
+    it('says what the registry says against a pull', async () => {
+      registry.hook = (request, response) => {
+        if (request.url!.startsWith('/token')) response.end('{"token":"abc"}');
+        else
+          response
+            .writeHead(401, {
+              'www-authenticate': `Bearer realm="http://${registry.host}/token",error="insufficient_scope"`,
+            })
+            .end();
+        return true;
+      };
+      const name = `${registry.host}/a:1`;
+      await assert.rejects(store.pull(name), {
+        code: 'Unauthorized',
+        message: `failed to pull and unpack image "${name}": failed to resolve reference "${name}": pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed`,
+      });
+    });
+
     it('does not show credentials to the host it is redirected to', async () => {
       const other = await startFakeRegistry(layout);
       const seen: (string | undefined)[] = [];
@@ -301,6 +319,41 @@ describe('pulling images', () => {
       };
       await rejectsWith(store.pull(`${registry.host}/a:1`), 'Corrupt', /manifest of .*a:1 is corrupt/);
       await rejectsWith(store.pull(`${registry.host}/a:2`), 'Unsupported', /schema version 1/);
+    });
+
+    it('trusts whom the settings tell it to trust', async () => {
+      const [key, cert] = [join(dir, 'key.pem'), join(dir, 'cert.pem')];
+      await sh(
+        'openssl',
+        ...[
+          'req',
+          '-x509',
+          '-nodes',
+          '-newkey',
+          'ec',
+          '-pkeyopt',
+          'ec_paramgen_curve:prime256v1',
+          '-subj',
+          '/CN=test',
+        ],
+        ...['-addext', 'subjectAltName=IP:127.0.0.1', '-keyout', key, '-out', cert],
+      );
+      const secure = await startFakeRegistry(layout, { cert: readFileSync(cert), key: readFileSync(key) });
+      const name = `${secure.host}/a:1`;
+      const open = (settings: string) => {
+        const registries = join(dir, `tls-${settings}.yaml`.replace(/\W+/g, '-'));
+        writeFileSync(registries, `registries: { "${secure.host}": { http: false, ${settings} } }`);
+        return openStore(`${registries}-store`, { registries });
+      };
+      const strict = await open('');
+      await rejectsWith(strict.pull(name), 'Unreachable', /self-signed certificate/);
+      for (const settings of [`ca: ${cert}`, 'insecure: true']) {
+        const trusting = await open(settings);
+        assert.deepEqual((await trusting.pull(name)).tags, [name]);
+        await trusting.close();
+      }
+      await strict.close();
+      await secure.stop();
     });
 
     it('asks mirrors first', async () => {

@@ -40,13 +40,15 @@ describe('recovery', () => {
     const config = f.config(sandboxId, ['sh', '-c', 'sleep 0.1; exit 6']);
     await f.runtime.startContainer(config);
     await f.runtime.close();
-    await sleep(200);
+    const record = join(f.dir, 'run/sandboxes', sandboxId, 'containers', `${config.id}.exit`);
+    while (!existsSync(record)) await sleep(5);
+    const seenAt = Date.now();
     const later = await f.reopen();
     const [sandbox] = await later.recover();
     const [container] = sandbox!.containers;
     assert.equal(container!.state, 'exited');
     assert.equal(container!.exitCode, 6);
-    assert.ok(container!.finishedAt < Date.now() - 50);
+    assert.ok(container!.finishedAt >= container!.startedAt && container!.finishedAt <= seenAt);
   });
 
   it('outlives kill -9 of the process that started it', async () => {

@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { native } from '../../../src/runtime/native.js';
 import type { Mount } from '../../../src/runtime/types.js';
@@ -282,6 +290,11 @@ describe('isolation of containers', () => {
       await native.umount(join(shared, 'in'), 0);
       await native.umount(shared, 0);
     }
+  });
+
+  it("keeps the supervisor's binary from being written by way of its process", () => {
+    const { pid } = f.runtime.sandbox(sandboxId)!;
+    assert.throws(() => utimesSync(`/proc/${pid}/exe`, 1, 1), { code: 'EROFS' });
   });
 
   it('reports what a container uses', async () => {

@@ -19,7 +19,11 @@ describe('expand', () => {
     ['$', '$'],
     ['cost: 5$', 'cost: 5$'],
   ] as const)
-    it(`${text} → ${expected}`, () => assert.equal(expand(text, (name) => known[name]), expected));
+    it(`${text} → ${expected}`, () =>
+      assert.equal(
+        expand(text, (name) => known[name]),
+        expected,
+      ));
 });
 
 const pod = {
@@ -43,7 +47,13 @@ const env = (extra: Partial<Container>) => Object.fromEntries(containerEnv(pod, 
 
 describe('containerEnv', () => {
   it('expands what comes before, and nothing that comes after', () => {
-    const found = env({ env: [{ name: 'A', value: '1' }, { name: 'B', value: '$(A)$(C)' }, { name: 'C', value: '3' }] });
+    const found = env({
+      env: [
+        { name: 'A', value: '1' },
+        { name: 'B', value: '$(A)$(C)' },
+        { name: 'C', value: '3' },
+      ],
+    });
     assert.deepEqual(found, { A: '1', B: '1$(C)', C: '3' });
   });
 
@@ -101,8 +111,14 @@ describe('containerEnv', () => {
       { env: [{ name: 'V', valueFrom: { configMapKeyRef: { name: 'cm', key: 'x' } } }] },
       "couldn't find key x in ConfigMap ns/cm",
     ],
-    [{ env: [{ name: 'V', valueFrom: { secretKeyRef: { name: 's', key: 'x' } } }] }, "couldn't find key x in Secret ns/s"],
-    [{ env: [{ name: 'V', valueFrom: { secretKeyRef: { name: 'none', key: 'x' } } }] }, 'secret "none" not found'],
+    [
+      { env: [{ name: 'V', valueFrom: { secretKeyRef: { name: 's', key: 'x' } } }] },
+      "couldn't find key x in Secret ns/s",
+    ],
+    [
+      { env: [{ name: 'V', valueFrom: { secretKeyRef: { name: 'none', key: 'x' } } }] },
+      'secret "none" not found',
+    ],
   ];
   for (const [spec, message] of errors)
     it(`refuses: ${message}`, () => assert.throws(() => env(spec), { message }));

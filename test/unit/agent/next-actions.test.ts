@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import type { Container, Pod } from '#types';
-import { type Action, type ContainerView, nextActions, type PodView } from '../../../src/agent/pods/next-actions.js';
+import {
+  type Action,
+  type ContainerView,
+  nextActions,
+  type PodView,
+} from '../../../src/agent/pods/next-actions.js';
 
 const NOW = 1_000_000;
 
@@ -37,7 +42,9 @@ function actions(given: Given): string[] {
     ...{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' } },
     spec: { restartPolicy: given.policy ?? 'Always', initContainers: init, containers: main },
   } as Pod;
-  const containers = Object.fromEntries([...init, ...main].map((c) => [c.name, given.views?.[c.name] ?? none]));
+  const containers = Object.fromEntries(
+    [...init, ...main].map((c) => [c.name, given.views?.[c.name] ?? none]),
+  );
   const view: PodView = {
     ...{ pod, containers, sandbox: given.sandbox ?? 'ready', volumes: given.volumes ?? 'ready' },
     terminating: given.terminating ?? false,
@@ -56,37 +63,69 @@ const cases: [what: string, given: Given, expected: string[]][] = [
     ['createSandbox', 'mountVolumes', 'ensureImage a'],
   ],
   ['waits for its sandbox', { sandbox: 'creating', volumes: 'ready' }, []],
-  ['replaces a dead sandbox', { sandbox: 'dead', views: { a: exited(137, { stale: true }) } }, ['removeSandbox']],
+  [
+    'replaces a dead sandbox',
+    { sandbox: 'dead', views: { a: exited(137, { stale: true }) } },
+    ['removeSandbox'],
+  ],
   ['starts nothing without volumes', { volumes: 'mounting' }, []],
   ['starts the first container', { main: ['a', 'b'] }, ['start a']],
-  ['lets a container start before the next', { main: ['a', 'b'], views: { a: { ...none, state: 'starting' } } }, []],
+  [
+    'lets a container start before the next',
+    { main: ['a', 'b'], views: { a: { ...none, state: 'starting' } } },
+    [],
+  ],
   ['starts the next', { main: ['a', 'b'], views: { a: running } }, ['start b']],
   ['leaves what runs alone', { views: { a: running } }, []],
   ['restarts what failed', { views: { a: exited(1) } }, ['start a']],
   ['restarts what ended well', { views: { a: exited(0) } }, ['start a']],
   ['backs off', { views: { a: exited(1, { notBefore: NOW + 10_000 }) } }, ['wait 10000']],
   ['does not try again what is blocked', { views: { a: { ...none, blocked: true } } }, []],
-  ['does not pull before its time', { views: { a: { ...none, image: false, notBefore: NOW + 1 } } }, ['wait 1']],
+  [
+    'does not pull before its time',
+    { views: { a: { ...none, image: false, notBefore: NOW + 1 } } },
+    ['wait 1'],
+  ],
   ['kills what is unhealthy', { views: { a: { ...running, unhealthy: 'probe' } } }, ['stop a']],
   ['OnFailure: restarts failures', { policy: 'OnFailure', views: { a: exited(1) } }, ['start a']],
   ['OnFailure: is done with success', { policy: 'OnFailure', views: { a: exited(0) } }, ['finish']],
   ['Never: is done', { policy: 'Never', views: { a: exited(1) } }, ['finish']],
-  ['Never: waits for the others', { policy: 'Never', main: ['a', 'b'], views: { a: exited(1), b: running } }, []],
+  [
+    'Never: waits for the others',
+    { policy: 'Never', main: ['a', 'b'], views: { a: exited(1), b: running } },
+    [],
+  ],
   ['initialises in order', { init: ['i', 'j'] }, ['start i']],
   ['goes on when a step is done', { init: ['i', 'j'], views: { i: exited(0) } }, ['start j']],
   ['tries a failed step again', { init: ['i'], views: { i: exited(1) } }, ['start i']],
-  ['Never: a failed step fails the pod', { policy: 'Never', init: ['i'], views: { i: exited(1) } }, ['finish']],
+  [
+    'Never: a failed step fails the pod',
+    { policy: 'Never', init: ['i'], views: { i: exited(1) } },
+    ['finish'],
+  ],
   ['starts containers after the last step', { init: ['i'], views: { i: exited(0) } }, ['start a']],
   [
     'initialises anew in a new sandbox',
     { init: ['i'], views: { i: exited(0, { stale: true }), a: exited(137, { stale: true }) } },
     ['start i'],
   ],
-  ['does not initialise again beside containers', { init: ['i'], views: { i: exited(0), a: exited(1) } }, ['start a']],
+  [
+    'does not initialise again beside containers',
+    { init: ['i'], views: { i: exited(0), a: exited(1) } },
+    ['start a'],
+  ],
   ['waits until a sidecar has started', { init: ['s*'], views: { s: { ...running, started: false } } }, []],
   ['goes on beside a sidecar', { init: ['s*', 'i'], views: { s: running } }, ['start i']],
-  ['restarts a sidecar beside containers', { init: ['s*'], views: { s: exited(0), a: running } }, ['start s']],
-  ['a sidecar does not keep a pod', { policy: 'Never', init: ['s*'], views: { s: running, a: exited(0) } }, ['stop s']],
+  [
+    'restarts a sidecar beside containers',
+    { init: ['s*'], views: { s: exited(0), a: running } },
+    ['start s'],
+  ],
+  [
+    'a sidecar does not keep a pod',
+    { policy: 'Never', init: ['s*'], views: { s: running, a: exited(0) } },
+    ['stop s'],
+  ],
   [
     'ends containers before sidecars',
     { terminating: true, init: ['s*'], main: ['a', 'b'], views: { s: running, a: running, b: running } },

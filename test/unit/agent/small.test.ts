@@ -20,9 +20,17 @@ import {
 import { parseGroup, parsePasswd } from '../../../src/agent/pods/user.js';
 
 const pod = (spec: object, metadata: object = {}): Pod =>
-  ({ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p', namespace: 'ns', uid: 'u', ...metadata }, spec }) as Pod;
+  ({
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'p', namespace: 'ns', uid: 'u', ...metadata },
+    spec,
+  }) as Pod;
 const c = (limits?: object, requests?: object): Container =>
-  ({ name: 'c', resources: { ...(limits ? { limits } : {}), ...(requests ? { requests } : {}) } }) as Container;
+  ({
+    name: 'c',
+    resources: { ...(limits ? { limits } : {}), ...(requests ? { requests } : {}) },
+  }) as Container;
 
 describe('KeyedBackoff', () => {
   it('lets the first failure pass, then doubles up to the limit', () => {
@@ -135,7 +143,9 @@ describe('passwd and group', () => {
       { name: 'root', uid: 0, gid: 0, home: '/root' },
       { name: 'web', uid: 101, gid: 102, home: '/srv' },
     ]);
-    assert.deepEqual(parseGroup('wheel:x:10:root,web\nnone\n'), [{ name: 'wheel', gid: 10, members: ['root', 'web'] }]);
+    assert.deepEqual(parseGroup('wheel:x:10:root,web\nnone\n'), [
+      { name: 'wheel', gid: 10, members: ['root', 'web'] },
+    ]);
   });
 });
 
@@ -170,18 +180,40 @@ describe('files of a pod', () => {
   const searches = 'search ns.svc.cluster.local svc.cluster.local cluster.local corp.example';
   const files: [string, object, typeof dns, string][] = [
     ['ClusterFirst', {}, dns, `${searches}\nnameserver 10.96.0.10\noptions ndots:5\n`],
-    ['Default', { dnsPolicy: 'Default' }, dns, 'search corp.example\nnameserver 9.9.9.9\noptions timeout:1\n'],
-    ['host network', { hostNetwork: true }, dns, 'search corp.example\nnameserver 9.9.9.9\noptions timeout:1\n'],
+    [
+      'Default',
+      { dnsPolicy: 'Default' },
+      dns,
+      'search corp.example\nnameserver 9.9.9.9\noptions timeout:1\n',
+    ],
+    [
+      'host network',
+      { hostNetwork: true },
+      dns,
+      'search corp.example\nnameserver 9.9.9.9\noptions timeout:1\n',
+    ],
     [
       'ClusterFirstWithHostNet',
       { hostNetwork: true, dnsPolicy: 'ClusterFirstWithHostNet' },
       dns,
       `${searches}\nnameserver 10.96.0.10\noptions ndots:5\n`,
     ],
-    ['no DNS in the cluster', {}, { ...dns, server: '' }, 'search corp.example\nnameserver 9.9.9.9\noptions timeout:1\n'],
+    [
+      'no DNS in the cluster',
+      {},
+      { ...dns, server: '' },
+      'search corp.example\nnameserver 9.9.9.9\noptions timeout:1\n',
+    ],
     [
       'None with dnsConfig',
-      { dnsPolicy: 'None', dnsConfig: { nameservers: ['1.1.1.1'], searches: ['x'], options: [{ name: 'ndots', value: '2' }, { name: 'debug' }] } },
+      {
+        dnsPolicy: 'None',
+        dnsConfig: {
+          nameservers: ['1.1.1.1'],
+          searches: ['x'],
+          options: [{ name: 'ndots', value: '2' }, { name: 'debug' }],
+        },
+      },
       dns,
       'search x\nnameserver 1.1.1.1\noptions ndots:2 debug\n',
     ],
@@ -191,16 +223,34 @@ describe('files of a pod', () => {
 });
 
 describe('Verdict', () => {
-  const cases: [string, { successThreshold?: number; failureThreshold?: number }, boolean[], (boolean | undefined)[]][] = [
+  const cases: [
+    string,
+    { successThreshold?: number; failureThreshold?: number },
+    boolean[],
+    (boolean | undefined)[],
+  ][] = [
     ['success counts at once', {}, [true], [true]],
     ['three failures in a row', {}, [false, false, false], [undefined, undefined, false]],
-    ['a success starts the count anew', {}, [false, false, true, false], [undefined, undefined, true, undefined]],
-    ['own thresholds', { successThreshold: 2, failureThreshold: 1 }, [true, true, false], [undefined, true, false]],
+    [
+      'a success starts the count anew',
+      {},
+      [false, false, true, false],
+      [undefined, undefined, true, undefined],
+    ],
+    [
+      'own thresholds',
+      { successThreshold: 2, failureThreshold: 1 },
+      [true, true, false],
+      [undefined, true, false],
+    ],
   ];
   for (const [what, probe, results, expected] of cases)
     it(what, () => {
       const verdict = new Verdict(probe);
-      assert.deepEqual(results.map((ok) => verdict.add(ok)), expected);
+      assert.deepEqual(
+        results.map((ok) => verdict.add(ok)),
+        expected,
+      );
     });
 });
 
@@ -223,7 +273,10 @@ describe('images', () => {
     const data = { '.dockerconfigjson': Buffer.from(JSON.stringify({ auths })).toString('base64') };
     const secret = () => ({ data }) as never;
     const spec = { imagePullSecrets: [{ name: 's' }] };
-    assert.deepEqual(registryAuth(pod(spec), 'reg.example:5000/x:1', secret), { username: 'u', password: 'p:q' });
+    assert.deepEqual(registryAuth(pod(spec), 'reg.example:5000/x:1', secret), {
+      username: 'u',
+      password: 'p:q',
+    });
     assert.deepEqual(registryAuth(pod(spec), 'busybox', secret), { username: 'hub', password: 'pw' });
     assert.equal(registryAuth(pod(spec), 'other.example/x', secret), undefined);
   });
@@ -234,6 +287,9 @@ describe('gRPC health messages', () => {
     assert.deepEqual(healthRequest(''), Buffer.alloc(0));
     assert.deepEqual(healthRequest('ab'), Buffer.from([0x0a, 2, 0x61, 0x62]));
     assert.deepEqual([...healthRequest('x'.repeat(200)).subarray(0, 3)], [0x0a, 0xc8, 0x01]);
-    assert.deepEqual([Buffer.from([8, 1]), Buffer.from([8, 2]), Buffer.alloc(0)].map(healthStatus), [1, 2, 0]);
+    assert.deepEqual(
+      [Buffer.from([8, 1]), Buffer.from([8, 2]), Buffer.alloc(0)].map(healthStatus),
+      [1, 2, 0],
+    );
   });
 });

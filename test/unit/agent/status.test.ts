@@ -6,7 +6,11 @@ import type { ContainerStatus } from '../../../src/runtime/types.js';
 
 const NOW = Date.UTC(2026, 0, 1, 12);
 
-const run = (state: 'running' | 'exited', exitCode = 0, extra: Partial<ContainerStatus> = {}): ContainerStatus => ({
+const run = (
+  state: 'running' | 'exited',
+  exitCode = 0,
+  extra: Partial<ContainerStatus> = {},
+): ContainerStatus => ({
   ...{ id: `id-${state}-${exitCode}`, sandboxId: 'u', name: 'a', attempt: 0, imageId: 'sha256:1', pid: 1 },
   ...{ createdAt: NOW - 5000, startedAt: NOW - 4000, finishedAt: state === 'exited' ? NOW - 1000 : 0 },
   ...{ exitCode, signal: 0, oomKilled: false, logPath: '', labels: {}, state },
@@ -14,7 +18,14 @@ const run = (state: 'running' | 'exited', exitCode = 0, extra: Partial<Container
 });
 
 const record = (extra: Partial<ContainerRecord> = {}): ContainerRecord => ({
-  ...{ notes: new Map(), restartCount: 0, imageName: 'i:1', imageId: 'sha256:1', ready: false, started: false },
+  ...{
+    notes: new Map(),
+    restartCount: 0,
+    imageName: 'i:1',
+    imageId: 'sha256:1',
+    ready: false,
+    started: false,
+  },
   ...extra,
 });
 
@@ -56,7 +67,9 @@ function status(given: Given): PodStatus {
 }
 
 const conditionsOf = (s: PodStatus) =>
-  Object.fromEntries((s.conditions ?? []).map((c) => [c.type, c.reason ? `${c.status} ${c.reason}` : c.status]));
+  Object.fromEntries(
+    (s.conditions ?? []).map((c) => [c.type, c.reason ? `${c.status} ${c.reason}` : c.status]),
+  );
 
 describe('podStatus', () => {
   const init = [{ name: 'i', image: 'i' }];
@@ -64,24 +77,45 @@ describe('podStatus', () => {
     ['nothing yet', {}, 'Pending'],
     ['running', { records: { a: up } }, 'Running'],
     ['init under way', { init, records: { i: record({ latest: run('running') }) } }, 'Pending'],
-    ['init failed, Never', { init, policy: 'Never', records: { i: record({ latest: run('exited', 1) }) } }, 'Failed'],
+    [
+      'init failed, Never',
+      { init, policy: 'Never', records: { i: record({ latest: run('exited', 1) }) } },
+      'Failed',
+    ],
     ['init failed, Always', { init, records: { i: record({ latest: run('exited', 1) }) } }, 'Pending'],
-    ['crashing', { records: { a: record({ latest: run('exited', 1), waiting: { reason: 'CrashLoopBackOff' } }) } }, 'Running'],
+    [
+      'crashing',
+      { records: { a: record({ latest: run('exited', 1), waiting: { reason: 'CrashLoopBackOff' } }) } },
+      'Running',
+    ],
     ['never started', { records: { a: record({ waiting: { reason: 'ErrImagePull' } }) } }, 'Pending'],
     ['one of two runs', { main: [{ name: 'a' }, { name: 'b' }], records: { a: up } }, 'Pending'],
     ['succeeded', { policy: 'Never', records: { a: record({ latest: run('exited') }) } }, 'Succeeded'],
     ['failed', { policy: 'Never', records: { a: record({ latest: run('exited', 2) }) } }, 'Failed'],
-    ['failed, OnFailure', { policy: 'OnFailure', records: { a: record({ latest: run('exited', 2) }) } }, 'Running'],
+    [
+      'failed, OnFailure',
+      { policy: 'OnFailure', records: { a: record({ latest: run('exited', 2) }) } },
+      'Running',
+    ],
     ['ended by deletion', { over: true, records: { a: record({ latest: run('exited', 143) }) } }, 'Failed'],
-    ['ended well by deletion', { over: true, records: { a: record({ latest: run('exited', 0) }) } }, 'Succeeded'],
+    [
+      'ended well by deletion',
+      { over: true, records: { a: record({ latest: run('exited', 0) }) } },
+      'Succeeded',
+    ],
     [
       'past its deadline',
-      { over: true, failure: { reason: 'DeadlineExceeded', message: 'm' }, records: { a: record({ latest: run('exited') }) } },
+      {
+        over: true,
+        failure: { reason: 'DeadlineExceeded', message: 'm' },
+        records: { a: record({ latest: run('exited') }) },
+      },
       'Failed',
     ],
     ['final states stay', { previous: { phase: 'Succeeded' } as PodStatus, records: { a: up } }, 'Succeeded'],
   ];
-  for (const [what, given, phase] of phases) it(`phase: ${what}`, () => assert.equal(status(given).phase, phase));
+  for (const [what, given, phase] of phases)
+    it(`phase: ${what}`, () => assert.equal(status(given).phase, phase));
 
   const conditions: [what: string, given: Given, expected: Record<string, string>][] = [
     [
@@ -94,7 +128,11 @@ describe('podStatus', () => {
       { records: { a: record({ latest: run('running'), started: true }) } },
       { Initialized: 'True', Ready: 'False ContainersNotReady', ContainersReady: 'False ContainersNotReady' },
     ],
-    ['initialising', { init }, { Initialized: 'False ContainersNotInitialized', Ready: 'False ContainersNotReady' }],
+    [
+      'initialising',
+      { init },
+      { Initialized: 'False ContainersNotInitialized', Ready: 'False ContainersNotReady' },
+    ],
     [
       'succeeded',
       { policy: 'Never', over: true, records: { a: record({ latest: run('exited') }) } },
@@ -121,7 +159,9 @@ describe('podStatus', () => {
     });
 
   it('names the containers that are not ready or not initialised', () => {
-    const messages = status({ init }).conditions!.map((c) => c.message).filter(Boolean);
+    const messages = status({ init })
+      .conditions!.map((c) => c.message)
+      .filter(Boolean);
     assert.deepEqual(messages, [
       'containers with incomplete status: [i]',
       'containers with unready status: [a]',
@@ -132,7 +172,10 @@ describe('podStatus', () => {
   it('keeps the time of a condition that has not changed', () => {
     const before = status({ records: { a: up } });
     const old = '2025-12-31T00:00:00Z';
-    const previous = { ...before, conditions: before.conditions!.map((c) => ({ ...c, lastTransitionTime: old })) };
+    const previous = {
+      ...before,
+      conditions: before.conditions!.map((c) => ({ ...c, lastTransitionTime: old })),
+    };
     const after = status({ previous, records: { a: record({ latest: run('running'), started: true }) } });
     const time = (type: string) => after.conditions!.find((c) => c.type === type)?.lastTransitionTime;
     assert.deepEqual([time('Initialized'), time('Ready')], [old, '2026-01-01T12:00:00Z']);
@@ -145,13 +188,26 @@ describe('podStatus', () => {
       'running',
       { records: { a: up } },
       {
-        ...{ state: { running: { startedAt: '2026-01-01T11:59:56Z' } }, lastState: {}, ready: true, started: true },
+        ...{
+          state: { running: { startedAt: '2026-01-01T11:59:56Z' } },
+          lastState: {},
+          ready: true,
+          started: true,
+        },
         ...{ containerID: 'keelson://id-running-0', image: 'i:1', imageID: 'sha256:1', restartCount: 0 },
       },
     ],
     [
       'waiting for a restart: the last run is the last state',
-      { records: { a: record({ latest: run('exited', 3), waiting: { reason: 'CrashLoopBackOff', message: 'm' }, restartCount: 2 }) } },
+      {
+        records: {
+          a: record({
+            latest: run('exited', 3),
+            waiting: { reason: 'CrashLoopBackOff', message: 'm' },
+            restartCount: 2,
+          }),
+        },
+      },
       {
         state: { waiting: { reason: 'CrashLoopBackOff', message: 'm' } },
         lastState: {
@@ -176,11 +232,20 @@ describe('podStatus', () => {
     [run('exited', 1), new Map(), 'Error', undefined],
     [run('exited', 137, { oomKilled: true }), new Map(), 'OOMKilled', undefined],
     [run('exited', 1), new Map([['id-exited-1', { message: 'last words' }]]), 'Error', 'last words'],
-    [run('exited', 128), new Map([['id-exited-128', { reason: 'StartError', message: 'm' }]]), 'StartError', 'm'],
+    [
+      run('exited', 128),
+      new Map([['id-exited-128', { reason: 'StartError', message: 'm' }]]),
+      'StartError',
+      'm',
+    ],
   ];
   for (const [latest, notes, reason, message] of reasons)
     it(`terminated: ${reason}${message ? ` with ${message}` : ''}`, () => {
-      const [found] = status({ policy: 'Never', records: { a: record({ latest, notes }) } }).containerStatuses!;
-      assert.deepEqual([found!.state?.terminated?.reason, found!.state?.terminated?.message], [reason, message]);
+      const [found] = status({ policy: 'Never', records: { a: record({ latest, notes }) } })
+        .containerStatuses!;
+      assert.deepEqual(
+        [found!.state?.terminated?.reason, found!.state?.terminated?.message],
+        [reason, message],
+      );
     });
 });

@@ -19,6 +19,10 @@ describe('image aliases', () => {
   ] as const)
     it(`lead ${name} to ${expected} by default`, () => assert.equal(target(defaultAliases, name), expected));
 
+  it('are by default what the file says', () => {
+    assert.deepEqual(parseAliases(defaultAliases), parseAliases(`${defaultAliases}\n`));
+  });
+
   it('know the parts of the asked name, and take the first rule that fits', () => {
     const text = `aliases:
 - { match: "a.io/x/*:1", image: "b.io/{registry}/{name}:{tag}-{tag}", when: always }

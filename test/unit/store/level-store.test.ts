@@ -60,7 +60,9 @@ const fail = (message: string) => () => {
   throw new Error(message);
 };
 
-describe('LevelDB store', () => {
+describe('LevelDB store', function () {
+  // A sync of a busy disk takes its time.
+  this.timeout(30_000);
   const newDir = () => mkdtempSync(join(tmpdir(), 'keelson-test-store-'));
 
   async function open(options: LevelStoreOptions = {}): Promise<Place & { dir: string }> {

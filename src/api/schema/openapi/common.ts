@@ -2,7 +2,7 @@
 import { parseApiVersion } from '../../machinery/types.js';
 import type { Resource } from '../../resources/define.js';
 import { typeNameParts } from '../groups.js';
-import type { Method, Operation } from './operations.js';
+import type { Method, Operation } from './operation.js';
 
 export const TITLE = 'Kubernetes';
 

@@ -1,34 +1,8 @@
 /** Every operation that the API serves on a resource, in a form that both versions of OpenAPI are made from. */
-import { apiVersionOf } from '../../machinery/types.js';
-import type { Resource, Subresource, Verb } from '../../resources/define.js';
-import { typeSchema } from '../build.js';
+import type { Resource, Verb } from '../../resources/define.js';
 import { typeNameOf } from '../groups.js';
-import type { GroupVersionKindJson } from './definitions.js';
-import { groupVersionPath, groupVersionWords, tagOf } from './names.js';
-
-export type Method = 'get' | 'put' | 'post' | 'delete' | 'patch' | 'head' | 'options';
-
-export interface Operation {
-  path: string;
-  method: Method;
-  /** The value of `x-kubernetes-action`. */
-  action: string;
-  id: string;
-  description: string;
-  tag: string;
-  kind: GroupVersionKindJson;
-  /** Names of query parameters besides `pretty`. */
-  query: string[];
-  /** The type of the body, such as `apps/v1.Deployment` or `meta/v1.Patch`. */
-  body?: string;
-  /** The type of the response; undefined for text. */
-  response?: string;
-  /** Success codes besides 200. */
-  codes: number[];
-  /** Whether the response can be a stream of watch events. */
-  stream: boolean;
-  deprecated?: boolean;
-}
+import { type Operation, operation, PATCH, type Place, placeOf, WRITE } from './operation.js';
+import { subresourceOperations } from './subresource-operations.js';
 
 const LIST = [
   'allowWatchBookmarks',
@@ -50,49 +24,7 @@ const DELETE = [
   'orphanDependents',
   'propagationPolicy',
 ];
-const WRITE = ['dryRun', 'fieldManager', 'fieldValidation'];
-const PATCH = [...WRITE, 'force'];
 const NOT_WITH_COLLECTION = new Set(['allowWatchBookmarks', 'watch']);
-
-/** Where a resource's paths start, and the words of its operation ids. */
-interface Place {
-  resource: Resource;
-  /** `/apis/apps/v1`. */
-  root: string;
-  /** `AppsV1`. */
-  words: string;
-  /** `Namespaced` or nothing. */
-  scope: string;
-  /** The collection's path. */
-  collection: string;
-  type: string;
-  kind: GroupVersionKindJson;
-}
-
-function placeOf(resource: Resource): Place {
-  const { apiVersion, group, version, kind, plural, namespaced } = resource;
-  const root = `/${groupVersionPath(apiVersion)}`;
-  return {
-    resource,
-    root,
-    words: groupVersionWords(apiVersion),
-    scope: namespaced ? 'Namespaced' : '',
-    collection: `${root}${namespaced ? '/namespaces/{namespace}' : ''}/${plural}`,
-    type: typeNameOf(apiVersion, kind),
-    kind: { group, kind, version },
-  };
-}
-
-type Rest = Pick<Operation, 'path' | 'method' | 'action' | 'id' | 'description'> & Partial<Operation>;
-
-const operation = ({ resource, kind }: Place, rest: Rest): Operation => ({
-  tag: tagOf(resource.apiVersion),
-  kind,
-  query: [],
-  codes: [],
-  stream: false,
-  ...rest,
-});
 
 /** The operations of each verb on the resource itself. */
 const VERBS: Record<Verb, (place: Place) => Operation[]> = {

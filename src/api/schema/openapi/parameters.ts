@@ -1,6 +1,6 @@
 /** Query and path parameters of operations. */
 import type { Descriptions, Json } from './definitions.js';
-import type { Operation } from './operations.js';
+import type { Operation } from './operation.js';
 
 export interface Parameter {
   name: string;

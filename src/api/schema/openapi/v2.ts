@@ -2,7 +2,8 @@
 import type { Resource } from '../../resources/define.js';
 import { byPath, groupVersions, PATCH_MEDIA, producedBy, responsesOf, TITLE } from './common.js';
 import { Definitions, type Descriptions, type Json } from './definitions.js';
-import { type Operation, operationsOf } from './operations.js';
+import type { Operation } from './operation.js';
+import { operationsOf } from './operations.js';
 import { parameterV2, pathParameters, queryParameters } from './parameters.js';
 
 function operationJson(operation: Operation, definitions: Definitions, docs: Descriptions): Json {

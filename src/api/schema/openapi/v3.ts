@@ -3,7 +3,8 @@ import type { Resource } from '../../resources/define.js';
 import { belongsTo, byPath, groupVersions, PATCH_MEDIA, producedBy, responsesOf, TITLE } from './common.js';
 import { Definitions, type Descriptions, type Json } from './definitions.js';
 import { groupVersionPath } from './names.js';
-import { type Operation, operationsOf } from './operations.js';
+import type { Operation } from './operation.js';
+import { operationsOf } from './operations.js';
 import { parameterV3, pathParameters, queryParameters } from './parameters.js';
 import { sorted } from './v2.js';
 

@@ -1,7 +1,8 @@
 /** Registry credentials: https://distribution.github.io/distribution/spec/auth/token/ */
+import { text } from 'node:stream/consumers';
 import { ImageError } from '../../types.js';
 import type { Endpoint } from './config.js';
-import type { HttpClient } from './http.js';
+import { discard, type HttpClient } from './http.js';
 
 export interface Credentials {
   username: string;
@@ -46,13 +47,13 @@ export async function answerChallenge(
   const headers: Record<string, string> = credentials ? { authorization: basic(credentials) } : {};
   const answer = await http.getPatiently(endpoint, url.href, { headers, signal });
   if (answer.status !== 200) {
-    await answer.body.dump();
+    discard(answer);
     const kind = credentials ? 'oauth' : 'anonymous';
     throw new ImageError(
       answer.status === 401 || answer.status === 403 ? 'Unauthorized' : 'Internal',
       `failed to authorize: failed to fetch ${kind} token: unexpected status from GET request to ${url.href}: ${answer.status}`,
     );
   }
-  const { token, access_token } = JSON.parse(await answer.body.text()) as Record<string, string>;
+  const { token, access_token } = JSON.parse(await text(answer.body)) as Record<string, string>;
   return `Bearer ${token ?? access_token}`;
 }

@@ -1,6 +1,6 @@
 /** Settings of registries: a YAML file, by host. */
 import { readFileSync } from 'node:fs';
-import { parse } from 'yaml';
+import { parseYaml } from '../yaml.js';
 
 export interface RegistrySettings {
   /** Base addresses that are asked first, in this order, such as `https://mirror.example.com`. */
@@ -34,7 +34,7 @@ export function readRegistrySettings(path: string | undefined): Record<string, R
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
     throw error;
   }
-  return (parse(text) as { registries?: Record<string, RegistrySettings> } | null)?.registries ?? {};
+  return (parseYaml(text) as { registries?: Record<string, RegistrySettings> } | null)?.registries ?? {};
 }
 
 const isLoopback = (host: string) => /^(localhost|127(\.\d+){3}|\[::1\])(:\d+)?$/.test(host);

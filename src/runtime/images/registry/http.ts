@@ -1,16 +1,14 @@
-/** HTTP to registries: certificates, proxies, redirects, time limits and retries. */
-import { readFileSync } from 'node:fs';
+/** HTTP to registries: redirects, errors in words, and patience with servers that fail for a moment. */
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { rootCertificates } from 'node:tls';
-import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
 import { ImageError } from '../../types.js';
 import type { Endpoint } from './config.js';
+import { DirectTransport } from './direct.js';
 
 export interface HttpAnswer {
   status: number;
   headers: Record<string, string | string[] | undefined>;
-  body: Readable & { dump(): Promise<unknown>; text(): Promise<string> };
+  body: Readable;
   /** After redirects. */
   url: string;
 }
@@ -22,31 +20,33 @@ export interface HttpRequest {
   timeout?: number;
 }
 
-const connectTimeout = 10_000;
-const answerTimeout = 30_000;
+/** Milliseconds until a connection, and without a byte on it. */
+export const connectTimeout = 10_000;
+export const idleTimeout = 30_000;
+
+/** Sends one request; rejects when there is no answer. */
+export interface Transport {
+  get(
+    endpoint: Pick<Endpoint, 'insecure' | 'ca'>,
+    url: URL,
+    headers: Record<string, string>,
+    signal: AbortSignal | undefined,
+  ): Promise<Omit<HttpAnswer, 'url'>>;
+  close(): Promise<void>;
+}
+
+const redirects = [301, 302, 303, 307, 308];
+const proxySet = ['HTTP_PROXY', 'HTTPS_PROXY', 'http_proxy', 'https_proxy'].some((name) => process.env[name]);
 
 export class HttpClient {
-  private readonly agents = new Map<string, Dispatcher>();
+  private readonly direct = new DirectTransport();
+  private proxied: Promise<Transport> | undefined;
 
-  private agent(endpoint: Pick<Endpoint, 'insecure' | 'ca'>, url: URL): Dispatcher {
-    const loopback = /^(localhost|127\.|\[::1\])/.test(url.hostname);
-    const key = JSON.stringify([endpoint.insecure, endpoint.ca, loopback]);
-    let agent = this.agents.get(key);
-    if (!agent) {
-      const tls = {
-        rejectUnauthorized: !endpoint.insecure,
-        ...(endpoint.ca ? { ca: [...rootCertificates, readFileSync(endpoint.ca, 'utf8')] } : {}),
-      };
-      const options = {
-        connect: { timeout: connectTimeout, ...tls },
-        requestTls: tls,
-        headersTimeout: answerTimeout,
-        bodyTimeout: answerTimeout,
-      };
-      agent = loopback ? new Agent(options) : new EnvHttpProxyAgent(options);
-      this.agents.set(key, agent);
-    }
-    return agent;
+  /** The client for proxies is large, and loaded only where the environment tells one. */
+  private async transport(url: URL): Promise<Transport> {
+    if (!proxySet || /^(localhost|127\.|\[::1\])/.test(url.hostname)) return this.direct;
+    this.proxied ??= import('./proxied.js').then(({ ProxiedTransport }) => new ProxiedTransport());
+    return this.proxied;
   }
 
   /** Follows redirects, without credentials for another host. Any status is an answer; throws without one. */
@@ -56,8 +56,8 @@ export class HttpClient {
     for (let hops = 0; hops < 10; hops++) {
       const answer = await this.once(endpoint, url, { ...options, headers });
       const { location } = answer.headers;
-      if (![301, 302, 303, 307, 308].includes(answer.status) || typeof location !== 'string') return answer;
-      await answer.body.dump();
+      if (!redirects.includes(answer.status) || typeof location !== 'string') return answer;
+      discard(answer);
       const next = new URL(location, url);
       if (next.origin !== url.origin) {
         const { authorization: _, ...others } = headers;
@@ -71,19 +71,11 @@ export class HttpClient {
   private async once(endpoint: Endpoint, url: URL, options: HttpRequest): Promise<HttpAnswer> {
     const { signal, timeout } = options;
     const signals = [...(signal ? [signal] : []), ...(timeout ? [AbortSignal.timeout(timeout)] : [])];
+    const either = signals.length > 1 ? AbortSignal.any(signals) : signals[0];
     try {
-      const answer = await request(url, {
-        method: 'GET',
-        headers: { 'user-agent': 'keelson', ...options.headers },
-        dispatcher: this.agent(endpoint, url),
-        ...(signals.length ? { signal: AbortSignal.any(signals) } : {}),
-      });
-      return {
-        status: answer.statusCode,
-        headers: answer.headers,
-        body: answer.body as HttpAnswer['body'],
-        url: url.href,
-      };
+      const transport = await this.transport(url);
+      const headers = { 'user-agent': 'keelson', ...options.headers };
+      return { ...(await transport.get(endpoint, url, headers, either)), url: url.href };
     } catch (error) {
       signal?.throwIfAborted();
       throw new ConnectionError(url, error as Error);
@@ -97,7 +89,7 @@ export class HttpClient {
       try {
         const answer = await this.get(endpoint, url, options);
         if (last || (answer.status < 500 && answer.status !== 429)) return answer;
-        await answer.body.dump();
+        discard(answer);
       } catch (error) {
         if (last || !(error instanceof ConnectionError) || !error.passing) throw error;
       }
@@ -106,9 +98,14 @@ export class HttpClient {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.agents.values()].map((agent) => agent.destroy()));
-    this.agents.clear();
+    await this.direct.close();
+    await (await this.proxied)?.close();
   }
+}
+
+/** For an answer whose body is of no interest: lets the connection be used again. */
+export function discard({ body }: Pick<HttpAnswer, 'body'>): void {
+  body.on('error', () => {}).resume();
 }
 
 /** No answer at all. */
@@ -118,8 +115,8 @@ export class ConnectionError extends ImageError {
 
   constructor(url: URL, cause: Error) {
     const code = (cause as NodeJS.ErrnoException).code ?? cause.name;
-    super('Unreachable', `failed to do request: Get "${url.href}": ${explain(url, code, cause)}`);
-    this.passing = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(code);
+    super('Unreachable', `failed to do request: Get "${url.href}": ${explain(url, String(code), cause)}`);
+    this.passing = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(String(code));
   }
 }
 
@@ -131,6 +128,6 @@ function explain(url: URL, code: string, cause: Error): string {
   if (code === 'ECONNREFUSED') return `dial tcp ${address}: connect: connection refused`;
   if (code === 'ENETUNREACH') return `dial tcp ${address}: connect: network is unreachable`;
   if (code === 'EHOSTUNREACH') return `dial tcp ${address}: connect: no route to host`;
-  if (/TIMEOUT|TimeoutError/i.test(code)) return `dial tcp ${address}: i/o timeout`;
+  if (/TIMEDOUT|TIMEOUT|AbortError/i.test(code)) return `dial tcp ${address}: i/o timeout`;
   return cause.message || code;
 }

@@ -6,7 +6,7 @@ import { manifestTypes, maxDocumentSize } from '../manifest.js';
 import type { Reference } from '../reference.js';
 import { answerChallenge, type Credentials, parseChallenge } from './auth.js';
 import type { Endpoint } from './config.js';
-import type { HttpAnswer, HttpClient } from './http.js';
+import { discard, type HttpAnswer, type HttpClient } from './http.js';
 
 /** A repository at one endpoint, for one pull. */
 export class Repository {
@@ -58,9 +58,8 @@ export class Repository {
     const url = this.url + path;
     let answer = await this.send(url, headers);
     if (answer.status === 401) {
-      const header = answer.headers['www-authenticate'];
-      await answer.body.dump();
-      const challenge = parseChallenge(String(Array.isArray(header) ? header[0] : (header ?? '')));
+      discard(answer);
+      const challenge = challengeOf(answer);
       const { http, endpoint, reference, credentials, signal } = this;
       const authorization = await answerChallenge(
         http,
@@ -70,12 +69,12 @@ export class Repository {
         credentials,
         signal,
       );
-      if (!authorization) throw denied();
+      if (!authorization) throw denied('authorization failed: no basic auth credentials');
       this.authorization = authorization;
       answer = await this.send(url, headers);
     }
     if (answer.status === 200 || answer.status === 206) return answer;
-    await answer.body.dump();
+    discard(answer);
     throw this.failure(answer);
   }
 
@@ -89,18 +88,27 @@ export class Repository {
     });
   }
 
-  private failure({ status, url }: HttpAnswer): ImageError {
+  private failure(answer: HttpAnswer): ImageError {
+    const { status, url } = answer;
     if (status === 404) return new ImageError('NotFound', `${this.reference.full}: not found`);
-    if (status === 401) return denied();
+    if (status === 401) {
+      const { error } = challengeOf(answer).parameters;
+      return denied(`${error ? `server message: ${error}: ` : ''}authorization failed`);
+    }
     const code = status === 403 ? 'Unauthorized' : 'Internal';
     return new ImageError(code, `unexpected status from GET request to ${url}: ${status}`);
   }
 }
 
-function denied(): ImageError {
+function challengeOf({ headers }: HttpAnswer) {
+  const header = headers['www-authenticate'];
+  return parseChallenge((Array.isArray(header) ? header[0] : header) ?? '');
+}
+
+function denied(why: string): ImageError {
   return new ImageError(
     'Unauthorized',
-    'pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials',
+    `pull access denied, repository does not exist or may require authorization: ${why}`,
   );
 }
 

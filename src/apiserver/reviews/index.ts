@@ -1,0 +1,36 @@
+/** Kinds that are questions: what is created is answered, and not stored (authentication and authorization reviews). */
+import { defineResource, type Resource } from '../../api/resources/define.js';
+import type { Context, Result } from '../context.js';
+import { reviewAccess, reviewLocalAccess, reviewOwnAccess, reviewOwnRules } from './access.js';
+import { reviewSelf, reviewToken } from './identity.js';
+
+type Handler = (ctx: Context) => Promise<Result>;
+
+const AUTHENTICATION = 'authentication.k8s.io';
+const AUTHORIZATION = 'authorization.k8s.io';
+
+const review = (group: string, kind: string, plural: string, namespaced = false): Resource =>
+  defineResource({ group, version: 'v1', kind, plural, namespaced, verbs: ['create'] });
+
+const HANDLERS = new Map<Resource, Handler>([
+  [review(AUTHENTICATION, 'SelfSubjectReview', 'selfsubjectreviews'), reviewSelf],
+  [review(AUTHENTICATION, 'TokenReview', 'tokenreviews'), reviewToken],
+  [review(AUTHORIZATION, 'LocalSubjectAccessReview', 'localsubjectaccessreviews', true), reviewLocalAccess],
+  [review(AUTHORIZATION, 'SelfSubjectAccessReview', 'selfsubjectaccessreviews'), reviewOwnAccess],
+  [review(AUTHORIZATION, 'SelfSubjectRulesReview', 'selfsubjectrulesreviews'), reviewOwnRules],
+  [review(AUTHORIZATION, 'SubjectAccessReview', 'subjectaccessreviews'), reviewAccess],
+]);
+
+export const reviews: Resource[] = [...HANDLERS.keys()];
+
+/** The review of this name and what answers it. */
+export function findReview(
+  group: string,
+  version: string,
+  plural: string,
+): { resource: Resource; handler: Handler } | undefined {
+  for (const [resource, handler] of HANDLERS)
+    if (resource.group === group && resource.version === version && resource.plural === plural)
+      return { resource, handler };
+  return undefined;
+}
