@@ -90,7 +90,7 @@ async function bringUp(
   const node = localNodes(paths)[0]?.node ?? options.node ?? hostname().toLowerCase();
   const server = runs.server ? undefined : startServer(options, paths, config);
   const agent = runs.agent ? undefined : startAgent(node, paths);
-  await Promise.race([server?.ready, agent && failure(agent)].filter(Boolean));
+  if (server) await Promise.race([server.ready, ...(agent ? [failure(agent)] : [])]);
 
   progress.step('Starting the node');
   agent?.send(readFileSync(paths.join, 'utf8').trim());

@@ -30,7 +30,7 @@ describe('streams', function () {
     cluster = await startTestCluster();
     const pods = [
       shellPod('box', 'sleep 100000'),
-      shellPod('speaker', `yes 0123456789abcdef | head -c ${LOG_BYTES}; touch /tmp/done; sleep 100000'),
+      shellPod('speaker', `yes 0123456789abcdef | head -c ${LOG_BYTES}; touch /tmp/done; sleep 100000`),
     ];
     const list = { apiVersion: 'v1', kind: 'List', items: pods };
     await cluster.kubectl.try(['apply', '-f', '-'], { stdin: JSON.stringify(list) });
