@@ -47,6 +47,7 @@ export interface AgentOptions {
 const NETWORK_NOT_READY =
   'container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:the node has no podCIDR yet';
 const CONFIRM_RETRY_MS = 1000;
+const REGISTER_RETRY_MS = 1000;
 const SERVICE_ACCOUNTS = {
   ...{
     group: '',
@@ -179,10 +180,20 @@ export class Agent {
       server: welcome.clusterDns ?? '',
     });
     this.#statuses.connected();
-    this.#registration.connected().then(this.#registered, (error) => {
-      this.#options.logger.error({ err: error }, 'the node could not be registered');
-      this.#refused(error);
-    });
+    this.#register();
+  }
+
+  /** A refusal is final; anything else is tried again for as long as the hub is there. */
+  async #register(): Promise<void> {
+    const { clock, logger } = this.#options;
+    try {
+      await this.#registration.connected();
+      this.#registered();
+    } catch (error) {
+      logger.error({ err: error }, 'the node could not be registered');
+      if (isReason(error, 'Forbidden') || isReason(error, 'Invalid')) this.#refused(error);
+      else clock.after(REGISTER_RETRY_MS, () => this.#connection.isConnected && this.#register());
+    }
   }
 
   /** The Node tells which addresses its pods get. */

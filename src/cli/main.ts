@@ -28,6 +28,16 @@ function report(error: unknown): never {
   process.exit(1);
 }
 
+/** Options that may be given several times. */
+const LISTS = new Set(['_', 'labels', 'taints']);
+
+function refuseRepeats(argv: Record<string, unknown>): true {
+  for (const [option, value] of Object.entries(argv))
+    if (Array.isArray(value) && !LISTS.has(option))
+      throw new CliError(`--${option} is given more than once.`, 2);
+  return true;
+}
+
 process.on('unhandledRejection', report);
 
 try {
@@ -47,8 +57,10 @@ try {
     .version(false)
     .help()
     .alias('h', 'help')
+    .check(refuseRepeats)
     .demandCommand(1, 'Name a command.')
     .strict()
+    .strictCommands()
     .recommendCommands()
     .fail((message, error, parser) => {
       if (error) throw error;

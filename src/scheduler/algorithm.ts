@@ -61,10 +61,10 @@ function checkOf(cycle: Cycle): Check {
 }
 
 function unfit(cycle: Cycle, rejections: Map<NodeInfo, NodeRejection>): Omit<Placement, 'next'> {
-  const words = [fitMessage(rejections.size, rejections.values())];
-  for (const plugin of postFilterPlugins) words.push(plugin.postFilter(cycle, rejections).message);
+  const outcomes = postFilterPlugins.map((plugin) => plugin.postFilter(cycle, rejections).message);
+  const message = `${fitMessage(rejections.size, rejections.values())} ${outcomes.join(', ')}`;
   const rejectedBy = new Set([...rejections.values()].map(({ plugin }) => plugin));
-  return { node: undefined, message: words.join(' '), rejectedBy };
+  return { node: undefined, message, rejectedBy };
 }
 
 /** How many feasible nodes suffice: all of a small cluster, a share of a large one. */

@@ -220,7 +220,11 @@ export class Scheduler {
     this.#retryOn(node);
     if (this.#closed) return;
     const current = this.#pods.get(info.key);
-    if (isReason(error, 'NotFound') || current?.metadata.uid !== info.uid || current.spec.nodeName) {
+    const isMoot =
+      current?.metadata.uid !== info.uid ||
+      current.spec.nodeName ||
+      current.metadata.deletionTimestamp !== undefined;
+    if (isMoot || isReason(error, 'NotFound')) {
       this.#queue.delete(info.uid);
       return;
     }
@@ -250,6 +254,7 @@ function samePod(a: Pod, b: Pod): boolean {
   return (
     generation === b.metadata.generation &&
     a.spec.nodeName === b.spec.nodeName &&
+    a.metadata.deletionTimestamp === b.metadata.deletionTimestamp &&
     same(a.metadata.labels, b.metadata.labels) &&
     // The generation counts changes of the spec.
     (generation !== undefined || same(a.spec, b.spec)) &&

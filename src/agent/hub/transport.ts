@@ -1,10 +1,12 @@
 /** API calls over the connection to the hub: what `Client` needs, so that all of it works on a node. */
-import { StatusError, serviceUnavailable } from '../../api/machinery/status.js';
+import { StatusError, serviceUnavailable, tooManyRequests } from '../../api/machinery/status.js';
 import { deepFreeze, type WatchEvent } from '../../api/machinery/types.js';
 import type { Request, Transport } from '../../client/transport.js';
 import type { ApiReply, ApiRequest } from '../../rpc/hub.js';
 
 const TIMEOUT_MS = 30_000;
+/** Requests that wait for their answers; more are refused here. */
+const MAX_WAITING = 4096;
 
 interface Waiting {
   resolve(object: any): void;
@@ -22,6 +24,8 @@ export class HubTransport implements Transport {
 
   request<T>({ method, path, query, headers, body }: Request): Promise<T> {
     return new Promise<T>((resolve, reject) => {
+      if (this.#waiting.size >= MAX_WAITING)
+        return reject(tooManyRequests('too many requests to the hub', 1));
       const id = this.#nextId++ % 0xffff_ffff;
       const sent = this.send({
         id,

@@ -50,12 +50,13 @@ export async function* readLog(
   const stopWatching = options.follow ? follow(path, source, signal, wakeups) : () => {};
   try {
     const formatter = new LineFormatter(options);
+    // One for the whole log: what the formatter gives is a copy.
+    const buffer = Buffer.allocUnsafe(CHUNK);
     const { size } = await file.stat();
     let position = options.tailLines === undefined ? 0 : await tailOffset(file, size, options.tailLines);
     while (!signal.aborted && !formatter.done) {
       // Whether it is over must be known before the last read, or its last lines would be missed.
       const over = !options.follow || source.isOver();
-      const buffer = Buffer.allocUnsafe(CHUNK);
       const { bytesRead } = await file.read(buffer, 0, CHUNK, position);
       position += bytesRead;
       if (bytesRead > 0) {

@@ -63,17 +63,23 @@ async function find(
   deps: StreamDeps,
 ): Promise<{ path: string; source: LogSource }> {
   const record = worker.record(container);
+  const where = `container ${JSON.stringify(container)} in pod ${JSON.stringify(pod)}`;
   const missing = () =>
     badRequest(
       previous
-        ? `previous terminated container ${JSON.stringify(container)} in pod ${JSON.stringify(pod)} not found`
-        : `container ${JSON.stringify(container)} in pod ${JSON.stringify(pod)} is waiting to start: ${record?.waiting?.reason ?? 'ContainerCreating'}`,
+        ? `previous terminated ${where} not found`
+        : `${where} is waiting to start: ${whyWaiting(record?.waiting?.reason)}`,
     );
   const run = previous ? record?.last : record?.latest;
   if (run?.logPath) return { path: run.logPath, source: sourceOf(worker, run, deps) };
   const path = run ? undefined : await onDisk(worker, container, previous);
   if (!path) throw missing();
   return { path, source: { isOver: () => true, onOver: () => () => {} } };
+}
+
+function whyWaiting(reason = 'ContainerCreating'): string {
+  if (reason === 'ErrImagePull') return "image can't be pulled";
+  return reason === 'ImagePullBackOff' ? 'trying and failing to pull image' : reason;
 }
 
 /** Runs that the runtime has forgotten still have their files: named by attempt. */

@@ -11,6 +11,8 @@ import { hasNoExecute, isNodeReady, nodeCondition, readinessTaint, taintsFor } f
 import { EvictionPace, isAllDown } from './zones.js';
 
 const GRACE_PERIOD = 40_000;
+/** A check that comes later than this is no sign of a silent node: it was this process that slept. */
+const LATE = 20_000;
 const LEASE_NAMESPACE = 'kube-node-lease';
 /** What nobody knows of a node that is silent. */
 const WATCHED_CONDITIONS = ['Ready', 'MemoryPressure', 'DiskPressure', 'PIDPressure'];
@@ -100,8 +102,10 @@ class NodeHealth {
     let node = this.#nodes.get(name);
     if (node === undefined) return;
     const grace = this.#context.nodeMonitorGracePeriod ?? GRACE_PERIOD;
-    const at = this.#heartbeats.get(name)?.at ?? this.#context.clock.now();
-    const left = at + grace - this.#context.clock.now();
+    const now = this.#context.clock.now();
+    const heartbeat = this.#heartbeats.get(name);
+    if (heartbeat !== undefined && isNodeReady(node) && now > heartbeat.at + grace + LATE) heartbeat.at = now;
+    const left = (heartbeat?.at ?? now) + grace - now;
     if (left > 0) this.loop.queue.addAfter(name, left);
     else node = await this.#markUnknown(node);
     await this.#taint(node);

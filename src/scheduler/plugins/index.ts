@@ -4,7 +4,7 @@ import { imageLocality } from './image-locality.js';
 import { nodeAffinity, nodeName } from './node-affinity.js';
 import { nodePorts } from './node-ports.js';
 import { interPodAffinity } from './pod-affinity.js';
-import { defaultPreemption } from './preemption.js';
+import { defaultPreemption, dynamicResources } from './preemption.js';
 import { balancedAllocation, nodeResourcesFit } from './resources.js';
 import { nodeUnschedulable, taintToleration } from './taints.js';
 import { podTopologySpread } from './topology-spread.js';
@@ -20,7 +20,7 @@ export const filterPlugins: FilterPlugin[] = [
   interPodAffinity,
 ];
 
-export const postFilterPlugins: PostFilterPlugin[] = [defaultPreemption];
+export const postFilterPlugins: PostFilterPlugin[] = [dynamicResources, defaultPreemption];
 
 export const scorePlugins: ScorePlugin[] = [
   taintToleration,

@@ -1,9 +1,15 @@
-/** DefaultPreemption: the words that tell that no lower pod had to go. It evicts nothing. */
+/** What could make room for a pod that fits nowhere, and the words that tell that it did not. Nothing is evicted. */
 import type { PostFilterPlugin } from '../framework.js';
 import { fitMessage } from '../messages.js';
 
 const NOT_HELPFUL = 'Preemption is not helpful for scheduling';
 const NO_VICTIMS = 'No preemption victims found for incoming pod';
+
+/** Upstream's plugin for device claims says so of every pod that fits nowhere. */
+export const dynamicResources: PostFilterPlugin = {
+  name: 'DynamicResources',
+  postFilter: () => ({ message: 'no new claims to deallocate' }),
+};
 
 export const defaultPreemption: PostFilterPlugin = {
   name: 'DefaultPreemption',

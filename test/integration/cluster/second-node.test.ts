@@ -68,20 +68,21 @@ describe('a second node', function () {
     await assertNoLeaks(untouched, OURS);
   });
 
-  const agent = (...more: string[]) => {
+  const agent = (wrong: { token?: string; caHash?: string } = {}) => {
     const { server, token, caHash } = JSON.parse(readFileSync(join(cluster.dataDir, 'join.json'), 'utf8'));
     const hub = `${host.gateway}:${server.split(':').at(-1)}`;
     const argv = ['agent', '--cluster', cluster.name, '--data-dir', host.dataDir, '--name', 'node-2'];
-    return host.run([...argv, '--server', hub, '--token', token, '--ca-hash', caHash, ...more]);
+    const given = { token, caHash, ...wrong };
+    return host.run([...argv, '--server', hub, '--token', given.token, '--ca-hash', given.caHash]);
   };
   const exited = (child: ChildProcess) => new Promise<number | null>((resolve) => child.on('exit', resolve));
 
   it('is refused with a wrong token or a wrong CA, in one sentence', async () => {
-    for (const [flag, value, says] of [
-      ['--token', 'aaaaaa.0000000000000000', /token/],
-      ['--ca-hash', `sha256:${'0'.repeat(64)}`, /CA|hash/],
+    for (const [wrong, says] of [
+      [{ token: 'aaaaaa.0000000000000000' }, /token/],
+      [{ caHash: `sha256:${'0'.repeat(64)}` }, /CA|hash/],
     ] as const) {
-      const child = agent(flag, value);
+      const child = agent(wrong);
       let stderr = '';
       child.stderr!.on('data', (chunk) => (stderr += chunk));
       assert.equal(await exited(child), 1);

@@ -41,7 +41,7 @@ describe('streams', function () {
   const kubectlProcess = (...argv: string[]) =>
     spawn(tool('kubectl'), argv, { env: { ...process.env, KUBECONFIG: cluster.kubectl.kubeconfig } });
   const resident = (which: 'server' | 'agent') =>
-    Number(/VmRSS:s+(d+)/.exec(readFileSync(`/proc/${cluster.pid(which)}/status`, 'utf8'))![1]) / 1024;
+    Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${cluster.pid(which)}/status`, 'utf8'))![1]) / 1024;
 
   /** Runs `work` and asserts that server and agent grew by less than 80 MB at any moment. */
   async function atStableMemory(work: () => Promise<void>): Promise<void> {

@@ -9,6 +9,7 @@ describe('the keelson command', () => {
     { argv: ['image'], code: 2, says: /image import[\s\S]*image pull|Not enough/ },
     { argv: ['nonsense'], code: 2, says: /Unknown command: nonsense/ },
     { argv: ['up', '--nonsense'], code: 2, says: /Unknown argument: nonsense/ },
+    { argv: ['token', '-n', 'a', '-n', 'b'], code: 2, says: /--(n|name) is given more than once/ },
     { argv: ['version'], code: 0, says: /^keelson \d+\.\d+\.\d+ \(Kubernetes v1\.36/ },
     { argv: ['completion'], code: 0, says: /complete/ },
     { argv: ['kubeconfig', '--name', 'no-such'], code: 1, says: /^keelson: There is no cluster "no-such"/ },

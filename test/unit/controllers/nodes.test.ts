@@ -125,6 +125,16 @@ describe('node controllers', function () {
     await h.until('no taints', async () => (await taints('a')).length === 0);
   });
 
+  it('do not blame a node for the time in which the machine slept', async () => {
+    await startNodes();
+    h.clock.advance(3_600_000);
+    await h.settle();
+    assert.equal((await ready('a'))?.status, 'True');
+    await pass(45, 'b');
+    await h.until('Unknown', async () => (await ready('a'))?.status === 'Unknown');
+    assert.equal((await ready('b'))?.status, 'True');
+  });
+
   it('evict pods when their toleration is over, and only then', async () => {
     await startNodes();
     await createPod('short', 'a', 30);

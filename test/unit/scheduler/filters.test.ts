@@ -182,7 +182,7 @@ describe('what the scheduler says when a pod fits nowhere', () => {
         [node('c', { spec: { unschedulable: true } })],
       ),
       '0/3 nodes are available: 1 Insufficient cpu, 1 node(s) had untolerated taint(s), 1 node(s) were unschedulable. ' +
-        'preemption: 0/3 nodes are available: 1 No preemption victims found for incoming pod, 2 Preemption is not helpful for scheduling.',
+        'no new claims to deallocate, preemption: 0/3 nodes are available: 1 No preemption victims found for incoming pod, 2 Preemption is not helpful for scheduling.',
     );
   });
 
@@ -190,7 +190,7 @@ describe('what the scheduler says when a pod fits nowhere', () => {
     assert.equal(
       say(pod({ requests: { cpu: '64' } }), [node('a')]),
       '0/1 nodes are available: 1 Insufficient cpu. ' +
-        'preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.',
+        'no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.',
     ));
 
   it('says so when there is no node', () => assert.equal(say(pod()), 'no nodes available to schedule pods'));
@@ -198,6 +198,6 @@ describe('what the scheduler says when a pod fits nowhere', () => {
   it('says that the pod may not preempt', () =>
     assert.match(
       say(pod({ requests: { cpu: '64' }, spec: { preemptionPolicy: 'Never' } }), [node('a')]),
-      / preemption: not eligible due to preemptionPolicy=Never\.$/,
+      / no new claims to deallocate, preemption: not eligible due to preemptionPolicy=Never\.$/,
     ));
 });

@@ -100,7 +100,10 @@ describe('scheduler', function () {
       await bound('big');
       await create('p', {}, '2');
       const { message } = await unschedulable('p');
-      assert.match(message ?? '', /^0\/1 nodes are available: 1 Insufficient cpu\. preemption: /);
+      assert.match(
+        message ?? '',
+        /^0\/1 nodes are available: 1 Insufficient cpu\. no new claims to deallocate, preemption: /,
+      );
       await help();
       assert.equal(await bound('p'), 'a');
     });
@@ -115,6 +118,37 @@ describe('scheduler', function () {
     assert.match((await unschedulable('p')).message ?? '', /^0\/1 nodes/, 'it was not looked at again');
     await h.client.of(nodes).patch('', 'a', { spec: { taints: null } }, { type: 'merge' });
     assert.equal(await bound('p'), 'a');
+  });
+
+  it('tries a pod that is to be spread again when a pod it counts is on its way out', async () => {
+    await h.createNode('a', {}, { zone: 'x' });
+    await h.createNode('b', { unschedulable: true }, { zone: 'y' });
+    const spread = (name: string, spec: Partial<Pod['spec']> = {}) =>
+      h.client.of(pods).create({
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name, namespace: 'default', labels: { app: 'web' } },
+        spec: { ...podSpec(), ...spec },
+      });
+    await spread('first');
+    await bound('first');
+    await spread('second', {
+      topologySpreadConstraints: [
+        {
+          topologyKey: 'zone',
+          maxSkew: 1,
+          whenUnsatisfiable: 'DoNotSchedule',
+          labelSelector: { matchLabels: { app: 'web' } },
+        },
+      ],
+    });
+    const { message } = await unschedulable('second');
+    assert.match(
+      message ?? '',
+      /^0\/2 nodes are available: 1 node\(s\) didn't match pod topology spread constraints, 1 node\(s\) were unschedulable\./,
+    );
+    await h.client.of(pods).delete('default', 'first');
+    assert.equal(await bound('second'), 'a');
   });
 
   it('leaves pods with gates, and pods of other schedulers, alone', async () => {
