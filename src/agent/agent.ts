@@ -129,7 +129,7 @@ export class Agent {
     const secret = (namespace: string, name: string) => objects.get<any>('secrets', `${namespace}/${name}`);
     this.#pods = new PodManager({
       ...{ runtime, images, network, objects, clock, logger: logger.child({ component: 'pods' }), event },
-      puller: new ImagePuller({ images, clock, event, secret }),
+      puller: new ImagePuller({ images, clock, event, secret, pulled: () => this.#registration.changed() }),
       podsDir: join(dataDir, 'pods'),
       facts: this.#facts,
       networkReady: new Promise((resolve) => {

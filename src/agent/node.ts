@@ -9,6 +9,7 @@ import { openImageStore } from '../runtime/images/index.js';
 import { createRuntime } from '../runtime/index.js';
 import { Agent } from './agent.js';
 import { serveLocalApi } from './local-api.js';
+import { removeLeftovers } from './pods/leftovers.js';
 
 export interface NodeOptions {
   cluster: string;
@@ -107,6 +108,7 @@ export async function removeNode(options: NodeOptions): Promise<void> {
   const { images, runtime, network } = await openNodeParts(options);
   const left = await runtime.recover();
   await Promise.all(left.map((sandbox) => runtime.removeSandbox(sandbox.id)));
+  await removeLeftovers(join(options.dataDir, 'pods'));
   await network.teardown();
   await runtime.close();
   await images.close();

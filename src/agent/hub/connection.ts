@@ -102,7 +102,9 @@ export class HubConnection {
       try {
         await this.#sync(() => backoff.reset());
       } catch (error) {
-        if (!signal.aborted) logger.warn({ err: error }, 'the connection to the hub was lost');
+        // One line when it is lost; that it is still away is no news.
+        const level = this.#call ? 'warn' : 'debug';
+        if (!signal.aborted) logger[level]({ why: (error as Error).message }, 'no connection to the hub');
         if ((error as { code?: unknown }).code === status.UNAUTHENTICATED) await this.#joinAgain();
       }
       stopRenewal();

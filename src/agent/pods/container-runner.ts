@@ -52,6 +52,8 @@ export class ContainerRunner {
   #probes: ContainerProbes | undefined;
   #sandboxGone = false;
   #hooked = true;
+  /** Aborts a hook that the end of the pod should not wait for. */
+  readonly #starting = new AbortController();
   #stopping: AbortController | undefined;
   #killBy: (() => void) | undefined;
   #backoffTold = 0;
@@ -191,6 +193,11 @@ export class ContainerRunner {
     }
   }
 
+  /** The pod is to end. */
+  ending(): void {
+    this.#starting.abort();
+  }
+
   /** The grace has become shorter while it ends. */
   hurry(graceMs: number): void {
     const run = this.record.latest;
@@ -318,14 +325,7 @@ export class ContainerRunner {
     this.#hooked = false;
     context.changed();
     try {
-      await runHook(
-        'PostStart',
-        hook,
-        this.#target(id),
-        deps.clock,
-        USER_AGENT,
-        new AbortController().signal,
-      );
+      await runHook('PostStart', hook, this.#target(id), deps.clock, USER_AGENT, this.#starting.signal);
     } catch (error) {
       deps.event(context.pod, container, 'Warning', 'FailedPostStartHook', (error as Error).message);
       this.#unhealthy = 'FailedPostStartHook';

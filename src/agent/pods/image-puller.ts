@@ -23,6 +23,8 @@ export interface ImagePullerOptions {
   clock: Clock;
   event: PodEvent;
   secret(namespace: string, name: string): Secret | undefined;
+  /** The node has another image. */
+  pulled(): void;
 }
 
 /** `:latest` and no tag are pulled each time, if nothing is said. */
@@ -82,6 +84,7 @@ export class ImagePuller {
         'Pulled',
         `Successfully pulled image ${quoted} in ${seconds} (${seconds} including waiting). Image size: ${image.size} bytes.`,
       );
+      this.#options.pulled();
       this.#backoff.forget(key);
       this.#errors.delete(key);
       return image;

@@ -1,10 +1,10 @@
 /** All pods of the node: a worker for each, fed by the hub and by the runtime. */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Pod } from '#types';
 import { deepFreeze } from '../../api/machinery/types.js';
 import type { ContainerStatus } from '../../runtime/types.js';
 import { podFolders, removeTree } from '../volumes/volumes.js';
+import { savedPod } from './leftovers.js';
 import { PodWorker } from './worker.js';
 import type { WorkerDeps } from './worker-deps.js';
 
@@ -29,8 +29,8 @@ export class PodManager {
     const running = new Set(this.#deps.runtime.sandboxes().map((sandbox) => sandbox.id));
     for (const uid of await podFolders(this.#deps.podsDir)) {
       if (!running.has(uid)) continue;
-      const text = await readFile(join(this.#deps.podsDir, uid, 'pod.json'), 'utf8').catch(() => undefined);
-      if (text) this.#add(deepFreeze(JSON.parse(text)));
+      const pod = await savedPod(join(this.#deps.podsDir, uid));
+      if (pod) this.#add(deepFreeze(pod));
     }
   }
 

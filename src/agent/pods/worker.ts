@@ -3,6 +3,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Container, Pod, PodStatus } from '#types';
 import type { ContainerStatus } from '../../runtime/types.js';
+import { VolumeError } from '../volumes/payloads.js';
 import { MountError, PodVolumes } from '../volumes/volumes.js';
 import { KeyedBackoff } from './backoff.js';
 import { logDirectory, sandboxConfig } from './container-config.js';
@@ -66,9 +67,11 @@ export class PodWorker implements PodContext {
   }
 
   get terminating(): boolean {
-    return (
-      this.#forgotten || this.#failure !== undefined || this.pod.metadata.deletionTimestamp !== undefined
-    );
+    return this.#isDeleted || this.#failure !== undefined;
+  }
+
+  get #isDeleted(): boolean {
+    return this.#forgotten || this.pod.metadata.deletionTimestamp !== undefined;
   }
 
   get volumes(): Map<string, string> {
@@ -321,7 +324,14 @@ export class PodWorker implements PodContext {
 
   #refreshVolumes(): void {
     if (this.#volumesState !== 'ready') return;
-    this.#run('refreshVolumes', () => this.#volumes.refresh(this.pod));
+    this.#run('refreshVolumes', async () => {
+      try {
+        await this.#volumes.refresh(this.pod);
+      } catch (error) {
+        // What was deleted under a running pod stays in its files, as upstream.
+        if (!(error instanceof VolumeError)) throw error;
+      }
+    });
   }
 
   /** Waits for the next try of what failed. */
@@ -342,6 +352,7 @@ export class PodWorker implements PodContext {
   #ending(): void {
     this.#finished = false;
     for (const done of [...this.#pauses]) done();
+    for (const runner of this.#runners.values()) runner.ending();
     this.#hurry();
   }
 
@@ -382,16 +393,15 @@ export class PodWorker implements PodContext {
     const deps = this.#deps;
     const { uid = '' } = this.pod.metadata;
     this.#report(true);
-    const deleting = this.#forgotten || this.pod.metadata.deletionTimestamp !== undefined;
+    const deleting = this.#isDeleted;
     // A pod that stays in the API keeps its last status there: the runtime must not forget it before.
     if (!deleting) await deps.statusSent(uid);
     if (!this.pod.spec.hostNetwork) await deps.network.detach(uid);
     await deps.runtime.removeSandbox(uid);
     this.#sandbox = 'none';
-    if (!deleting) {
-      this.#finished = true;
-      return;
-    }
+    // If it was deleted meanwhile, the next look goes on from here.
+    if (!deleting) this.#finished = !this.#isDeleted;
+    if (!deleting) return;
     await this.#volumes.tearDown();
     if (!this.#forgotten) {
       await deps.statusSent(uid);

@@ -1,6 +1,6 @@
 /** The volumes of one pod: made before its containers start, kept up to date, taken away at its end. */
-import { chmod, chown, mkdir, readdir, readFile, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { chmod, chown, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import type { Pod, Volume } from '#types';
 import { quantityValue } from '../../api/machinery/quantity.js';
 import { native } from '../../runtime/native.js';
@@ -65,18 +65,19 @@ export class PodVolumes {
 
   async #write(pod: Pod, volume: Volume): Promise<string> {
     const path = this.#path(volume);
+    // What may be secret never touches the disk.
+    if (!volume.configMap) await mountMemory(path, 'mode=0755');
     await writePayload(path, await payload(pod, volume, this.sources), pod.spec.securityContext?.fsGroup);
     return path;
   }
 
   async #emptyDir(pod: Pod, volume: Volume): Promise<string> {
     const path = this.#path(volume);
-    await mkdir(path, { recursive: true });
     const { medium, sizeLimit } = volume.emptyDir!;
-    if (medium === 'Memory' && !(await isMountPoint(path))) {
+    if (medium === 'Memory') {
       const size = sizeLimit ? `,size=${quantityValue(sizeLimit)}` : '';
-      await native.mount('tmpfs', path, 'tmpfs', MS_NOSUID | MS_NODEV, `mode=0777${size}`);
-    }
+      await mountMemory(path, `mode=0777${size}`);
+    } else await mkdir(path, { recursive: true });
     const fsGroup = pod.spec.securityContext?.fsGroup;
     if (fsGroup !== undefined) await chown(path, 0, fsGroup);
     await chmod(path, fsGroup === undefined ? 0o777 : 0o2777);
@@ -94,8 +95,11 @@ const kindOf = (volume: Volume): string =>
     (c) => `-${c.toLowerCase()}`,
   );
 
-async function isMountPoint(path: string): Promise<boolean> {
-  return (await mountPoints()).includes(path);
+/** Makes the folder, and a tmpfs on it if there is none. */
+async function mountMemory(path: string, options: string): Promise<void> {
+  await mkdir(path, { recursive: true });
+  const [here, above] = await Promise.all([stat(path), stat(dirname(path))]);
+  if (here.dev === above.dev) await native.mount('tmpfs', path, 'tmpfs', MS_NOSUID | MS_NODEV, options);
 }
 
 async function mountPoints(): Promise<string[]> {

@@ -141,6 +141,8 @@ export interface FakeNode {
   statuses: PodStatus[];
   /** Names of pods that were deleted for good. */
   confirmed: string[];
+  /** What telling the last status takes. */
+  statusSent: (() => Promise<void>) | undefined;
   /** Pulls fail while this is set. */
   registryDown: boolean;
   /** The hub tells of an object, or that it is gone. */
@@ -181,7 +183,7 @@ export async function fakeNode(from?: {
     node.events.push(`${reason}: ${message}`);
   const deps = {
     ...{ runtime, images, network, objects, clock, event, podsDir: dir, logger: pino({ level: 'silent' }) },
-    puller: new ImagePuller({ images, clock, event, secret: () => undefined } as never),
+    puller: new ImagePuller({ images, clock, event, secret: () => undefined, pulled() {} } as never),
     facts: {
       name: 'n1',
       ip: '10.0.0.1',
@@ -193,7 +195,7 @@ export async function fakeNode(from?: {
     networkReady: Promise.resolve(),
     token: async () => ({ token: 't', expires: clock.now() + 3600_000 }),
     setStatus: (_pod: Pod, status: PodStatus) => node.statuses.push(status),
-    statusSent: async () => {},
+    statusSent: async () => node.statusSent?.(),
     confirmDeleted: async (pod: Pod) => node.confirmed.push(pod.metadata.name),
     gone: (uid: string) => node.manager.remove(uid),
   };

@@ -104,6 +104,34 @@ describe('PodWorker', () => {
     assert.deepEqual(node.confirmed, []);
   });
 
+  it('goes when it is deleted while it is ending by itself', async () => {
+    const sent = new Promise<void>((resolve) => {
+      node.statusSent = () => {
+        node.statusSent = undefined;
+        const metadata = { deletionTimestamp: '2026-01-01T00:00:30Z', deletionGracePeriodSeconds: 30 };
+        node.tell('pods', 'default/p', makePod({ restartPolicy: 'Never' }, metadata));
+        setTimeout(resolve, 20);
+        return sent;
+      };
+    });
+    node.tell('pods', 'default/p', makePod({ restartPolicy: 'Never' }));
+    await until(() => last()?.phase === 'Running');
+    node.runtime.end('a', 0);
+    await until(() => node.confirmed.length === 1);
+    assert.equal(last().phase, 'Succeeded');
+  });
+
+  it('does not wait for a sandbox that cannot be made when it is deleted', async () => {
+    node.runtime.createSandbox = async () => Promise.reject(new Error('no cgroup'));
+    node.tell('pods', 'default/p', makePod());
+    await until(() =>
+      node.events.includes('FailedCreatePodSandBox: Failed to create pod sandbox: no cgroup'),
+    );
+    const metadata = { deletionTimestamp: '2026-01-01T00:00:30Z', deletionGracePeriodSeconds: 30 };
+    node.tell('pods', 'default/p', makePod({}, metadata));
+    await until(() => node.confirmed.length === 1);
+  });
+
   it('waits for an object, and goes on when it comes', async () => {
     const envFrom = [{ configMapRef: { name: 'later' } }];
     node.tell('pods', 'default/p', makePod({ containers: [{ name: 'a', image: 'demo:1', envFrom }] }));
