@@ -22,6 +22,7 @@ Napi::Value Promised(Napi::Env env, std::function<void()> work,
 
 void RegisterFilesystem(Napi::Env env, Napi::Object exports);
 void RegisterNetlink(Napi::Env env, Napi::Object exports);
+void RegisterNetfilter(Napi::Env env, Napi::Object exports);
 void RegisterProcess(Napi::Env env, Napi::Object exports);
 void RegisterLayer(Napi::Env env, Napi::Object exports);
 

@@ -85,8 +85,8 @@ class Message {
 
 class Socket {
  public:
-  Socket() {
-    fd_.value = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  explicit Socket(int protocol = NETLINK_ROUTE) {
+    fd_.value = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, protocol);
     if (fd_.value < 0) throw SysError{errno, "socket netlink"};
   }
 
@@ -101,6 +101,23 @@ class Socket {
       return false;
     });
     return result;
+  }
+
+  // Sends a transaction: the kernel has answered each message that failed when the call returns. 0 or the first errno.
+  int Batch(const char* bytes, size_t size) {
+    int room = static_cast<int>(size) + (64 << 10);
+    setsockopt(fd_.value, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof room);
+    if (send(fd_.value, bytes, size, 0) < 0) return errno;
+    std::vector<char> buffer(64 << 10);
+    int result = 0;
+    for (;;) {
+      ssize_t got = recv(fd_.value, buffer.data(), buffer.size(), MSG_DONTWAIT);
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return result || errno == EAGAIN || errno == EWOULDBLOCK ? result : errno;
+      int left = static_cast<int>(got);
+      for (auto* at = reinterpret_cast<nlmsghdr*>(buffer.data()); NLMSG_OK(at, left); at = NLMSG_NEXT(at, left))
+        if (at->nlmsg_type == NLMSG_ERROR && !result) result = -reinterpret_cast<nlmsgerr*>(NLMSG_DATA(at))->error;
+    }
   }
 
   void Dump(Message& message, const std::function<void(nlmsghdr*)>& each) {

@@ -9,6 +9,7 @@ import type { KubeObject } from '../api/machinery/types.js';
 import { Client } from '../client/client.js';
 import { EventRecorder } from '../client/event-recorder.js';
 import { Backoff, sleep } from '../client/retry.js';
+import { ClusterDns, followServices, type ServiceView } from '../network/dns/index.js';
 import type { NodeRoute, PodNetwork } from '../network/types.js';
 import type { Welcome } from '../rpc/hub.js';
 import type { ImageStore, Runtime } from '../runtime/types.js';
@@ -42,6 +43,8 @@ export interface AgentOptions {
   nodeIp?: string;
   labels?: Record<string, string>;
   taints?: Taint[];
+  /** The node's resolver configuration, for pods and for the cluster's DNS; /etc/resolv.conf when absent. */
+  resolvConf?: string;
 }
 
 const NETWORK_NOT_READY =
@@ -70,6 +73,8 @@ export class Agent {
   readonly #pods: PodManager;
   readonly #facts: WorkerDeps['facts'];
   readonly #ip: string;
+  readonly #services: ServiceView;
+  #dns: ClusterDns | undefined;
   #welcome: Welcome | undefined;
   #networkUp = () => {};
   #networkSetup: Promise<void> | undefined;
@@ -97,6 +102,7 @@ export class Agent {
       ordered: (order, dial) => serveStream(order, dial, { runtime, pods: this.#pods, logger }),
     });
     const { objects } = this.#connection;
+    this.#services = followServices(objects);
     this.#client = new Client(this.#connection.transport);
     this.#recorder = new EventRecorder(this.#client, { component: 'kubelet', host: node, clock, logger });
     this.#facts = {
@@ -106,6 +112,7 @@ export class Agent {
       domain: 'cluster.local',
       server: '',
       memoryCapacity: 1,
+      resolvConf: options.resolvConf,
     };
     const isConnected = () => this.#connection.isConnected;
     this.#statuses = new StatusSender(this.#client, isConnected, clock, logger);
@@ -169,6 +176,7 @@ export class Agent {
     this.#abort.abort();
     this.#registration.close();
     await this.#pods.close({ stopPods });
+    await this.#dns?.close();
     await this.#recorder.close();
     await this.#connection.close();
   }
@@ -206,10 +214,12 @@ export class Agent {
   async #setUpNetwork(podCidr: string): Promise<void> {
     const { network, logger, clock } = this.#options;
     const backoff = new Backoff({ initial: 500, max: 30_000, jitter: 0.1 });
-    const { cluster = '', clusterCidr = '' } = this.#welcome ?? {};
+    const { cluster = '', clusterCidr = '', clusterDns } = this.#welcome ?? {};
+    const nodeAddresses = clusterDns ? [clusterDns] : [];
     while (!this.#abort.signal.aborted) {
       try {
-        await network.setup({ cluster, podCidr, clusterCidr });
+        await network.setup({ cluster, podCidr, clusterCidr, nodeAddresses });
+        if (clusterDns) await this.#startDns(clusterDns);
         this.#notReady = undefined;
         this.#networkUp();
         this.#registration.changed();
@@ -223,6 +233,15 @@ export class Agent {
         await sleep(clock, backoff.next(), this.#abort.signal);
       }
     }
+  }
+
+  async #startDns(address: string): Promise<void> {
+    const { clock, logger, resolvConf } = this.#options;
+    this.#dns ??= new ClusterDns({
+      ...{ address, domain: this.#facts.domain, view: this.#services, resolvConf, clock },
+      logger: logger.child({ component: 'dns' }),
+    });
+    await this.#dns.start();
   }
 
   /** One change of routes at a time; each sets all that are known then. */

@@ -19,7 +19,7 @@ import {
   type RemoveImageReply,
   type RemoveImageRequest,
 } from '../rpc/node.js';
-import { type Image, ImageError, type ImageStore } from '../runtime/types.js';
+import { type Image, ImageError, type ImageStore, type Runtime } from '../runtime/types.js';
 
 const CODES: Record<ImageError['code'], status> = {
   InvalidName: status.INVALID_ARGUMENT,
@@ -51,7 +51,11 @@ const unary =
   };
 
 /** Serves until `close()`; only root can open the socket. */
-export async function serveLocalApi(socket: string, images: ImageStore): Promise<{ close(): void }> {
+export async function serveLocalApi(
+  socket: string,
+  images: ImageStore,
+  runtime: Runtime,
+): Promise<{ close(): void }> {
   const server = new Server();
   server.addService(nodeService, {
     listImages: unary<ListImagesRequest, ImageList>(() => ({ images: images.list().map(info) })),
@@ -59,6 +63,7 @@ export async function serveLocalApi(socket: string, images: ImageStore): Promise
       images: (await images.import(path ?? '', name || undefined)).map(info),
     })),
     removeImage: unary<RemoveImageRequest, RemoveImageReply>(async ({ reference }) => {
+      refuseIfUsed(images.find(reference ?? ''), runtime);
       await images.remove(reference ?? '');
       return {};
     }),
@@ -72,6 +77,20 @@ export async function serveLocalApi(socket: string, images: ImageStore): Promise
   );
   chmodSync(socket, 0o600);
   return { close: () => server.forceShutdown() };
+}
+
+/** The last name of an image may not go while containers run from it. */
+function refuseIfUsed(image: Image | undefined, runtime: Runtime): void {
+  if (image === undefined || image.tags.length > 1) return;
+  const user = runtime
+    .sandboxes()
+    .flatMap((sandbox) => sandbox.containers)
+    .find((container) => container.imageId === image.id && container.state === 'running');
+  if (user)
+    throw new ImageError(
+      'Internal',
+      `${image.tags[0] ?? image.id} is in use by container ${user.name} (${user.id.slice(0, 12)}).`,
+    );
 }
 
 async function pull(
@@ -89,6 +108,6 @@ async function pull(
     });
     call.end(void call.write({ image: info(image) }));
   } catch (error) {
-    call.destroy(Object.assign(new Error(failure(error).details), failure(error)));
+    call.emit('error', failure(error));
   }
 }

@@ -7,6 +7,7 @@ import { createPodNetwork } from '../network/index.js';
 import { ensureBuiltinImages } from '../runtime/images/builtin.js';
 import { openImageStore } from '../runtime/images/index.js';
 import { createRuntime } from '../runtime/index.js';
+import type { Runtime } from '../runtime/types.js';
 import { Agent } from './agent.js';
 import { serveLocalApi } from './local-api.js';
 import { removeLeftovers } from './pods/leftovers.js';
@@ -20,6 +21,8 @@ export interface NodeOptions {
   dataDir: string;
   imagesDir: string;
   imageAliases: string;
+  /** Settings of registries (mirrors, certificates …): a YAML file that need not be there. */
+  registries: string;
   /** Below each cgroup controller's mount. */
   cgroupRoot: string;
   logger: Logger;
@@ -34,6 +37,8 @@ export interface Join {
   nodeIp?: string;
   labels?: Record<string, string>;
   taints?: { key: string; value?: string; effect: string }[];
+  /** /etc/resolv.conf when absent. */
+  resolvConf?: string;
 }
 
 export interface RunningNode {
@@ -52,6 +57,7 @@ export async function openNodeParts(options: NodeOptions) {
   const images = await openImageStore({
     dir: options.imagesDir,
     aliases: options.imageAliases,
+    registries: options.registries,
     logger: logger.child({ component: 'images' }),
   });
   const runtime = await createRuntime({
@@ -76,7 +82,7 @@ export async function openNodeParts(options: NodeOptions) {
 export async function openNode(options: NodeOptions): Promise<RunningNode> {
   const { images, runtime, network, logger } = await openNodeParts(options);
   await ensureBuiltinImages(images, { demoBinary: built('keelson-demo'), busybox: '/bin/busybox' });
-  const localApi = await serveLocalApi(join(options.runDir, 'agent.sock'), images);
+  const localApi = await serveLocalApi(join(options.runDir, 'agent.sock'), images, runtime);
   let agent: Agent | undefined;
   return {
     async join({ server, ...rest }) {
@@ -93,6 +99,7 @@ export async function openNode(options: NodeOptions): Promise<RunningNode> {
         ...rest,
       });
       await agent.start();
+      await images.prune(imagesInUse(runtime));
     },
     async close() {
       localApi.close();
@@ -102,6 +109,9 @@ export async function openNode(options: NodeOptions): Promise<RunningNode> {
     },
   };
 }
+
+const imagesInUse = (runtime: Runtime): Set<string> =>
+  new Set(runtime.sandboxes().flatMap((sandbox) => sandbox.containers.map((c) => c.imageId)));
 
 /** Ends the pods of a node whose agent has ended, and removes its kernel objects and writable layers. */
 export async function removeNode(options: NodeOptions): Promise<void> {

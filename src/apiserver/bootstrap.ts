@@ -1,4 +1,5 @@
-/** What every cluster has from its first start: the system's namespaces and the `kubernetes` Service. */
+/** What every cluster has from its first start: the system's namespaces, the `kubernetes` and the `kube-dns` Service. */
+import type { Logger } from 'pino';
 import type { EndpointSlice, Endpoints, Namespace, Service } from '#types';
 import { isReason } from '../api/machinery/status.js';
 import type { KubeObject } from '../api/machinery/types.js';
@@ -7,6 +8,7 @@ import type { Resource } from '../api/resources/define.js';
 import { endpointSlices, endpoints, namespaces, services } from '../api/resources/index.js';
 import { Client } from '../client/client.js';
 import type { Transport } from '../client/transport.js';
+import type { Store, Watcher } from '../store/store.js';
 
 const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 
@@ -36,6 +38,56 @@ export async function ensureKubernetesService(transport: Transport, where: Serve
   if (where.address.startsWith('127.') || where.address === '0.0.0.0') return;
   await put(client, endpoints, kubernetesEndpoints(where));
   await put(client, endpointSlices, kubernetesSlice(where));
+}
+
+/** Brings back what is deleted of the Service that leads to the API, until `closing`. Never rejects. */
+export async function keepKubernetesService(
+  store: Store,
+  ensure: () => Promise<void>,
+  logger: Logger,
+  closing: AbortSignal,
+): Promise<void> {
+  const watchers = ['core/services/', 'core/endpoints/', 'discovery.k8s.io/endpointslices/'].map((prefix) =>
+    store.watch(`${prefix}default/kubernetes`, store.revision),
+  );
+  const follow = async (watcher: Watcher) => {
+    while (!closing.aborted) {
+      const events = await watcher.next(closing);
+      if (events.some(({ type }) => type === 'DELETED') && !closing.aborted) await ensure();
+    }
+  };
+  await Promise.all(
+    watchers.map((watcher) =>
+      follow(watcher)
+        .catch((error) => logger.error({ err: error }, 'the kubernetes Service is no longer kept'))
+        .finally(() => watcher.close()),
+    ),
+  );
+}
+
+/** Makes the Service of the cluster's DNS: it has no endpoints, since every node answers at its address itself. */
+export async function ensureDnsService(transport: Transport, clusterIp: string): Promise<void> {
+  await put(new Client(transport), services, {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: {
+      name: 'kube-dns',
+      namespace: 'kube-system',
+      labels: {
+        'k8s-app': 'kube-dns',
+        'kubernetes.io/cluster-service': 'true',
+        'kubernetes.io/name': 'KubeDNS',
+      },
+    },
+    spec: {
+      clusterIP: clusterIp,
+      type: 'ClusterIP',
+      ports: [
+        { name: 'dns', protocol: 'UDP', port: 53, targetPort: 53 },
+        { name: 'dns-tcp', protocol: 'TCP', port: 53, targetPort: 53 },
+      ],
+    },
+  });
 }
 
 /** Creates `object`, or brings what it says into the one that is there. */

@@ -6,7 +6,13 @@ import type { Transport } from '../client/transport.js';
 import type { NodeStreams } from '../hub/node-streams.js';
 import { builtInAdmission } from './admission/index.js';
 import { ServiceAddresses } from './admission/service-addresses.js';
-import { ensureKubernetesService, ensureNamespaces } from './bootstrap.js';
+import {
+  ensureDnsService,
+  ensureKubernetesService,
+  ensureNamespaces,
+  keepKubernetesService,
+  type ServerAddress,
+} from './bootstrap.js';
 import type { Deps } from './context.js';
 import { serveRequest } from './http/handler.js';
 import { type Listener, openListener } from './http/listener.js';
@@ -31,6 +37,7 @@ export class ApiServer {
   readonly #metrics = new Metrics();
   readonly #closing = new AbortController();
   readonly #listeners: Listener[] = [];
+  readonly #keeping: Promise<void>[] = [];
   #ready = false;
 
   constructor(options: ApiServerOptions) {
@@ -88,11 +95,19 @@ export class ApiServer {
       upgrade: (request, socket, head) => void serveUpgrade(parts, request, socket, head),
     });
     this.#listeners.push(listener);
-    await ensureKubernetesService(this.transport(SERVER), {
+    const address: ServerAddress = {
       address: options.advertise?.address ?? options.host,
       port: options.advertise?.port ?? listener.port,
       clusterIp: this.#deps.addresses.first,
-    });
+    };
+    const ensure = () => ensureKubernetesService(this.transport(SERVER), address);
+    await ensure();
+    const { store, logger, closing, addresses } = this.#deps;
+    if (addresses.dns)
+      await ensureDnsService(this.transport(SERVER), addresses.dns).catch((error) =>
+        logger.error({ err: error }, 'the Service of the cluster DNS could not be made'),
+      );
+    this.#keeping.push(keepKubernetesService(store, ensure, logger, closing));
     return { port: listener.port };
   }
 
@@ -105,6 +120,7 @@ export class ApiServer {
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.all(this.#listeners.splice(0).map((listener) => listener.close(CLOSE_GRACE_MS)));
+    await Promise.all(this.#keeping.splice(0));
   }
 
   #checkReady(): void {

@@ -43,7 +43,7 @@ export function startDaemon(argv: string[], files: DaemonFiles): Daemon {
   const child = spawn(process.execPath, [...NODE_FLAGS, MAIN, ...argv], {
     detached: true,
     stdio: ['pipe', log, log, 'pipe'],
-    env: { ...process.env, KEELSON_READY_FD: '3', MALLOC_ARENA_MAX: '2' },
+    env: { ...process.env, KEELSON_READY_FD: '3', MALLOC_ARENA_MAX: '1' },
     cwd: '/',
   });
   closeSync(log);
@@ -82,16 +82,11 @@ export function tellReady(): void {
   closeSync(Number(fd));
 }
 
-/** The last message in a log, for an error sentence. */
+/** What a log says last of why its process ended. */
 function lastLine(log: string): string {
   const lines = readFileSync(log, 'utf8').trim().split('\n');
-  const last = lines.at(-1) ?? '';
-  try {
-    const entry = JSON.parse(last);
-    return entry.err?.message ?? entry.msg ?? last;
-  } catch {
-    return last.replace(/^keelson: /, '') || `see ${log}`;
-  }
+  const own = lines.findLast((line) => line.startsWith('keelson: '));
+  return own?.replace(/^keelson: (\w*Error: )?/, '') ?? (lines.at(-1) || `see ${log}`);
 }
 
 /** The daemon's pid if it runs. */

@@ -14,6 +14,7 @@ export interface ClusterPaths {
   join: string;
   images: string;
   imageAliases: string;
+  registries: string;
 }
 
 /** @throws CliError when the name can't be part of a path, a link or a context. */
@@ -33,5 +34,6 @@ export function clusterPaths(name: string, dataDir?: string): ClusterPaths {
     join: join(data, 'join.json'),
     images: join(data, 'images'),
     imageAliases: join(data, 'image-aliases.yaml'),
+    registries: join(data, 'registries.yaml'),
   };
 }

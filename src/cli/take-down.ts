@@ -42,6 +42,7 @@ async function removeNode(paths: ClusterPaths, node: NodePaths): Promise<void> {
     dataDir: node.data,
     imagesDir: paths.images,
     imageAliases: paths.imageAliases,
+    registries: paths.registries,
     cgroupRoot: node.cgroupRoot,
     logger: pino({ level: 'error' }, process.stderr),
   });

@@ -31,6 +31,11 @@ export class Expectations {
     this.#keys.set(key, { creations: 0, deletions: new Set(uids), since: this.#clock.now() });
   }
 
+  /** Both at once. */
+  expect(key: string, creations: number, uids: string[]): void {
+    this.#keys.set(key, { creations, deletions: new Set(uids), since: this.#clock.now() });
+  }
+
   /** Seen, or failed: it will not come. */
   creationObserved(key: string): void {
     const expected = this.#keys.get(key);

@@ -219,8 +219,7 @@ export class Hub implements NodeStreams {
         logger.info({ node }, 'agent disconnected');
       },
     );
-    // setTimeout takes at most 2^31 − 1 ms; a connection is not that old.
-    const cancelExpiry = clock.after(Math.min(expires - clock.now(), 2 ** 31 - 1), () => session.close());
+    const cancelExpiry = clock.after(expires - clock.now(), () => session.close());
     this.#sessions.get(node)?.close();
     this.#sessions.set(node, session);
     session.send({ welcome: cluster });

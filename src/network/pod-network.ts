@@ -47,7 +47,11 @@ class BridgeNetwork implements PodNetwork {
     const uplink = links.find((link) => link.index === routes.find((r) => r.destination === 'default')?.link);
     this.mtu = config.mtu ?? uplink?.mtu ?? 1500;
     if (this.pool?.podCidr !== config.podCidr) this.pool = new AddressPool(config.podCidr);
-    await Promise.all([this.setupBridge(), this.setupFirewall(config), enableForwarding()]);
+    await Promise.all([
+      this.setupBridge(config.nodeAddresses ?? []),
+      this.setupFirewall(config),
+      enableForwarding(),
+    ]);
     this.adoptLinks(links);
   }
 
@@ -58,8 +62,8 @@ class BridgeNetwork implements PodNetwork {
     );
   }
 
-  private async setupBridge(): Promise<void> {
-    const { gatewayCidr } = this.pool!;
+  private async setupBridge(nodeAddresses: string[]): Promise<void> {
+    const wanted = [this.pool!.gatewayCidr, ...nodeAddresses.map((address) => `${address}/32`)];
     await native.netlink('', [
       { op: 'setLink', name: 'lo', up: true },
       {
@@ -69,13 +73,20 @@ class BridgeNetwork implements PodNetwork {
         mtu: this.mtu,
         ignore: ['EEXIST'],
       },
-      { op: 'addAddress', name: this.bridge, address: gatewayCidr, ignore: ['EEXIST'] },
+      ...wanted.map(
+        (address): NetlinkOperation => ({
+          op: 'addAddress',
+          name: this.bridge,
+          address,
+          ignore: ['EEXIST'],
+        }),
+      ),
       { op: 'setLink', name: this.bridge, up: true, group: linkGroup(this.cluster, 'used') },
     ]);
     const [links, addresses] = await Promise.all([native.listLinks(''), native.listAddresses('')]);
     const index = links.find((link) => link.name === this.bridge)?.index;
     const stale = addresses.filter(
-      ({ link, address }) => link === index && !address.includes(':') && address !== gatewayCidr,
+      ({ link, address }) => link === index && !address.includes(':') && !wanted.includes(address),
     );
     await native.netlink(
       '',

@@ -7,6 +7,8 @@ export interface NetworkConfig {
   podCidr: string;
   /** All pods of the cluster: not masqueraded. */
   clusterCidr: string;
+  /** More addresses of the node within the cluster, such as that of the DNS: they lead here from its pods only. */
+  nodeAddresses?: string[];
   mtu?: number;
 }
 

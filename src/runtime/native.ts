@@ -74,6 +74,18 @@ export interface NetworkRoute {
   priority: number;
 }
 
+/** Which tracked connections are meant, IPv4 only: what is absent counts for any. */
+export interface FlowFilter {
+  /** Number of the transport protocol, such as 17. */
+  protocol: number;
+  /** What the client sent to. */
+  original?: string;
+  originalPort?: number;
+  /** Who answers: after translation of the destination. */
+  reply?: string;
+  replyPort?: number;
+}
+
 /** Unpacks one layer's tar stream into a folder. One call at a time; errors with code EBADMSG tell a corrupt stream. */
 export interface LayerUnpacker {
   write(chunk: Buffer): Promise<void>;
@@ -99,6 +111,10 @@ export interface NativeAddon {
   listAddresses(netns: string): Promise<{ link: number; address: string }[]>;
   /** IPv4 unicast routes of the main table. */
   listRoutes(netns: string): Promise<NetworkRoute[]>;
+  /** Sends one transaction of nfnetlink messages; rejects with the first error of the kernel, and then nothing was changed. */
+  netfilter(batch: Uint8Array): Promise<void>;
+  /** Forgets the tracked connections that any of the filters means; gives their number. */
+  deleteFlows(filters: FlowFilter[]): Promise<number>;
   /** `parents`: the unpacked layers below, lowest first; folders that the layer does not describe are as there. */
   LayerUnpacker: new (
     folder: string,

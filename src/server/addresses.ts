@@ -10,7 +10,16 @@ export function machineAddresses(): string[] {
 
 /** The first address of a range such as `10.96.0.0/16`: that of the `kubernetes` Service. */
 export function firstAddress(cidr: string): string {
+  return addressAt(cidr, 1);
+}
+
+/** The tenth address: that of the cluster's DNS; '' if the range is too small to have one. */
+export function dnsAddress(cidr: string): string {
+  return Number(cidr.split('/')[1]) > 28 ? '' : addressAt(cidr, 10);
+}
+
+function addressAt(cidr: string, offset: number): string {
   const bytes = cidr.split('/')[0]!.split('.').map(Number);
-  bytes[3]! += 1;
+  bytes[3]! += offset;
   return bytes.join('.');
 }

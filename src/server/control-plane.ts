@@ -14,7 +14,7 @@ import { startControllers } from '../controllers/index.js';
 import { Hub } from '../hub/hub.js';
 import { startScheduler } from '../scheduler/index.js';
 import { openLevelStore } from '../store/index.js';
-import { firstAddress, machineAddresses } from './addresses.js';
+import { dnsAddress, firstAddress, machineAddresses } from './addresses.js';
 import { ensureBootstrapToken } from './bootstrap-token.js';
 import { renderKubeconfig } from './kubeconfig.js';
 
@@ -116,7 +116,7 @@ async function assemble(
       version: options.version,
       clusterCidr,
       clusterDomain: 'cluster.local',
-      clusterDns: '',
+      clusterDns: dnsAddress(serviceCidr),
       apiHost: firstAddress(serviceCidr),
       apiPort: 443,
     },

@@ -38,9 +38,6 @@ export interface ConnectionOptions extends JoinSource {
   ordered(order: Open, dial: () => StreamCall): void;
 }
 
-/** Timers take at most 2^31 − 1 ms. */
-const MAX_TIMER = 2 ** 31 - 1;
-
 export class HubConnection {
   readonly objects = new NodeObjects();
   readonly transport: HubTransport;
@@ -166,8 +163,7 @@ export class HubConnection {
     let cancel = () => {};
     const wait = () => {
       const ms = Math.max(renewalTime(this.#credentials!) - clock.now(), 1000);
-      cancel = clock.after(Math.min(ms, MAX_TIMER), async () => {
-        if (ms > MAX_TIMER) return wait();
+      cancel = clock.after(ms, async () => {
         try {
           this.#credentials = await renew(this.#options, this.#credentials!);
           logger.info('the certificate was renewed');

@@ -135,7 +135,7 @@ export class ImagePuller {
     tell: (type: 'Normal' | 'Warning', reason: string, message: string) => void,
   ): ImageUnavailable {
     const why = (error as Error).message;
-    const message = `Failed to apply default image tag ${JSON.stringify(name)}: couldn't parse image name ${JSON.stringify(name)}: ${why}`;
+    const message = `Failed to apply default image tag ${JSON.stringify(name)}: ${why}`;
     tell('Warning', 'InspectFailed', message);
     tell('Warning', 'Failed', 'Error: InvalidImageName');
     return new ImageUnavailable('InvalidImageName', message, undefined);

@@ -7,7 +7,7 @@ export interface ContainerView {
   exitCode: number;
   /** Its last run ended in another sandbox, which is gone. */
   stale?: boolean;
-  /** Milliseconds since the epoch: no start before this. */
+  /** Milliseconds since the epoch: no start before this. Infinity: never, as it is. */
   notBefore: number;
   /** Its image is here. */
   image: boolean;
@@ -122,6 +122,7 @@ function keepRunning(view: PodView, container: Container, now: number, init: boo
   const again =
     (state.stale && init) || state.state === 'none' || restarts(view.pod, container, state.exitCode, init);
   if (!again || state.blocked || view.volumes !== 'ready') return [];
+  if (state.notBefore === Number.POSITIVE_INFINITY) return [];
   if (state.notBefore > now) return [{ do: 'wait', until: state.notBefore }];
   return state.image ? [{ do: 'start', container }] : [{ do: 'ensureImage', container }];
 }

@@ -19,11 +19,6 @@ export class Verdict {
     const threshold = ok ? (this.probe.successThreshold ?? 1) : (this.probe.failureThreshold ?? 3);
     return this.#run >= threshold ? ok : undefined;
   }
-
-  reset(): void {
-    this.#run = 0;
-    this.#last = undefined;
-  }
 }
 
 export interface ProbesOptions {
@@ -36,7 +31,6 @@ export interface ProbesOptions {
   userAgent: string;
   changed(kind: ProbeKind, ok: boolean): void;
   unhealthy(message: string): void;
-  random?: () => number;
 }
 
 const TITLE: Record<ProbeKind, string> = { startup: 'Startup', liveness: 'Liveness', readiness: 'Readiness' };

@@ -8,7 +8,7 @@ import type { NodeObjects } from '../hub/objects.js';
 import type { PodEvent } from './events.js';
 import type { NodeFacts } from './fields.js';
 import type { ImagePuller } from './image-puller.js';
-import type { DnsFacts } from './pod-files.js';
+import type { DnsFacts } from './pod-dns.js';
 
 export interface WorkerDeps {
   runtime: Runtime;

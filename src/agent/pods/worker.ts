@@ -133,11 +133,6 @@ export class PodWorker implements PodContext {
     this.changed();
   }
 
-  /** Whether there is nothing to do for it any more but wait for its deletion. */
-  get isOver(): boolean {
-    return this.#finished;
-  }
-
   /** Stops watching the pod; what runs goes on. */
   close(): void {
     this.#closed = true;
@@ -276,7 +271,8 @@ export class PodWorker implements PodContext {
       const ip = pod.spec.hostNetwork
         ? deps.facts.ip
         : (await deps.network.attach(sandbox.id, sandbox.netns)).ip;
-      await writePodFiles(this.dir, pod, ip, deps.facts);
+      const warnings = await writePodFiles(this.dir, pod, ip, deps.facts);
+      for (const { reason, message } of warnings) deps.event(pod, undefined, 'Warning', reason, message);
       this.podIP = ip;
       this.#sandbox = 'ready';
       this.#retries.forget('sandbox');

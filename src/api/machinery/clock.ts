@@ -7,10 +7,18 @@ export interface Clock {
   after(ms: number, fn: () => void): () => void;
 }
 
+/** Node's timers take at most so many milliseconds; beyond, they fire at once. */
+const MAX_TIMER = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(ms, fn) {
-    const timer = setTimeout(fn, ms);
+    let timer: NodeJS.Timeout;
+    // A longer wait is made of several.
+    const wait = (left: number) => {
+      timer = setTimeout(() => (left > MAX_TIMER ? wait(left - MAX_TIMER) : fn()), Math.min(left, MAX_TIMER));
+    };
+    wait(ms);
     return () => clearTimeout(timer);
   },
 };

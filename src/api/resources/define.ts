@@ -69,6 +69,8 @@ export interface ResourceSpec<T extends KubeObject = KubeObject> {
   defaults?(object: T): void;
   /** Create strategy before validation: drop what a client may not set (status is dropped already). */
   prepareForCreate?(object: T): void;
+  /** Create strategy once the name is known, also a generated one: what is derived from name and uid. */
+  complete?(object: T): void;
   /** Update strategy: keep what an update may not change (status is kept from `old` already). */
   prepareForUpdate?(object: T, old: T): void;
   /** Status strategy: by default everything but `status` and some metadata is kept from `old`. */

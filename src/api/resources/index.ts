@@ -1,8 +1,10 @@
 /** The registry of all resources that the API serves. */
 import { apiVersionOf, type KubeObject } from '../machinery/types.js';
 import { controllerRevisions } from './apps/controller-revision.js';
+import { daemonSets } from './apps/daemon-set.js';
 import { deployments } from './apps/deployment.js';
 import { replicaSets } from './apps/replica-set.js';
+import { statefulSets } from './apps/stateful-set.js';
 import { leases } from './coordination/lease.js';
 import { configMaps } from './core/config-map.js';
 import { endpoints } from './core/endpoints.js';
@@ -10,15 +12,20 @@ import { events } from './core/event.js';
 import { namespaces } from './core/namespace.js';
 import { nodes } from './core/node.js';
 import { pods } from './core/pod.js';
+import { podTemplates } from './core/pod-template.js';
+import { replicationControllers } from './core/replication-controller.js';
 import { secrets } from './core/secret.js';
 import { services } from './core/service.js';
 import { serviceAccounts } from './core/service-account.js';
 import type { Resource } from './define.js';
 import { endpointSlices } from './discovery/endpoint-slice.js';
+import { podDisruptionBudgets } from './policy/pod-disruption-budget.js';
+import { priorityClasses } from './scheduling/priority-class.js';
 
 export {
   configMaps,
   controllerRevisions,
+  daemonSets,
   deployments,
   endpointSlices,
   endpoints,
@@ -26,11 +33,16 @@ export {
   leases,
   namespaces,
   nodes,
+  podDisruptionBudgets,
   pods,
+  podTemplates,
+  priorityClasses,
   replicaSets,
+  replicationControllers,
   secrets,
   serviceAccounts,
   services,
+  statefulSets,
 };
 
 /** Every resource; the core group first, by name within a group, as discovery lists them. */
@@ -41,14 +53,20 @@ export const resources: Resource[] = [
   namespaces,
   nodes,
   pods,
+  podTemplates,
+  replicationControllers,
   secrets,
   serviceAccounts,
   services,
   controllerRevisions,
+  daemonSets,
   deployments,
   replicaSets,
+  statefulSets,
   leases,
   endpointSlices,
+  podDisruptionBudgets,
+  priorityClasses,
 ] as Resource<any>[];
 
 const byPlural = new Map(resources.map((r) => [`${r.apiVersion}/${r.plural}`, r]));

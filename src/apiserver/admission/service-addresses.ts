@@ -19,6 +19,10 @@ type Ports = NonNullable<NonNullable<Service['spec']>['ports']>;
 /** Gives back what a write claimed; called when it is committed or has failed. */
 export type EndClaim = () => void;
 
+/** As in upstream's clusters. */
+const DNS_OFFSET = 10;
+const DNS_SERVICE = 'kube-system/kube-dns';
+
 interface InUse {
   addresses: Set<string>;
   ports: Set<number>;
@@ -43,6 +47,11 @@ export class ServiceAddresses {
   /** The first address of the range: that of the `kubernetes` Service. */
   get first(): string {
     return this.#range.at(1);
+  }
+
+  /** The tenth address, for the cluster's DNS and nobody else; undefined in a range that is too small. */
+  get dns(): string | undefined {
+    return this.#range.size > DNS_OFFSET + 1 ? this.#range.at(DNS_OFFSET) : undefined;
   }
 
   /** Fills the addresses that `service` (a draft) lacks. Throws 422 for one that it asks for and can't have. */
@@ -83,6 +92,8 @@ export class ServiceAddresses {
     const { namespace, name } = service.metadata!;
     const addresses = new Set(this.#pending.addresses);
     const ports = new Set(this.#pending.ports);
+    // Nodes answer at this address whether or not the Service is there.
+    if (this.dns && `${namespace}/${name}` !== DNS_SERVICE) addresses.add(this.dns);
     const { items } = await this.#store.list('core/services/');
     for (const { object } of items) {
       if (object.metadata.namespace === namespace && object.metadata.name === name) continue;

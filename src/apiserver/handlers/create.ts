@@ -51,6 +51,7 @@ async function createNamed(ctx: Context, request: AdmissionRequest, object: Kube
   for (let attempt = 1; ; attempt++) {
     const draft = generated ? deepCopy(object) : object;
     if (generated) draft.metadata.name = generateName(metadata.generateName!);
+    ctx.resource.complete?.(draft);
     validateNew(ctx.resource, draft);
     request.object = draft;
     request.name = draft.metadata.name;

@@ -76,6 +76,7 @@ export const agentCommand: CommandModule<object, Options> = {
       dataDir: paths.data,
       imagesDir: cluster.images,
       imageAliases: cluster.imageAliases,
+      registries: cluster.registries,
       cgroupRoot: paths.cgroupRoot,
       logger: pino({ level: options.logLevel }),
     });

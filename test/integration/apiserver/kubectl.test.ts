@@ -125,6 +125,12 @@ describe('apiserver with kubectl', function () {
     assert.match(await ok('get --raw /readyz?verbose'), /readyz check passed/);
   });
 
+  it('brings the kubernetes Service back', async () => {
+    await ok('delete service kubernetes');
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    assert.equal(await ok('get service kubernetes -o jsonpath={.spec.clusterIP}'), '10.96.0.1');
+  });
+
   it('tells who somebody is and what they may do', async () => {
     assert.match(await ok('auth whoami'), /Username +admin\n/);
     assert.equal(await ok('auth can-i delete pods'), 'yes\n');

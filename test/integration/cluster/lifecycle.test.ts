@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { keelson, newClusterPlace, startTestCluster } from '../../fixtures/cluster.js';
 import { assertNoLeaks, snapshot } from '../../fixtures/leaks.js';
-import { tool } from '../../fixtures/tools.js';
+import { register } from '../../fixtures/registry.js';
+import { run, tool } from '../../fixtures/tools.js';
 
 /** Everything that Keelson makes carries one of these in its name. */
 const OURS = { containing: ['keelson', 'kl-', 'klv'] };
@@ -32,7 +34,6 @@ describe('keelson up and down', function () {
     const up = await keelson(['up', ...place], { env: { KUBECONFIG } });
     assert.equal(up.code, 0, up.stderr);
     assert.match(up.stdout, /Starting the control plane\nStarting the node\n/);
-    const { run } = await import('../../fixtures/tools.js');
     const nodes = await run(tool('kubectl'), ['get', 'nodes'], { env: { KUBECONFIG } });
     assert.match(nodes.stdout, /Ready/);
     assert.equal(parse(readFileSync(KUBECONFIG, 'utf8'))['current-context'], `keelson-${name}`);
@@ -77,6 +78,34 @@ describe('keelson up and down', function () {
     assert.equal(up.code, 1);
     assert.match(up.stderr, new RegExp(`^keelson: Port ${port} is taken by another program`));
     assert.ok(!existsSync(data));
+    assert.ok(!existsSync(`/run/keelson/${name}`));
+    rmSync(dataDir, { recursive: true });
+  });
+
+  it('says that the disk is full, and makes nothing', async () => {
+    const { name, dataDir } = newClusterPlace();
+    register({ kind: 'mount', path: dataDir });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=10m', 'tmpfs', dataDir]);
+    try {
+      const up = await keelson(['up', '--name', name, '--data-dir', join(dataDir, 'cluster')]);
+      assert.equal(up.code, 1);
+      assert.match(up.stderr, /^keelson: The disk is full: \S+ has \d+ MiB left/);
+      assert.ok(!existsSync(join(dataDir, 'cluster')));
+    } finally {
+      execFileSync('umount', [dataDir]);
+      rmSync(dataDir, { recursive: true });
+    }
+  });
+
+  it('cleans up when its server cannot start, and says why', async () => {
+    const { name, dataDir } = newClusterPlace();
+    const data = join(dataDir, 'cluster');
+    mkdirSync(join(data, 'pki'), { recursive: true });
+    writeFileSync(join(data, 'pki/ca.crt'), 'nonsense');
+    writeFileSync(join(data, 'pki/ca.key'), 'nonsense');
+    const up = await keelson(['up', '--name', name, '--data-dir', data]);
+    assert.equal(up.code, 1);
+    assert.match(up.stderr, /^keelson: The server ended at its start .*ca\.crt is not a certificate/m);
     assert.ok(!existsSync(`/run/keelson/${name}`));
     rmSync(dataDir, { recursive: true });
   });

@@ -86,6 +86,11 @@ const cases: [what: string, given: Given, expected: string[]][] = [
     { views: { a: { ...none, image: false, notBefore: NOW + 1 } } },
     ['wait 1'],
   ],
+  [
+    'leaves alone what can never be',
+    { views: { a: { ...none, image: false, notBefore: Number.POSITIVE_INFINITY } } },
+    [],
+  ],
   ['kills what is unhealthy', { views: { a: { ...running, unhealthy: 'probe' } } }, ['stop a']],
   ['OnFailure: restarts failures', { policy: 'OnFailure', views: { a: exited(1) } }, ['start a']],
   ['OnFailure: is done with success', { policy: 'OnFailure', views: { a: exited(0) } }, ['finish']],

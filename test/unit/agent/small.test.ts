@@ -5,7 +5,8 @@ import type { Container, Pod } from '#types';
 import { goDuration, KeyedBackoff } from '../../../src/agent/pods/backoff.js';
 import { healthRequest, healthStatus } from '../../../src/agent/pods/grpc-probe.js';
 import { pullPolicy } from '../../../src/agent/pods/image-puller.js';
-import { hostsFile, parseResolvConf, podHostname, resolvConf } from '../../../src/agent/pods/pod-files.js';
+import { resolvConf } from '../../../src/agent/pods/pod-dns.js';
+import { hostsFile, podHostname } from '../../../src/agent/pods/pod-files.js';
 import { Verdict } from '../../../src/agent/pods/probes.js';
 import { registryAuth } from '../../../src/agent/pods/registry-auth.js';
 import {
@@ -18,6 +19,7 @@ import {
   qosClass,
 } from '../../../src/agent/pods/resources.js';
 import { parseGroup, parsePasswd } from '../../../src/agent/pods/user.js';
+import { parseResolvConf } from '../../../src/network/dns/resolv-conf.js';
 
 const pod = (spec: object, metadata: object = {}): Pod =>
   ({
@@ -219,7 +221,7 @@ describe('files of a pod', () => {
     ],
   ];
   for (const [what, spec, facts, expected] of files)
-    it(`resolv.conf: ${what}`, () => assert.equal(resolvConf(pod(spec), facts, host), expected));
+    it(`resolv.conf: ${what}`, () => assert.equal(resolvConf(pod(spec), facts, host).text, expected));
 });
 
 describe('Verdict', () => {

@@ -1,12 +1,12 @@
 /** Deployments. */
 import type { Deployment, DeploymentStrategy, RollingUpdateDeployment } from '#types';
 import { child, type FieldError, forbidden, invalid, notSupported, required } from '../../machinery/field.js';
-import { percent } from '../../machinery/names.js';
-import { checked, sameJson, validateImmutable, validateNonnegative } from '../../machinery/validation.js';
+import { sameJson, validateImmutable, validateNonnegative } from '../../machinery/validation.js';
 import { ageColumn, nameColumn, templateColumns } from '../columns.js';
 import { defaultPodTemplate } from '../core/podspec/defaults.js';
 import { podSpecWarnings } from '../core/podspec/warnings.js';
 import { defineResource } from '../define.js';
+import { sizeOf, validateAtMostAll, validateIntOrPercent } from '../int-or-percent.js';
 import { dropUnset } from '../unset.js';
 import { validateCounts, validateSelector, validateTemplate } from './workload.js';
 
@@ -64,8 +64,6 @@ function validateStrategy(strategy: DeploymentStrategy, path: string): FieldErro
   }
 }
 
-type Amount = number | string | undefined;
-
 function validateRollingUpdate(rolling: RollingUpdateDeployment, path: string): FieldError[] {
   const { maxUnavailable, maxSurge } = rolling;
   const at = child(path, 'maxUnavailable');
@@ -73,19 +71,11 @@ function validateRollingUpdate(rolling: RollingUpdateDeployment, path: string): 
     ...validateIntOrPercent(maxUnavailable, at),
     ...validateIntOrPercent(maxSurge, child(path, 'maxSurge')),
   ];
-  if (size(maxUnavailable) === 0 && size(maxSurge) === 0)
+  if (sizeOf(maxUnavailable) === 0 && sizeOf(maxSurge) === 0)
     errors.push(invalid(at, maxUnavailable, 'may not be 0 when `maxSurge` is 0'));
-  if (typeof maxUnavailable === 'string' && size(maxUnavailable) > 100)
-    errors.push(invalid(at, maxUnavailable, 'must not be greater than 100%'));
+  errors.push(...validateAtMostAll(maxUnavailable, at));
   return errors;
 }
-
-const validateIntOrPercent = (value: Amount, path: string): FieldError[] =>
-  typeof value === 'string' ? checked(path, value, percent) : validateNonnegative(value ?? 0, path);
-
-/** The number, of pods or of percent; a text that is no percentage counts as 0. */
-const size = (value: Amount): number =>
-  typeof value === 'string' ? (percent(value).length === 0 ? Number.parseInt(value, 10) : 0) : (value ?? 0);
 
 function validateStatus(deployment: Deployment, old: Deployment): FieldError[] {
   const errors = validateCounts(

@@ -1,0 +1,235 @@
+/** StatefulSets. */
+import type { PersistentVolumeClaim, StatefulSet, StatefulSetSpec } from '#types';
+import { child, type FieldError, forbidden, invalid, notSupported, required } from '../../machinery/field.js';
+import { dns1123Label } from '../../machinery/names.js';
+import { checked, sameJson, validateLabelSelector, validateNonnegative } from '../../machinery/validation.js';
+import { ageColumn, nameColumn, templateColumns } from '../columns.js';
+import { defaultPodTemplate } from '../core/podspec/defaults.js';
+import { podSpecWarnings } from '../core/podspec/warnings.js';
+import { defineResource } from '../define.js';
+import { validateAtMostAll, validateIntOrPercent } from '../int-or-percent.js';
+import { dropUnset } from '../unset.js';
+import { validateTemplate } from './workload.js';
+
+const PARTS = ['readyReplicas', 'currentReplicas', 'updatedReplicas'] as const;
+const MUTABLE = [
+  'replicas',
+  'ordinals',
+  'template',
+  'updateStrategy',
+  'revisionHistoryLimit',
+  'persistentVolumeClaimRetentionPolicy',
+  'minReadySeconds',
+] as const;
+
+function defaults(set: StatefulSet): void {
+  set.spec ??= {} as StatefulSetSpec;
+  const { spec } = set;
+  dropUnset(spec, ['minReadySeconds']);
+  spec.serviceName ??= '';
+  spec.podManagementPolicy ||= 'OrderedReady';
+  spec.updateStrategy ??= {};
+  const strategy = spec.updateStrategy;
+  strategy.type ||= 'RollingUpdate';
+  if (strategy.type === 'RollingUpdate') {
+    strategy.rollingUpdate ??= {};
+    strategy.rollingUpdate.partition ??= 0;
+    strategy.rollingUpdate.maxUnavailable ??= 1;
+  }
+  spec.persistentVolumeClaimRetentionPolicy ??= {};
+  spec.persistentVolumeClaimRetentionPolicy.whenDeleted ||= 'Retain';
+  spec.persistentVolumeClaimRetentionPolicy.whenScaled ||= 'Retain';
+  spec.replicas ??= 1;
+  spec.revisionHistoryLimit ??= 10;
+  spec.template ??= {} as StatefulSetSpec['template'];
+  defaultPodTemplate(spec.template);
+  if (spec.ordinals) spec.ordinals.start ??= 0;
+  for (const claim of spec.volumeClaimTemplates ?? []) defaultClaim(claim);
+  if (set.status) {
+    dropUnset(set.status, [...PARTS, 'observedGeneration', 'currentRevision', 'updateRevision']);
+    set.status.replicas ??= 0;
+    set.status.availableReplicas ??= 0;
+  }
+}
+
+/** A template of claims is stored as a whole claim, with a status. */
+function defaultClaim(claim: PersistentVolumeClaim): void {
+  claim.apiVersion ||= 'v1';
+  claim.kind ||= 'PersistentVolumeClaim';
+  claim.metadata ??= {} as PersistentVolumeClaim['metadata'];
+  claim.spec ??= {};
+  claim.spec.volumeMode ??= 'Filesystem';
+  claim.status ??= {};
+  claim.status.phase ||= 'Pending';
+}
+
+function validate(set: StatefulSet): FieldError[] {
+  const { spec } = set;
+  return [
+    ...validatePolicies(spec, 'spec'),
+    ...validateNonnegative(spec.replicas, 'spec.replicas'),
+    ...validateNonnegative(spec.minReadySeconds, 'spec.minReadySeconds'),
+    ...validateNonnegative(spec.ordinals?.start, 'spec.ordinals.start'),
+    ...validateSelector(spec),
+    ...validateTemplate(withClaims(spec), spec.selector, 'StatefulSet'),
+  ];
+}
+
+function validatePolicies(spec: StatefulSetSpec, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  const policy = spec.podManagementPolicy;
+  if (!policy) errors.push(required(child(path, 'podManagementPolicy')));
+  else if (policy !== 'OrderedReady' && policy !== 'Parallel')
+    errors.push(invalid(child(path, 'podManagementPolicy'), policy, "must be 'OrderedReady' or 'Parallel'"));
+  errors.push(...validateStrategy(spec, child(path, 'updateStrategy')));
+  const retention = spec.persistentVolumeClaimRetentionPolicy;
+  for (const field of ['whenDeleted', 'whenScaled'] as const) {
+    const value = retention?.[field] ?? '';
+    if (retention && value !== 'Retain' && value !== 'Delete')
+      errors.push(
+        notSupported(child(path, 'persistentVolumeClaimRetentionPolicy', field), value, ['Delete', 'Retain']),
+      );
+  }
+  return errors;
+}
+
+function validateStrategy({ updateStrategy = {} }: StatefulSetSpec, path: string): FieldError[] {
+  const { type, rollingUpdate } = updateStrategy;
+  const at = child(path, 'rollingUpdate');
+  switch (type) {
+    case undefined:
+    case '':
+      return [required(path)];
+    case 'OnDelete':
+      return rollingUpdate
+        ? [invalid(at, rollingUpdate, "only allowed for updateStrategy 'RollingUpdate'")]
+        : [];
+    case 'RollingUpdate': {
+      if (!rollingUpdate) return [];
+      const errors = validateNonnegative(rollingUpdate.partition, child(at, 'partition'));
+      const { maxUnavailable } = rollingUpdate;
+      if (maxUnavailable === undefined) return errors;
+      const where = child(at, 'maxUnavailable');
+      errors.push(
+        ...validateIntOrPercent(maxUnavailable, where),
+        ...validateAtMostAll(maxUnavailable, where),
+      );
+      if (maxUnavailable === 0 || maxUnavailable === '0%')
+        errors.push(invalid(where, maxUnavailable, 'cannot be 0'));
+      return errors;
+    }
+    default:
+      return [invalid(path, updateStrategy, "must be 'RollingUpdate' or 'OnDelete'")];
+  }
+}
+
+function validateSelector({ selector }: StatefulSetSpec): FieldError[] {
+  if (!selector) return [required('spec.selector')];
+  const errors = validateLabelSelector(selector, 'spec.selector');
+  const terms = Object.keys(selector.matchLabels ?? {}).length + (selector.matchExpressions?.length ?? 0);
+  if (terms === 0)
+    errors.push(invalid('spec.selector', selector, 'empty selector is invalid for statefulset'));
+  return errors;
+}
+
+/** The template with the volumes that the claims will give, so that mounts of them are known. */
+function withClaims({ template, volumeClaimTemplates = [] }: StatefulSetSpec): StatefulSetSpec['template'] {
+  if (volumeClaimTemplates.length === 0 || !template.spec) return template;
+  const names = new Set(volumeClaimTemplates.map(({ metadata }) => metadata?.name ?? ''));
+  const own = (template.spec.volumes ?? []).filter(({ name }) => !names.has(name));
+  const claims = [...names].map((name) => ({ name, persistentVolumeClaim: { claimName: name } }));
+  return { ...template, spec: { ...template.spec, volumes: [...own, ...claims] } };
+}
+
+function validateUpdate(set: StatefulSet, old: StatefulSet): FieldError[] {
+  const rest = (spec: StatefulSetSpec): Partial<StatefulSetSpec> => {
+    const copy: Partial<StatefulSetSpec> = { ...spec };
+    for (const field of MUTABLE) delete copy[field];
+    return copy;
+  };
+  if (sameJson(rest(set.spec), rest(old.spec))) return [];
+  return [
+    forbidden(
+      'spec',
+      "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
+    ),
+  ];
+}
+
+function validateStatus({ status }: StatefulSet, old: StatefulSet): FieldError[] {
+  const count = (field: (typeof PARTS)[number] | 'replicas' | 'availableReplicas') => status?.[field] ?? 0;
+  const errors = (['replicas', ...PARTS, 'availableReplicas'] as const).flatMap((field) =>
+    validateNonnegative(count(field), child('status', field)),
+  );
+  errors.push(
+    ...validateNonnegative(status?.observedGeneration, 'status.observedGeneration'),
+    ...validateNonnegative(status?.collisionCount, 'status.collisionCount'),
+  );
+  for (const field of [...PARTS, 'availableReplicas'] as const)
+    if (count(field) > count('replicas'))
+      errors.push(invalid(child('status', field), count(field), 'cannot be greater than status.replicas'));
+  if (count('availableReplicas') > count('readyReplicas'))
+    errors.push(
+      invalid(
+        'status.availableReplicas',
+        count('availableReplicas'),
+        'cannot be greater than status.readyReplicas',
+      ),
+    );
+  const [now, before] = [status?.collisionCount, old.status?.collisionCount];
+  if (before !== undefined && (now ?? -1) < before)
+    errors.push(invalid('status.collisionCount', now ?? 0, 'cannot be decremented'));
+  return errors;
+}
+
+/** The service gives the pods' host names their domain. */
+const validateCreate = ({ spec }: StatefulSet): FieldError[] =>
+  spec.serviceName ? checked('spec.serviceName', spec.serviceName, dns1123Label) : [];
+
+export const statefulSets = defineResource<StatefulSet>({
+  group: 'apps',
+  version: 'v1',
+  kind: 'StatefulSet',
+  plural: 'statefulsets',
+  shortNames: ['sts'],
+  categories: ['all'],
+  namespaced: true,
+  generation: true,
+  // Host names are made of it.
+  validateName: dns1123Label,
+  scale: {
+    specReplicas: ['spec', 'replicas'],
+    statusReplicas: ['status', 'replicas'],
+    selector: ['spec', 'selector'],
+  },
+  subresources: [
+    { name: 'scale', kind: 'Scale', group: 'autoscaling', version: 'v1', verbs: ['get', 'patch', 'update'] },
+    { name: 'status', kind: 'StatefulSet', verbs: ['get', 'patch', 'update'] },
+  ],
+  defaults,
+  prepareForCreate(set) {
+    set.status = { replicas: 0, availableReplicas: 0 };
+  },
+  prepareForStatusUpdate(set, old) {
+    set.spec = old.spec;
+  },
+  validate,
+  validateCreate,
+  validateUpdate,
+  validateStatusUpdate: validateStatus,
+  warnings: (set, old) =>
+    set.metadata.generation !== old?.metadata.generation
+      ? podSpecWarnings(set.spec.template.spec!, set.spec.template.metadata, 'spec.template')
+      : [],
+  columns: [
+    nameColumn,
+    {
+      name: 'Ready',
+      type: 'string',
+      description: 'Pods that are ready, of those there should be.',
+      cell: ({ spec, status }) => `${status?.readyReplicas ?? 0}/${spec.replicas ?? 0}`,
+    },
+    ageColumn,
+    ...templateColumns<StatefulSet>().slice(0, 2),
+  ],
+});

@@ -1,0 +1,132 @@
+/** Messages of nf_tables as bytes, for transactions by netlink. (linux/netfilter/nf_tables.h; little-endian machines.) */
+
+const SUBSYSTEM = 10;
+const INET = 1;
+const BATCH_BEGIN = 0x10;
+const BATCH_END = 0x11;
+const NLM_F_REQUEST = 1;
+const NLM_F_CREATE = 0x400;
+const NLM_F_APPEND = 0x800;
+const NESTED = 0x8000;
+/** An attribute's length has 16 bits: lists of elements are cut well below. */
+const ELEMENTS_PER_MESSAGE = 500;
+
+const MESSAGE = { newChain: 3, newRule: 6, deleteRule: 8, newElements: 12, deleteElements: 14 } as const;
+
+const padding = (length: number) => (4 - (length % 4)) % 4;
+
+export function attribute(type: number, payload: Buffer): Buffer {
+  const bytes = Buffer.alloc(4 + payload.length + padding(payload.length));
+  bytes.writeUInt16LE(4 + payload.length, 0);
+  bytes.writeUInt16LE(type, 2);
+  payload.copy(bytes, 4);
+  return bytes;
+}
+
+export const nest = (type: number, ...children: Buffer[]): Buffer =>
+  attribute(type | NESTED, Buffer.concat(children));
+
+export const text = (type: number, value: string): Buffer => attribute(type, Buffer.from(`${value}\0`));
+
+export const u8 = (type: number, value: number): Buffer => attribute(type, Buffer.from([value]));
+
+/** Numbers of nf_tables travel in network order. */
+export function u32(type: number, value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value >>> 0);
+  return attribute(type, bytes);
+}
+
+export function u64(type: number, value: number): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(BigInt(value));
+  return attribute(type, bytes);
+}
+
+/** A message with its headers; the sequence number is put in by `Batch`. */
+function message(type: number, flags: number, resource: number, body: Buffer[]): Buffer {
+  const content = Buffer.concat(body);
+  const bytes = Buffer.alloc(20 + content.length);
+  bytes.writeUInt32LE(bytes.length, 0);
+  bytes.writeUInt16LE(type, 4);
+  bytes.writeUInt16LE(NLM_F_REQUEST | flags, 6);
+  bytes.writeUInt8(resource === 0 ? INET : 0, 16);
+  bytes.writeUInt16BE(resource, 18);
+  content.copy(bytes, 20);
+  return bytes;
+}
+
+export interface ElementBytes {
+  /** Fields padded to 4 bytes each. */
+  key: Buffer;
+  /** `NFTA_SET_ELEM_DATA`'s content; absent in sets, and in deletions. */
+  data?: Buffer | undefined;
+}
+
+/** Data of an element: a value, or where to go. */
+export const valueData = (value: Buffer): Buffer => attribute(1, value);
+
+const VERDICT = { drop: 0, goto: -4 } as const;
+
+export function verdictData(verdict: 'drop' | { goto: string }): Buffer {
+  if (verdict === 'drop') return nest(2, u32(1, VERDICT.drop));
+  return nest(2, u32(1, VERDICT.goto), text(2, verdict.goto));
+}
+
+/** A transaction on one table: all or nothing. */
+export class Batch {
+  readonly #messages: Buffer[] = [];
+
+  constructor(readonly table: string) {}
+
+  get isEmpty(): boolean {
+    return this.#messages.length === 0;
+  }
+
+  /** Makes a chain, or takes the one of that name, with these rules and no others. */
+  chain(name: string, rules: Buffer[]): void {
+    const named = [text(1, this.table), text(3, name)];
+    this.#add(MESSAGE.newChain, NLM_F_CREATE, named);
+    const within = [text(1, this.table), text(2, name)];
+    this.#add(MESSAGE.deleteRule, 0, within);
+    for (const rule of rules)
+      this.#add(MESSAGE.newRule, NLM_F_CREATE | NLM_F_APPEND, [...within, attribute(4 | NESTED, rule)]);
+  }
+
+  flush(set: string): void {
+    this.#add(MESSAGE.deleteElements, 0, [text(1, this.table), text(2, set)]);
+  }
+
+  addElements(set: string, elements: ElementBytes[]): void {
+    this.#elements(MESSAGE.newElements, NLM_F_CREATE, set, elements);
+  }
+
+  deleteElements(set: string, elements: ElementBytes[]): void {
+    this.#elements(MESSAGE.deleteElements, 0, set, elements);
+  }
+
+  #elements(type: number, flags: number, set: string, elements: ElementBytes[]): void {
+    for (let at = 0; at < elements.length; at += ELEMENTS_PER_MESSAGE) {
+      const list = elements
+        .slice(at, at + ELEMENTS_PER_MESSAGE)
+        .map(({ key, data }) => nest(1, nest(1, valueData(key)), ...(data ? [nest(2, data)] : [])));
+      this.#add(type, flags, [text(1, this.table), text(2, set), nest(3, ...list)]);
+    }
+  }
+
+  #add(type: number, flags: number, body: Buffer[]): void {
+    this.#messages.push(message((SUBSYSTEM << 8) | type, flags, 0, body));
+  }
+
+  bytes(): Buffer {
+    const all = [
+      message(BATCH_BEGIN, 0, SUBSYSTEM, []),
+      ...this.#messages,
+      message(BATCH_END, 0, SUBSYSTEM, []),
+    ];
+    all.forEach((bytes, i) => {
+      bytes.writeUInt32LE(i + 1, 8);
+    });
+    return Buffer.concat(all);
+  }
+}

@@ -1,0 +1,101 @@
+/** The chains that pick one of a number of endpoints, and the one that hides clients, as rules in the kernel's own form. */
+import { AFFINITY, DISPATCH, type Dispatch, idsOf, MASQUERADE } from './layout.js';
+import { nest, text, u8, u32, u64 } from './messages.js';
+
+/** Registers of 4 bytes are numbered from here. */
+const R = 8;
+const NETWORK = 1;
+const TRANSPORT = 2;
+const IPV4 = 2;
+const META_L4PROTO = 16;
+const CT_DESTINATION = 20;
+const CT_DESTINATION_PORT = 12;
+const DYNSET = { update: 1, delete: 2 } as const;
+
+/** The name says all that its rules depend on: one chain serves every Service of the same kind. */
+export function pickChain(dispatch: Dispatch, count: number, affinitySeconds: number | undefined): string {
+  return `${dispatch}-${count}${affinitySeconds === undefined ? '' : `-sticky-${affinitySeconds}`}`;
+}
+
+/** The rules of a chain by its name. */
+export function pickRules(name: string): Buffer[] {
+  const [, dispatch, count, seconds] = /^(.+?)-(\d+)(?:-sticky-(\d+))?$/.exec(name)!;
+  const table = dispatch as Dispatch;
+  const plain = rule(
+    ...targetId(table, R),
+    ...[draw(Number(count), R + 1), lookup('endpoints', R, R), translate(R, R + 1)],
+  );
+  if (seconds === undefined) return [plain];
+  const timeout = Number(seconds) * 1000;
+  const known = rule(
+    ...[...targetId(table, R), clientAddress(R + 1), lookup(AFFINITY, R, R + 1), lookup('members', R)],
+    ...[...targetId(table, R + 3), clientAddress(R + 4), remember('update', R + 3, R + 1, timeout)],
+    translate(R + 1, R + 2),
+  );
+  // What is remembered and no endpoint any more would stay: an update leaves an element's data.
+  const drawn = rule(
+    ...[...targetId(table, R), clientAddress(R + 1), remember('delete', R, R)],
+    ...[draw(Number(count), R + 1), lookup('endpoints', R, R + 3)],
+    ...[clientAddress(R + 1), remember('update', R, R + 3, timeout), translate(R + 3, R + 4)],
+  );
+  // The last for when the memory is full.
+  return [known, drawn, plain];
+}
+
+/** Hides the client if the connection's original destination asks for it. */
+export function masqueradeRules(): Buffer[] {
+  const original = (key: number, to: number) => expression('ct', u32(1, to), u32(2, key), u8(3, 0));
+  const masquerade = expression('masq');
+  return [
+    rule(
+      ...[original(CT_DESTINATION, R), protocol(R + 1), original(CT_DESTINATION_PORT, R + 2)],
+      ...[lookup(MASQUERADE.addresses, R), masquerade],
+    ),
+    rule(
+      ...[protocol(R), original(CT_DESTINATION_PORT, R + 1)],
+      ...[lookup(MASQUERADE.ports, R), masquerade],
+    ),
+  ];
+}
+
+const expression = (name: string, ...data: Buffer[]): Buffer => nest(1, text(1, name), nest(2, ...data));
+
+const rule = (...expressions: Buffer[]): Buffer => Buffer.concat(expressions);
+
+const payload = (base: number, offset: number, length: number, to: number): Buffer =>
+  expression('payload', u32(1, to), u32(2, base), u32(3, offset), u32(4, length));
+
+const protocol = (to: number): Buffer => expression('meta', u32(2, META_L4PROTO), u32(1, to));
+
+const clientAddress = (to: number): Buffer => payload(NETWORK, 12, 4, to);
+
+/** The number of the target that the packet is for; uses up to three registers from `to`. */
+function targetId(dispatch: Dispatch, to: number): Buffer[] {
+  const load = {
+    address: (at: number) => payload(NETWORK, 16, 4, at),
+    protocol,
+    port: (at: number) => payload(TRANSPORT, 2, 2, at),
+  };
+  const key = DISPATCH[dispatch].map((field, i) => load[field as keyof typeof load](to + i));
+  return [...key, lookup(idsOf(dispatch), to, to)];
+}
+
+/** Ends the rule when there is none. Without `to` it only asks. */
+function lookup(map: string, key: number, to?: number): Buffer {
+  return expression('lookup', text(1, map), u32(2, key), ...(to === undefined ? [] : [u32(3, to)]));
+}
+
+/** A random number below `count`. */
+const draw = (count: number, to: number): Buffer =>
+  expression('numgen', u32(1, to), u32(2, count), u32(3, 1));
+
+const translate = (address: number, port: number): Buffer =>
+  expression('nat', u32(1, 1), u32(2, IPV4), u32(3, address), u32(5, port));
+
+function remember(op: keyof typeof DYNSET, key: number, data: number, timeout?: number): Buffer {
+  return expression(
+    'dynset',
+    ...[text(1, AFFINITY), u32(3, DYNSET[op]), u32(4, key), u32(5, data)],
+    ...(timeout === undefined ? [] : [u64(6, timeout)]),
+  );
+}
