@@ -1,7 +1,7 @@
 /** What each node has to know, from one set of caches that all nodes share. */
-import type { ConfigMap, Node, Pod, Secret, Service } from '#types';
+import type { ConfigMap, Namespace, Node, Pod, Secret, Service } from '#types';
 import { type KubeObject, objectKey } from '../api/machinery/types.js';
-import { configMaps, nodes, pods, secrets, services } from '../api/resources/index.js';
+import { configMaps, namespaces, nodes, pods, secrets, services } from '../api/resources/index.js';
 import type { Informer } from '../client/informer.js';
 import type { Informers } from '../client/informers.js';
 import { podReferences } from './references.js';
@@ -38,14 +38,21 @@ function nodeRoute({ metadata, spec, status }: Node): KubeObject | undefined {
   };
 }
 
+/** Of a namespace only that it is there. */
+function namespaceName({ metadata: { name, uid } }: Namespace & KubeObject): KubeObject {
+  return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, uid, resourceVersion: uid } };
+}
+
 export class NodeObjects {
   readonly synced: Promise<void>;
   readonly #pods: Informer<Pod>;
   readonly #nodes: Informer<Node>;
+  readonly #namespaces: Informer<Namespace & KubeObject>;
   readonly #services: Informer<Service>;
   readonly #referenced: Record<string, Informer<any>>;
   readonly #views = new Map<string, View>();
   readonly #routes = new Map<string, KubeObject>();
+  readonly #names = new Map<string, KubeObject>();
   readonly #unsubscribe: (() => void)[] = [];
 
   constructor(informers: Informers) {
@@ -53,12 +60,19 @@ export class NodeObjects {
       indexes: { node: (pod: Pod) => (pod.spec?.nodeName ? [pod.spec.nodeName] : []) },
     });
     this.#nodes = informers.of(nodes);
+    this.#namespaces = informers.of(namespaces);
     this.#services = informers.of(services);
     this.#referenced = {
       configmaps: informers.of<ConfigMap>(configMaps),
       secrets: informers.of<Secret>(secrets),
     };
-    const all = [this.#pods, this.#nodes, this.#services, ...Object.values(this.#referenced)];
+    const all = [
+      this.#pods,
+      this.#nodes,
+      this.#namespaces,
+      this.#services,
+      ...Object.values(this.#referenced),
+    ];
     this.synced = Promise.all(all.map((informer) => informer.synced)).then(() => {});
     this.#subscribe();
   }
@@ -84,6 +98,19 @@ export class NodeObjects {
           this.#views.get(name)?.listener.gone('nodes', name);
           this.#routes.delete(name);
           for (const [other, view] of this.#views) if (other !== name) view.listener.gone('noderoutes', name);
+        },
+      }),
+    );
+    this.#unsubscribe.push(
+      this.#namespaces.on({
+        added: (namespace) => {
+          const name = namespaceName(namespace);
+          this.#names.set(name.metadata.name, name);
+          for (const view of this.#views.values()) view.listener.changed('namespaces', name);
+        },
+        deleted: ({ metadata: { name } }) => {
+          this.#names.delete(name);
+          for (const view of this.#views.values()) view.listener.gone('namespaces', name);
         },
       }),
     );
@@ -122,6 +149,7 @@ export class NodeObjects {
     const own = this.#nodes.get(node);
     if (own) listener.changed('nodes', own);
     for (const [name, route] of this.#routes) if (name !== node) listener.changed('noderoutes', route);
+    for (const name of this.#names.values()) listener.changed('namespaces', name);
     for (const service of this.#services.list()) listener.changed('services', service);
     for (const pod of this.#pods.byIndex('node', node)) this.#tell(view, pod);
     return () => {

@@ -9,7 +9,8 @@ export type Shape =
   /** `keys`: the fields that tell items apart; absent for a set of scalars. */
   | { form: 'list'; atomic: true; item: Shape }
   | { form: 'list'; atomic: false; keys?: readonly string[]; item: Shape }
-  | { form: 'struct'; atomic: boolean; type: TypeSchema }
+  /** `role` tells an object of the API itself and its metadata from structs within. */
+  | { form: 'struct'; atomic: boolean; type: TypeSchema; role?: 'object' | 'metadata' }
   | { form: 'map'; atomic: boolean; value: Shape }
   /** Whatever it is: maps by key, lists as a whole. */
   | { form: 'untyped' }
@@ -46,7 +47,7 @@ export function shapeOfKind(apiVersion: string, kind: string): Shape {
   let shape = kinds.get(id);
   if (shape === undefined) {
     const type = typeOfKind(apiVersion, kind);
-    shape = type === undefined ? UNTYPED : structShape(type, false);
+    shape = type === undefined ? UNTYPED : { form: 'struct', atomic: false, type, role: 'object' };
     kinds.set(id, shape);
   }
   return shape;
@@ -68,33 +69,45 @@ function structShape(type: TypeSchema, atomic: boolean): Shape {
 export function memberShape(shape: Shape, name: string): Shape | undefined {
   if (shape.form === 'map') return shape.value;
   if (shape.form !== 'struct') return UNTYPED;
+  if (shape.role !== undefined) {
+    const special = identityShape(shape.role, shape.type, name);
+    if (special !== undefined) return special;
+  }
   const field = shape.type.fields.get(name);
-  return field === undefined ? undefined : fieldShape(shape.type, field);
+  return field === undefined ? undefined : fieldShape(field);
 }
+
+/** What of an object itself has another shape than the same within other objects. */
+function identityShape(role: 'object' | 'metadata', type: TypeSchema, name: string): Shape | undefined {
+  if (role === 'metadata') return UNTRACKED_METADATA.has(name) ? UNTRACKED : undefined;
+  if (name === 'apiVersion' || name === 'kind') return UNTRACKED;
+  if (name !== 'metadata') return undefined;
+  const meta = type.fields.get(name)?.value.ref;
+  if (meta === undefined) return undefined;
+  metadataShape ??= { form: 'struct', atomic: false, type: meta, role: 'metadata' };
+  return metadataShape;
+}
+let metadataShape: Shape | undefined;
 
 /** Whether members are fields that the type names, as opposed to keys. */
 export const isField = (shape: Shape, name: string): boolean =>
   shape.form === 'struct' && shape.type.fields.has(name);
 
-function fieldShape(type: TypeSchema, field: FieldSchema): Shape {
+function fieldShape(field: FieldSchema): Shape {
   let shape = fields.get(field);
   if (shape === undefined) {
-    shape = isUntracked(type, field.name) ? UNTRACKED : shapeOf(field);
+    shape = shapeOf(field);
     fields.set(field, shape);
   }
   return shape;
-}
-
-function isUntracked(type: TypeSchema, name: string): boolean {
-  if (type.name === 'meta/v1.ObjectMeta') return UNTRACKED_METADATA.has(name);
-  return (name === 'apiVersion' || name === 'kind') && type.fields.has('metadata');
 }
 
 function shapeOf(field: FieldSchema): Shape {
   const { value, listType, listMapKeys, mapType, structType } = field;
   if (value.kind === 'list') {
     const item = valueShape(value.element as ValueSchema);
-    if (listType === 'map') return { form: 'list', atomic: false, keys: [...(listMapKeys ?? [])].sort(), item };
+    if (listType === 'map')
+      return { form: 'list', atomic: false, keys: [...(listMapKeys ?? [])].sort(), item };
     if (listType === 'set') return { form: 'list', atomic: false, item };
     return { form: 'list', atomic: true, item };
   }

@@ -46,6 +46,13 @@ export interface UpdateStrategy<T extends KubeObject = KubeObject> {
   validateUpdate(object: T, old: T): FieldError[];
 }
 
+/** How a version is made from the one that is stored. Both functions are pure and return an object of their own. */
+export interface Conversion {
+  storedApiVersion: string;
+  fromStored(object: KubeObject): KubeObject;
+  toStored(object: KubeObject): KubeObject;
+}
+
 export interface ResourceSpec<T extends KubeObject = KubeObject> {
   /** '' for the core group. */
   group: string;
@@ -94,6 +101,8 @@ export interface ResourceSpec<T extends KubeObject = KubeObject> {
   /** Selectable fields besides `metadata.name` and `metadata.namespace`. */
   fields?: Record<string, (object: T) => string>;
   deletion?: Deletion;
+  /** For a version in which nothing is stored; absent for the stored one. */
+  conversion?: Conversion;
 }
 
 export interface Resource<T extends KubeObject = KubeObject> extends ResourceSpec<T> {

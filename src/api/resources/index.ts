@@ -5,6 +5,10 @@ import { daemonSets } from './apps/daemon-set.js';
 import { deployments } from './apps/deployment.js';
 import { replicaSets } from './apps/replica-set.js';
 import { statefulSets } from './apps/stateful-set.js';
+import { horizontalPodAutoscalers } from './autoscaling/horizontal-pod-autoscaler.js';
+import { horizontalPodAutoscalersV1 } from './autoscaling/horizontal-pod-autoscaler-v1.js';
+import { cronJobs } from './batch/cron-job.js';
+import { jobs } from './batch/job.js';
 import { leases } from './coordination/lease.js';
 import { configMaps } from './core/config-map.js';
 import { endpoints } from './core/endpoints.js';
@@ -25,11 +29,15 @@ import { priorityClasses } from './scheduling/priority-class.js';
 export {
   configMaps,
   controllerRevisions,
+  cronJobs,
   daemonSets,
   deployments,
   endpointSlices,
   endpoints,
   events,
+  horizontalPodAutoscalers,
+  horizontalPodAutoscalersV1,
+  jobs,
   leases,
   namespaces,
   nodes,
@@ -63,6 +71,10 @@ export const resources: Resource[] = [
   deployments,
   replicaSets,
   statefulSets,
+  horizontalPodAutoscalers,
+  horizontalPodAutoscalersV1,
+  cronJobs,
+  jobs,
   leases,
   endpointSlices,
   podDisruptionBudgets,

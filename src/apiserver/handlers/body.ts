@@ -49,8 +49,8 @@ export async function parseBody(body: Body, apiVersion: string, kind: string): P
       case 'application/yaml':
         return await parseYamlStrict(bytes.toString());
       case PROTOBUF: {
-        const { decodeProtobuf } = await import('../http/protobuf.js');
-        return { value: decodeProtobuf(bytes, apiVersion, kind) };
+        const { decodeProtobuf } = await import('../../api/schema/protobuf/index.js');
+        return decodeProtobuf(bytes, { apiVersion, kind });
       }
       default:
         throw unsupportedBody([...OFFERED, PROTOBUF]);

@@ -81,6 +81,7 @@ function* initialBatches(initial: Stored[]): Generator<WatchMessage[]> {
     yield initial.slice(i, i + INITIAL_BATCH).map((stored) => ({ type: 'ADDED', stored }));
 }
 
+/** A turn lasts from one bookmark to the next. */
 async function* eventBatches(
   ctx: Context,
   bookmarks: boolean,
@@ -89,33 +90,26 @@ async function* eventBatches(
   skip: number,
   ending: AbortSignal,
 ): AsyncGenerator<WatchMessage[], void> {
-  let cancelBookmark = () => {};
-  let bookmarkDue: Promise<'bookmark'> | undefined;
-  const nextBookmark = () =>
-    new Promise<'bookmark'>((resolve) => {
-      cancelBookmark = ctx.clock.after(BOOKMARK_MS, () => resolve('bookmark'));
-    });
-  if (bookmarks) bookmarkDue = nextBookmark();
-  let pending: Promise<readonly StoreEvent[]> | undefined;
+  let turn = new AbortController();
+  const endTurn = () => turn.abort();
+  let cancelTurn = () => {};
+  ending.addEventListener('abort', endTurn, { once: true });
   try {
     while (!ending.aborted) {
-      pending ??= watcher.next(ending);
-      const next = bookmarkDue ? await Promise.race([pending, bookmarkDue]) : await pending;
-      if (next === 'bookmark') {
-        bookmarkDue = nextBookmark();
-        if (watcher.revision >= skip) yield [bookmark(ctx, watcher.revision)];
-        continue;
+      turn = new AbortController();
+      cancelTurn = bookmarks ? ctx.clock.after(BOOKMARK_MS, endTurn) : () => {};
+      while (!turn.signal.aborted) {
+        const messages = toMessages(await watcher.next(turn.signal), filter, skip);
+        if (messages.length > 0) yield messages;
       }
-      pending = undefined;
-      const messages = toMessages(next, filter, skip);
-      if (messages.length > 0) yield messages;
+      if (!ending.aborted && watcher.revision >= skip) yield [bookmark(ctx, watcher.revision)];
     }
   } catch (error) {
     if (!(error instanceof RevisionError)) throw error;
     yield [{ type: 'ERROR', object: tooOld(error).toStatus() as unknown as KubeObject }];
   } finally {
-    cancelBookmark();
-    pending?.catch(() => undefined);
+    cancelTurn();
+    ending.removeEventListener('abort', endTurn);
   }
 }
 

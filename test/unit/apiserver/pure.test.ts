@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { requestInfo } from '../../../src/apiserver/filters/request-info.js';
 import { bareType, negotiate } from '../../../src/apiserver/http/media-types.js';
-import { decodeProtobuf } from '../../../src/apiserver/http/protobuf.js';
 import { compareVersions } from '../../../src/apiserver/nonresource/discovery.js';
 import { chooseProtocol, SESSION_PROTOCOLS } from '../../../src/apiserver/streams/channels.js';
 import { DICTIONARY, HeaderReader, HeaderWriter } from '../../../src/apiserver/streams/spdy-headers.js';
@@ -66,36 +65,6 @@ describe('apiserver: content negotiation', () => {
       },
     );
     assert.equal(bareType('Application/JSON; charset=utf-8'), 'application/json');
-  });
-});
-
-describe('apiserver: protobuf bodies', () => {
-  /** A ConfigMap as kubectl writes it. */
-  const bytes = Buffer.from(
-    '6b3873000a0f0a027631120943' +
-      '6f6e6669674d6170121b0a110a016112001a002200' +
-      '2a0032003800420012060a017812017 91a002200'.replaceAll(' ', ''),
-    'hex',
-  );
-
-  it('become the JSON that they stand for', () => {
-    assert.deepEqual(decodeProtobuf(bytes, 'v1', 'ConfigMap'), {
-      apiVersion: 'v1',
-      kind: 'ConfigMap',
-      metadata: { name: 'a' },
-      data: { x: 'y' },
-    });
-  });
-
-  it('are refused when cut anywhere or not known', () => {
-    for (let length = 0; length < bytes.length - 1; length++) {
-      try {
-        decodeProtobuf(bytes.subarray(0, length), 'v1', 'ConfigMap');
-      } catch (error: any) {
-        assert.equal(error.code, 400, `at ${length}: ${error.stack}`);
-      }
-    }
-    assert.throws(() => decodeProtobuf(Buffer.from('{"a":1}'), 'v1', 'Pod'), /does not begin with/);
   });
 });
 
