@@ -6,6 +6,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   keelson::RegisterNetlink(env, exports);
   keelson::RegisterNetfilter(env, exports);
   keelson::RegisterProcess(env, exports);
+  keelson::RegisterNamespace(env, exports);
   keelson::RegisterLayer(env, exports);
   return exports;
 }

@@ -3,6 +3,7 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
 #include <memory>
+#include <mutex>
 
 #include "addon.h"
 #include "netlink-socket.h"
@@ -10,13 +11,20 @@
 namespace keelson {
 namespace {
 
+// One socket for the life of the process: to close one waits for what the last transaction deleted, some 10 ms.
+int Transact(const std::string& batch) {
+  static std::mutex one_at_a_time;
+  static Socket socket(NETLINK_NETFILTER);
+  std::lock_guard<std::mutex> lock(one_at_a_time);
+  return socket.Batch(batch.data(), batch.size());
+}
+
 // netfilter(batch): Promise<void>
 Napi::Value Netfilter(const Napi::CallbackInfo& info) {
   auto given = info[0].As<Napi::Uint8Array>();
   auto batch = std::make_shared<std::string>(reinterpret_cast<const char*>(given.Data()), given.ByteLength());
   return Promised(info.Env(), [=] {
-    Socket socket(NETLINK_NETFILTER);
-    if (int error = socket.Batch(batch->data(), batch->size())) throw SysError{error, "nf_tables transaction"};
+    if (int error = Transact(*batch)) throw SysError{error, "nf_tables transaction"};
   });
 }
 

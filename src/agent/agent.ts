@@ -151,6 +151,9 @@ export class Agent {
         this.#pods.remove(uid);
       },
     });
+    const { services } = network;
+    objects.on('services', (key, object) => services.serviceChanged(key, object));
+    objects.on('endpointslices', (key, object) => services.sliceChanged(key, object));
     objects.on('noderoutes', () => this.#routesChanged());
     objects.on('nodes', (key, object: Node | undefined) => key === node && this.#nodeChanged(object));
   }
@@ -176,6 +179,7 @@ export class Agent {
     this.#abort.abort();
     this.#registration.close();
     await this.#pods.close({ stopPods });
+    await this.#options.network.services.close();
     await this.#dns?.close();
     await this.#recorder.close();
     await this.#connection.close();
@@ -207,6 +211,10 @@ export class Agent {
   /** The Node tells which addresses its pods get. */
   #nodeChanged(node: Node | undefined): void {
     this.#registration.observed(node);
+    if (node) {
+      const zone = node.metadata.labels?.['topology.kubernetes.io/zone'];
+      this.#options.network.services.setNode({ name: node.metadata.name, zone });
+    }
     const podCidr = node?.spec?.podCIDR;
     if (podCidr) this.#networkSetup ??= this.#setUpNetwork(podCidr);
   }
@@ -225,6 +233,7 @@ export class Agent {
         this.#registration.changed();
         this.#isNetworkUp = true;
         this.#routesChanged();
+        void this.#startServices();
         return;
       } catch (error) {
         logger.error({ err: error }, 'the network could not be set up');
@@ -242,6 +251,13 @@ export class Agent {
       logger: logger.child({ component: 'dns' }),
     });
     await this.#dns.start();
+  }
+
+  /** Not before all are known: the first transaction replaces what an earlier agent left. */
+  async #startServices(): Promise<void> {
+    const { objects } = this.#connection;
+    await Promise.all([objects.synced('services'), objects.synced('endpointslices')]);
+    if (!this.#abort.signal.aborted) this.#options.network.services.start();
   }
 
   /** One change of routes at a time; each sets all that are known then. */

@@ -25,6 +25,8 @@ export interface NodeOptions {
   registries: string;
   /** Below each cgroup controller's mount. */
   cgroupRoot: string;
+  /** The node has a network namespace of its own: its links go with that. */
+  ownNetwork?: boolean;
   logger: Logger;
   clock?: Clock;
 }
@@ -115,11 +117,16 @@ const imagesInUse = (runtime: Runtime): Set<string> =>
 
 /** Ends the pods of a node whose agent has ended, and removes its kernel objects and writable layers. */
 export async function removeNode(options: NodeOptions): Promise<void> {
+  await switchNodeOff(options);
+  await removeLeftovers(join(options.dataDir, 'pods'));
+}
+
+/** Ends all that runs on a node whose agent has ended: what it has on disk stays for the next start. */
+export async function switchNodeOff(options: NodeOptions): Promise<void> {
   const { images, runtime, network } = await openNodeParts(options);
   const left = await runtime.recover();
   await Promise.all(left.map((sandbox) => runtime.removeSandbox(sandbox.id)));
-  await removeLeftovers(join(options.dataDir, 'pods'));
-  await network.teardown();
+  if (!options.ownNetwork) await network.teardown();
   await runtime.close();
   await images.close();
 }

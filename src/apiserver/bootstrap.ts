@@ -1,11 +1,12 @@
-/** What every cluster has from its first start: the system's namespaces, the `kubernetes` and the `kube-dns` Service. */
+/** What every cluster has from its first start: the system's namespaces and priority classes, the `kubernetes` and the `kube-dns` Service. */
 import type { Logger } from 'pino';
 import type { EndpointSlice, Endpoints, Namespace, Service } from '#types';
 import { isReason } from '../api/machinery/status.js';
 import type { KubeObject } from '../api/machinery/types.js';
 import { sameJson } from '../api/machinery/validation.js';
 import type { Resource } from '../api/resources/define.js';
-import { endpointSlices, endpoints, namespaces, services } from '../api/resources/index.js';
+import { endpointSlices, endpoints, namespaces, priorityClasses, services } from '../api/resources/index.js';
+import { systemPriorityClasses } from '../api/resources/scheduling/priority-class.js';
 import { Client } from '../client/client.js';
 import type { Transport } from '../client/transport.js';
 import type { Store, Watcher } from '../store/store.js';
@@ -21,6 +22,15 @@ export async function ensureNamespaces(transport: Transport): Promise<void> {
       if (!isReason(error, 'AlreadyExists')) throw error;
     });
   }
+}
+
+/** Makes the priority classes of the system that are missing. */
+export async function ensurePriorityClasses(transport: Transport): Promise<void> {
+  const client = new Client(transport).of(priorityClasses);
+  for (const priorityClass of systemPriorityClasses)
+    await client.create(priorityClass).catch((error) => {
+      if (!isReason(error, 'AlreadyExists')) throw error;
+    });
 }
 
 export interface ServerAddress {
@@ -65,29 +75,15 @@ export async function keepKubernetesService(
   );
 }
 
-/** Makes the Service of the cluster's DNS: it has no endpoints, since every node answers at its address itself. */
+/**
+ * Makes the Service of the cluster's DNS. Every node answers at its address itself, so that it leads to that very
+ * address: whoever translates it changes nothing.
+ */
 export async function ensureDnsService(transport: Transport, clusterIp: string): Promise<void> {
-  await put(new Client(transport), services, {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: {
-      name: 'kube-dns',
-      namespace: 'kube-system',
-      labels: {
-        'k8s-app': 'kube-dns',
-        'kubernetes.io/cluster-service': 'true',
-        'kubernetes.io/name': 'KubeDNS',
-      },
-    },
-    spec: {
-      clusterIP: clusterIp,
-      type: 'ClusterIP',
-      ports: [
-        { name: 'dns', protocol: 'UDP', port: 53, targetPort: 53 },
-        { name: 'dns-tcp', protocol: 'TCP', port: 53, targetPort: 53 },
-      ],
-    },
-  });
+  const client = new Client(transport);
+  await put(client, services, dnsService(clusterIp));
+  await put(client, endpoints, dnsEndpoints(clusterIp));
+  await put(client, endpointSlices, dnsSlice(clusterIp));
 }
 
 /** Creates `object`, or brings what it says into the one that is there. */
@@ -133,4 +129,44 @@ const kubernetesSlice = ({ address, port }: ServerAddress): EndpointSlice => ({
   addressType: 'IPv4',
   endpoints: [{ addresses: [address], conditions: { ready: true } }],
   ports: [{ name: 'https', port, protocol: 'TCP' }],
+});
+
+const DNS_METADATA = { name: 'kube-dns', namespace: 'kube-system' };
+const DNS_PORTS = [
+  { name: 'dns', protocol: 'UDP', port: 53 },
+  { name: 'dns-tcp', protocol: 'TCP', port: 53 },
+] as const;
+
+const dnsService = (clusterIP: string): Service => ({
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: {
+    ...DNS_METADATA,
+    labels: {
+      'k8s-app': 'kube-dns',
+      'kubernetes.io/cluster-service': 'true',
+      'kubernetes.io/name': 'KubeDNS',
+    },
+  },
+  spec: {
+    clusterIP,
+    type: 'ClusterIP',
+    ports: DNS_PORTS.map((port) => ({ ...port, targetPort: port.port })),
+  },
+});
+
+const dnsEndpoints = (ip: string): Endpoints => ({
+  apiVersion: 'v1',
+  kind: 'Endpoints',
+  metadata: { ...DNS_METADATA, labels: { 'endpointslice.kubernetes.io/skip-mirror': 'true' } },
+  subsets: [{ addresses: [{ ip }], ports: [...DNS_PORTS] }],
+});
+
+const dnsSlice = (ip: string): EndpointSlice => ({
+  apiVersion: 'discovery.k8s.io/v1',
+  kind: 'EndpointSlice',
+  metadata: { ...DNS_METADATA, labels: { 'kubernetes.io/service-name': 'kube-dns' } },
+  addressType: 'IPv4',
+  endpoints: [{ addresses: [ip], conditions: { ready: true } }],
+  ports: [...DNS_PORTS],
 });

@@ -3,6 +3,7 @@
 import type { Resource } from '../api/resources/define.js';
 import type { Attributes } from '../auth/user.js';
 import type { Call, Context, Deps, Result } from './context.js';
+import { convertingStore } from './conversion.js';
 import { authorize } from './filters/authorize.js';
 import { impersonated } from './filters/impersonate.js';
 import { requestInfo } from './filters/request-info.js';
@@ -27,7 +28,8 @@ export async function handle(deps: Deps, nonResource: NonResource, call: Call): 
     return { result, resource: undefined, attributes, warnings: [] };
   }
   const { resource, handler } = route(attributes);
-  const ctx: Context = { ...deps, call: { ...call, user }, attributes, resource, warnings: [] };
+  const store = resource.conversion ? convertingStore(deps.store, resource.apiVersion, resource.conversion) : deps.store;
+  const ctx: Context = { ...deps, store, call: { ...call, user }, attributes, resource, warnings: [] };
   const result = await handler(ctx);
   return { result, resource, attributes, warnings: ctx.warnings };
 }

@@ -10,6 +10,7 @@ import {
   ensureDnsService,
   ensureKubernetesService,
   ensureNamespaces,
+  ensurePriorityClasses,
   keepKubernetesService,
   type ServerAddress,
 } from './bootstrap.js';
@@ -75,9 +76,10 @@ export class ApiServer {
     this.#deps.nodeStreams = nodeStreams;
   }
 
-  /** Makes the namespaces that every cluster has; done by `listen` as well. */
+  /** Makes the namespaces and priority classes that every cluster has; done by `listen` as well. */
   async bootstrap(): Promise<void> {
     await ensureNamespaces(this.transport(SERVER));
+    await ensurePriorityClasses(this.transport(SERVER));
     this.#ready = true;
   }
 

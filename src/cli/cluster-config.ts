@@ -11,16 +11,29 @@ export interface ClusterConfig {
   clusterCidr: string;
   /** Services' addresses: a /16. */
   serviceCidr: string;
+  /** Addresses of nodes that have network namespaces of their own: a /24, whose first is this machine's. */
+  nodeCidr: string;
+  /** The nodes that this machine runs. */
+  nodes: NodeEntry[];
+}
+
+export interface NodeEntry {
+  name: string;
+  /** Of a node with a network namespace of its own; absent: it lives in that of this machine. */
+  address?: string;
 }
 
 const DEFAULT_API_PORT = 6443;
 /** The first /16 of each kind; clusters side by side take the ones after it. */
 const FIRST_POD_NET = 244;
 const FIRST_SERVICE_NET = 96;
+/** 10.180.0.0/24, and those after it. */
+const NODE_NET = 180;
 
 export function readClusterConfig(paths: ClusterPaths): ClusterConfig | undefined {
   if (!existsSync(paths.config)) return undefined;
-  return JSON.parse(readFileSync(paths.config, 'utf8'));
+  const config = JSON.parse(readFileSync(paths.config, 'utf8'));
+  return { ...config, nodeCidr: config.nodeCidr ?? freeNodeCidr(), nodes: config.nodes ?? [] };
 }
 
 /** Chooses free ports and address ranges. The default cluster's port is fixed, so that its address is known. */
@@ -33,12 +46,16 @@ export async function chooseClusterConfig(paths: ClusterPaths, apiPort?: number)
     hubPort: port + 1,
     clusterCidr: `10.${FIRST_POD_NET - slot}.0.0/16`,
     serviceCidr: `10.${FIRST_SERVICE_NET + slot}.0.0/16`,
+    nodeCidr: freeNodeCidr(),
+    nodes: [],
   };
 }
 
+/** Also for others who choose ranges: in the run folder. */
 export function writeClusterConfig(paths: ClusterPaths, config: ClusterConfig): void {
-  mkdirSync(paths.data, { recursive: true, mode: 0o700 });
+  for (const folder of [paths.data, paths.run]) mkdirSync(folder, { recursive: true, mode: 0o700 });
   writeFileSync(paths.config, `${JSON.stringify(config, null, 2)}\n`);
+  writeFileSync(join(paths.run, 'cluster.json'), JSON.stringify(config));
 }
 
 async function freePortPair(from: number): Promise<number> {
@@ -48,28 +65,50 @@ async function freePortPair(from: number): Promise<number> {
 
 /** The first slot whose pod range no route of this host and no running cluster uses. */
 function freeSlot(): number {
-  const used = new Set<number>([...routedSecondBytes(), ...runningClusters()]);
+  const running = runningClusters().map(({ clusterCidr }) => Number(clusterCidr.split('.')[1]));
+  const used = new Set<number>([...routes().map(({ network }) => secondByte(network)), ...running]);
   let slot = 0;
   while (used.has(FIRST_POD_NET - slot)) slot++;
   return slot;
 }
 
-/** The second bytes of 10.x networks in the main routing table. */
-function routedSecondBytes(): number[] {
-  return readFileSync('/proc/net/route', 'utf8')
-    .split('\n')
-    .slice(1)
-    .map((line) => line.split('\t')[1] ?? '')
-    .filter((hex) => hex.endsWith('0A'))
-    .map((hex) => Number.parseInt(hex.slice(4, 6), 16));
+/** The first /24 that no route of this host overlaps, and that no running cluster has. */
+function freeNodeCidr(): string {
+  const taken = routes().filter(({ mask }) => mask !== 0);
+  const running = new Set(runningClusters().map(({ nodeCidr }) => nodeCidr));
+  for (let i = 0; ; i++) {
+    const cidr = `10.${NODE_NET + (i >> 8)}.${i & 255}.0/24`;
+    const base = ((10 << 24) | ((NODE_NET + (i >> 8)) << 16) | ((i & 255) << 8)) >>> 0;
+    const overlaps = ({ network, mask }: Route) => {
+      const common = (mask & 0xffffff00) >>> 0;
+      return (network & common) >>> 0 === (base & common) >>> 0;
+    };
+    if (!running.has(cidr) && !taken.some(overlaps)) return cidr;
+  }
 }
 
-function runningClusters(): number[] {
+interface Route {
+  network: number;
+  mask: number;
+}
+
+const secondByte = (network: number): number => (network >>> 24 === 10 ? (network >>> 16) & 255 : -1);
+
+/** The main routing table's IPv4 routes. */
+function routes(): Route[] {
+  const number = (hex = '') => Buffer.from(hex, 'hex').readUInt32LE();
+  return readFileSync('/proc/net/route', 'utf8')
+    .trim()
+    .split('\n')
+    .slice(1)
+    .map((line) => line.split('\t'))
+    .map((fields) => ({ network: number(fields[1]), mask: number(fields[7]) }));
+}
+
+function runningClusters(): ClusterConfig[] {
   if (!existsSync('/run/keelson')) return [];
   return readdirSync('/run/keelson')
     .map((name) => join('/run/keelson', name, 'cluster.json'))
     .filter((file) => existsSync(file))
-    .map((file) =>
-      Number((JSON.parse(readFileSync(file, 'utf8')) as ClusterConfig).clusterCidr.split('.')[1]),
-    );
+    .map((file) => JSON.parse(readFileSync(file, 'utf8')));
 }

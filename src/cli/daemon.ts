@@ -36,11 +36,16 @@ function startTime(pid: number): string | undefined {
   }
 }
 
-/** Runs `keelson <argv>` detached. It tells that it is ready by a line on file descriptor 3. */
-export function startDaemon(argv: string[], files: DaemonFiles): Daemon {
+/**
+ * Runs `keelson <argv>` detached, in the network namespace at `netns` if one is given. It tells that it is ready by a
+ * line on file descriptor 3.
+ */
+export function startDaemon(argv: string[], files: DaemonFiles, netns?: string): Daemon {
   for (const file of [files.log, files.pid]) mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   const log = openSync(files.log, 'a', 0o600);
-  const child = spawn(process.execPath, [...NODE_FLAGS, MAIN, ...argv], {
+  // nsenter becomes the command: the pid stays. Mounts stay those of this machine, cgroups among them.
+  const command = [...(netns ? ['nsenter', `--net=${netns}`] : []), process.execPath];
+  const child = spawn(command[0]!, [...command.slice(1), ...NODE_FLAGS, MAIN, ...argv], {
     detached: true,
     stdio: ['pipe', log, log, 'pipe'],
     env: { ...process.env, KEELSON_READY_FD: '3', MALLOC_ARENA_MAX: '1' },

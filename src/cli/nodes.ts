@@ -13,6 +13,8 @@ export interface NodePaths {
   log: string;
   adminSocket: string;
   cgroupRoot: string;
+  /** Keeps its network namespace; not there for a node that lives in that of this machine. */
+  netns: string;
 }
 
 export function nodePaths(cluster: ClusterPaths, node: string): NodePaths {
@@ -25,6 +27,7 @@ export function nodePaths(cluster: ClusterPaths, node: string): NodePaths {
     pid: join(run, 'agent.pid'),
     log: join(data, 'agent.log'),
     adminSocket: join(run, 'agent.sock'),
+    netns: join(run, 'netns'),
     cgroupRoot: `keelson/${cluster.name}/${node}`,
   };
 }

@@ -1,10 +1,10 @@
 /** Removes what a cluster has on this machine: processes, kernel objects, files, kubeconfig context. */
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { pino } from 'pino';
 import { stopDaemon } from './daemon.js';
 import { unmergeKubeconfig, userKubeconfigPath } from './kubeconfig.js';
-import { localNodes, type NodePaths } from './nodes.js';
+import { removeNode } from './local-nodes.js';
+import { localNodes, type NodePaths, nodePaths } from './nodes.js';
 import type { ClusterPaths } from './paths.js';
 
 export interface TakeDownOptions {
@@ -14,10 +14,11 @@ export interface TakeDownOptions {
 
 /** Idempotent: what is not there is not missed. */
 export async function takeDown(paths: ClusterPaths, options: TakeDownOptions): Promise<void> {
-  const nodes = localNodes(paths);
-  for (const pidFile of agentPids(paths)) await stopDaemon(pidFile);
-  for (const node of nodes) await removeNode(paths, node);
+  await Promise.all(agentPids(paths).map((pidFile) => stopDaemon(pidFile)));
+  await Promise.all(startedNodes(paths).map((node) => removeNode(paths, node)));
   await stopDaemon(join(paths.run, 'server.pid'));
+  const { removeNodeNetwork } = await import('../network/index.js');
+  await removeNodeNetwork(paths.name);
   unmergeKubeconfig(paths.name, userKubeconfigPath());
   rmSync(paths.run, { recursive: true, force: true });
   if (!options.keepData) rmSync(paths.data, { recursive: true, force: true });
@@ -25,28 +26,24 @@ export async function takeDown(paths: ClusterPaths, options: TakeDownOptions): P
   removeIfEmpty('/var/lib/keelson');
 }
 
-/** Also of an agent that ended before it registered its node. */
-function agentPids(paths: ClusterPaths): string[] {
-  const folder = join(paths.run, 'nodes');
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder).map((node) => join(folder, node, 'agent.pid'));
+/** Also those whose agents ended before they registered, with a namespace of their own. */
+function startedNodes(paths: ClusterPaths): NodePaths[] {
+  const registered = localNodes(paths);
+  const known = new Set(registered.map(({ node }) => node));
+  const others = folders(paths).filter((node) => !known.has(node));
+  return [...registered, ...others.map((node) => nodePaths(paths, node)).filter((n) => existsSync(n.netns))];
 }
 
-/** Ends the pods and removes cgroups, mounts, links and the nftables table of a node whose agent has ended. */
-async function removeNode(paths: ClusterPaths, node: NodePaths): Promise<void> {
-  const agent = await import('../agent/node.js');
-  await agent.removeNode({
-    cluster: paths.name,
-    node: node.node,
-    runDir: node.run,
-    dataDir: node.data,
-    imagesDir: paths.images,
-    imageAliases: paths.imageAliases,
-    registries: paths.registries,
-    cgroupRoot: node.cgroupRoot,
-    logger: pino({ level: 'error' }, process.stderr),
-  });
+/** Also of an agent that ended before it registered its node. */
+function agentPids(paths: ClusterPaths): string[] {
+  return folders(paths).map((node) => join(paths.run, 'nodes', node, 'agent.pid'));
 }
+
+function folders(paths: ClusterPaths): string[] {
+  const folder = join(paths.run, 'nodes');
+  return existsSync(folder) ? readdirSync(folder) : [];
+}
+
 
 function removeIfEmpty(folder: string): void {
   try {

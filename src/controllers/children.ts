@@ -1,4 +1,5 @@
 /** From events of children to the keys of those that control them: the handlers every workload controller has. */
+import type { LabelSelector } from '#types';
 import { labelSelector } from '../api/machinery/selectors.js';
 import { type KubeObject, objectKey } from '../api/machinery/types.js';
 import type { Informer } from '../client/index.js';
@@ -7,6 +8,8 @@ import { controllerOf } from './owners.js';
 export interface ChildEvents<O extends KubeObject, T extends KubeObject> {
   parents: Informer<O>;
   parentKind: string;
+  /** Where a parent has the selector of its children; `spec.selector` when absent. */
+  selectorOf?(parent: O): LabelSelector | undefined;
   children: Informer<T>;
   enqueue(key: string): void;
   /** Before `enqueue`: a child came. */
@@ -33,7 +36,7 @@ export function onChildren<O extends KubeObject, T extends KubeObject>(
   /** An orphan may be adopted by any parent whose selector matches. */
   const enqueueMatching = (orphan: T): void => {
     for (const parent of parents.byIndex('namespace', orphan.metadata.namespace ?? '')) {
-      const selector = parent['spec'].selector;
+      const selector = options.selectorOf ? options.selectorOf(parent) : parent['spec'].selector;
       if (selector && labelSelector(selector).matches(orphan.metadata.labels ?? {}))
         enqueue(objectKey(parent));
     }

@@ -1,21 +1,28 @@
 /** The controllers of the control plane: `startControllers` runs them all. */
 import type { Controller, ControllersOptions } from './context.js';
+import { startDaemonSetController } from './daemonset/index.js';
 import { startDeploymentController } from './deployment/index.js';
+import { startDisruptionController } from './disruption/index.js';
 import { startGarbageCollector } from './garbage-collector/index.js';
 import { startNamespaceController } from './namespace.js';
 import { startNodeIpam } from './node-ipam.js';
 import { startNodeLifecycle } from './node-lifecycle/index.js';
 import { startPodGc } from './pod-gc.js';
-import { startReplicaSetController } from './replicaset/index.js';
+import { startReplicaSetController, startReplicationController } from './replicaset/index.js';
 import { startRootCaPublisher } from './root-ca.js';
 import { startServiceAccountController } from './service-account.js';
+import { startStatefulSetController } from './statefulset/index.js';
 
 export type { Controller, ControllersOptions } from './context.js';
 
 const ALL: ((options: ControllersOptions) => Controller)[] = [
   startNodeIpam,
   startReplicaSetController,
+  startReplicationController,
   startDeploymentController,
+  startDaemonSetController,
+  startStatefulSetController,
+  startDisruptionController,
   startNamespaceController,
   startServiceAccountController,
   startRootCaPublisher,

@@ -124,8 +124,12 @@ function isEnding(namespace: Namespace): boolean {
 
 function contentResources(): Resource[] {
   return resources.filter(
-    ({ namespaced, verbs }) =>
-      namespaced && verbs.includes('delete') && verbs.includes('list') && verbs.includes('watch'),
+    ({ namespaced, verbs, conversion }) =>
+      !conversion &&
+      namespaced &&
+      verbs.includes('delete') &&
+      verbs.includes('list') &&
+      verbs.includes('watch'),
   );
 }
 

@@ -6,14 +6,18 @@ import { pods } from '../api/resources/index.js';
 import type { Context } from './context.js';
 import { controllerRef } from './owners.js';
 
-/** A new pod of `owner`, named after it with a random end. */
-export function podFromTemplate(template: PodTemplateSpec, owner: KubeObject): Pod {
+/** A new pod of `owner`, named after it, or as `generateName` says, with a random end. */
+export function podFromTemplate(
+  template: PodTemplateSpec,
+  owner: KubeObject,
+  generateName = `${owner.metadata.name}-`,
+): Pod {
   const { labels, annotations, finalizers } = template.metadata ?? {};
   return deepFreeze({
     apiVersion: 'v1',
     kind: 'Pod',
     metadata: {
-      generateName: `${owner.metadata.name}-`,
+      generateName,
       namespace: owner.metadata.namespace,
       ...(labels ? { labels: { ...labels } } : {}),
       ...(annotations ? { annotations: { ...annotations } } : {}),
@@ -37,9 +41,10 @@ export async function createPod(
   context: Context,
   template: PodTemplateSpec,
   owner: KubeObject,
+  generateName?: string,
 ): Promise<void> {
   try {
-    const created = await context.client.of(pods).create(podFromTemplate(template, owner));
+    const created = await context.client.of(pods).create(podFromTemplate(template, owner, generateName));
     context.events.event(owner, 'Normal', 'SuccessfulCreate', `Created pod: ${created.metadata.name}`);
   } catch (error) {
     if (!isNamespaceTerminating(error))

@@ -52,7 +52,7 @@ export interface HubOptions {
 
 const HUB_USER: User = { name: 'system:keelson:hub', groups: ['system:masters', 'system:authenticated'] };
 /** What `Synced` is said of, in the order in which agents get them. */
-const RESOURCES = ['nodes', 'noderoutes', 'namespaces', 'services', 'configmaps', 'secrets', 'pods'];
+const RESOURCES = ['nodes', 'noderoutes', 'namespaces', 'services', 'endpointslices', 'configmaps', 'secrets', 'pods'];
 /** How long a peer may take to say hello. */
 const HELLO_MS = 10_000;
 const STALL_MS = 30_000;

@@ -1,7 +1,7 @@
 /** What each node has to know, from one set of caches that all nodes share. */
-import type { ConfigMap, Namespace, Node, Pod, Secret, Service } from '#types';
+import type { ConfigMap, EndpointSlice, Namespace, Node, Pod, Secret, Service } from '#types';
 import { type KubeObject, objectKey } from '../api/machinery/types.js';
-import { configMaps, namespaces, nodes, pods, secrets, services } from '../api/resources/index.js';
+import { configMaps, endpointSlices, namespaces, nodes, pods, secrets, services } from '../api/resources/index.js';
 import type { Informer } from '../client/informer.js';
 import type { Informers } from '../client/informers.js';
 import { podReferences } from './references.js';
@@ -48,7 +48,8 @@ export class NodeObjects {
   readonly #pods: Informer<Pod>;
   readonly #nodes: Informer<Node>;
   readonly #namespaces: Informer<Namespace & KubeObject>;
-  readonly #services: Informer<Service>;
+  /** What every node gets all of. */
+  readonly #everywhere: Record<string, Informer<any>>;
   readonly #referenced: Record<string, Informer<any>>;
   readonly #views = new Map<string, View>();
   readonly #routes = new Map<string, KubeObject>();
@@ -61,7 +62,10 @@ export class NodeObjects {
     });
     this.#nodes = informers.of(nodes);
     this.#namespaces = informers.of(namespaces);
-    this.#services = informers.of(services);
+    this.#everywhere = {
+      services: informers.of<Service>(services),
+      endpointslices: informers.of<EndpointSlice>(endpointSlices),
+    };
     this.#referenced = {
       configmaps: informers.of<ConfigMap>(configMaps),
       secrets: informers.of<Secret>(secrets),
@@ -70,7 +74,7 @@ export class NodeObjects {
       this.#pods,
       this.#nodes,
       this.#namespaces,
-      this.#services,
+      ...Object.values(this.#everywhere),
       ...Object.values(this.#referenced),
     ];
     this.synced = Promise.all(all.map((informer) => informer.synced)).then(() => {});
@@ -114,18 +118,17 @@ export class NodeObjects {
         },
       }),
     );
-    const serviceChanged = (service: Service) => {
-      for (const view of this.#views.values()) view.listener.changed('services', service);
-    };
-    this.#unsubscribe.push(
-      this.#services.on({
-        added: serviceChanged,
-        updated: (_, service) => serviceChanged(service),
-        deleted: (service) => {
-          for (const view of this.#views.values()) view.listener.gone('services', objectKey(service));
-        },
-      }),
-    );
+    for (const [resource, informer] of Object.entries(this.#everywhere)) {
+      const changed = (object: KubeObject) => {
+        for (const view of this.#views.values()) view.listener.changed(resource, object);
+      };
+      const deleted = (object: KubeObject) => {
+        for (const view of this.#views.values()) view.listener.gone(resource, objectKey(object));
+      };
+      this.#unsubscribe.push(
+        informer.on({ added: changed, updated: (_: KubeObject, object: KubeObject) => changed(object), deleted }),
+      );
+    }
     for (const [resource, informer] of Object.entries(this.#referenced)) {
       const interested = (object: KubeObject, tell: (listener: NodeListener) => void) => {
         const ref = id(resource, objectKey(object));
@@ -150,7 +153,8 @@ export class NodeObjects {
     if (own) listener.changed('nodes', own);
     for (const [name, route] of this.#routes) if (name !== node) listener.changed('noderoutes', route);
     for (const name of this.#names.values()) listener.changed('namespaces', name);
-    for (const service of this.#services.list()) listener.changed('services', service);
+    for (const [resource, informer] of Object.entries(this.#everywhere))
+      for (const object of informer.list()) listener.changed(resource, object);
     for (const pod of this.#pods.byIndex('node', node)) this.#tell(view, pod);
     return () => {
       if (this.#views.get(node) === view) this.#views.delete(node);

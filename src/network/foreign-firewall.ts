@@ -24,9 +24,9 @@ async function dropping(): Promise<string[]> {
   return [...(modern ? ['iptables-nft'] : []), ...(legacy ? ['iptables-legacy'] : [])];
 }
 
-const rules = (cluster: string) =>
+const rules = (cluster: string, bridge: string) =>
   ['-i', '-o'].map((direction) => [
-    ...['FORWARD', direction, bridgeName(cluster)],
+    ...['FORWARD', direction, bridge],
     ...['-m', 'comment', '--comment', tableName(cluster), '-j', 'ACCEPT'],
   ]);
 
@@ -37,14 +37,14 @@ const holds = (command: string, rule: string[]) =>
   );
 
 /** Idempotent. */
-export async function openForeignFirewall(cluster: string): Promise<void> {
+export async function openForeignFirewall(cluster: string, bridge = bridgeName(cluster)): Promise<void> {
   for (const command of await dropping())
-    for (const rule of rules(cluster))
+    for (const rule of rules(cluster, bridge))
       if (!(await holds(command, rule))) await run(command, ['-w', '-I', ...rule]);
 }
 
-export async function closeForeignFirewall(cluster: string): Promise<void> {
+export async function closeForeignFirewall(cluster: string, bridge = bridgeName(cluster)): Promise<void> {
   for (const command of await dropping())
-    for (const rule of rules(cluster))
+    for (const rule of rules(cluster, bridge))
       if (await holds(command, rule)) await run(command, ['-w', '-D', ...rule]);
 }

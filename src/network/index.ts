@@ -1,3 +1,10 @@
 /** Node networking: pod links, addresses and routes. */
+export {
+  createNodeNetwork,
+  type NodeNetwork,
+  type NodeNetworkOptions,
+  releaseNode,
+  removeNodeNetwork,
+} from './node-network.js';
 export { createPodNetwork, type PodNetworkOptions } from './pod-network.js';
-export type { NetworkConfig, NodeRoute, PodAddress, PodNetwork } from './types.js';
+export type { NetworkConfig, NodeRoute, PodAddress, PodNetwork, ServiceRules } from './types.js';

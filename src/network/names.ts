@@ -37,7 +37,23 @@ export function routePriority(cluster: string): number {
   return 0x4b0000 + Number.parseInt(hash(cluster, 4), 16);
 }
 
-/** Link group of a cluster's links, or of those that are about to be deleted. */
-export function linkGroup(cluster: string, kind: 'used' | 'trash'): number {
+/** The bridge on this machine that joins nodes with network namespaces of their own. */
+export function nodeBridgeName(cluster: string): string {
+  const plain = `kln-${cluster}`;
+  return plain.length <= 15 ? plain : `kln-${cluster.slice(0, 4)}-${hash(cluster, 6)}`;
+}
+
+/** The host's end of a node's veth pair. */
+export function nodeLinkName(cluster: string, node: string): string {
+  return `kln${hash(`${cluster}/${node}`, 12)}`;
+}
+
+/** No cluster is named with an underscore: the table is nobody else's. */
+export function nodeTableName(cluster: string): string {
+  return `keelson_nodes-${cluster}`;
+}
+
+/** Link group of a cluster's pods, of what is about to be deleted, or of its nodes. */
+export function linkGroup(cluster: string, kind: 'used' | 'trash' | 'nodes'): number {
   return 0x40000000 + Number.parseInt(hash(`${kind}/${cluster}`, 7), 16);
 }

@@ -1,6 +1,7 @@
-/** The cluster's nftables table: forwarding and masquerade. One `nft` run for each set-up, none for a pod. */
+/** The cluster's nftables table: forwarding, masquerade, Services. One `nft` run for each set-up, none for a pod. */
 import { spawn } from 'node:child_process';
-import { bridgeName, tableName } from './names.js';
+import { bridgeName, nodeBridgeName, nodeTableName, tableName } from './names.js';
+import { serviceRules } from './services/layout.js';
 import type { NetworkConfig } from './types.js';
 
 /** Idempotent: chains of others in the same table stay as they are. */
@@ -20,13 +21,37 @@ add rule ${table} forward oifname "${bridge}" accept
 }
 
 export async function applyTable(config: NetworkConfig): Promise<void> {
-  await nft(tableRules(config));
+  const services = serviceRules(
+    `inet ${tableName(config.cluster)}`,
+    config.clusterCidr,
+    bridgeName(config.cluster),
+  );
+  await nft(tableRules(config) + services);
 }
 
+/** Of the machine that nodes with network namespaces of their own run on; `own`: what is not masqueraded. */
+export async function applyNodeTable(cluster: string, nodeCidr: string, own: string[]): Promise<void> {
+  const table = `inet ${nodeTableName(cluster)}`;
+  const bridge = nodeBridgeName(cluster);
+  await nft(`
+add table ${table}
+add chain ${table} postrouting { type nat hook postrouting priority srcnat; policy accept; }
+add chain ${table} forward { type filter hook forward priority filter; policy accept; }
+flush chain ${table} postrouting
+flush chain ${table} forward
+add rule ${table} postrouting ip saddr ${nodeCidr} ip daddr != { ${[nodeCidr, ...own].join(', ')} } masquerade
+add rule ${table} forward iifname "${bridge}" accept
+add rule ${table} forward oifname "${bridge}" accept
+`);
+}
+
+export const deleteTable = (cluster: string): Promise<void> => remove(tableName(cluster));
+
+export const deleteNodeTable = (cluster: string): Promise<void> => remove(nodeTableName(cluster));
+
 /** Adding first makes deleting a table that is not there no error. */
-export async function deleteTable(cluster: string): Promise<void> {
-  const table = `inet ${tableName(cluster)}`;
-  await nft(`add table ${table}\ndelete table ${table}\n`);
+async function remove(name: string): Promise<void> {
+  await nft(`add table inet ${name}\ndelete table inet ${name}\n`);
 }
 
 function nft(script: string): Promise<void> {

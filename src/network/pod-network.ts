@@ -2,12 +2,12 @@
 import { writeFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { type NativeError, type NetlinkOperation, type NetworkLink, native } from '../runtime/native.js';
-import { parseCidr } from './cidr.js';
 import { closeForeignFirewall, openForeignFirewall } from './foreign-firewall.js';
 import { AddressPool } from './ipam.js';
 import { bridgeMac, bridgeName, linkGroup, podMac, routePriority, vethName } from './names.js';
 import { applyTable, deleteTable } from './nftables.js';
-import type { NetworkConfig, NodeRoute, PodAddress, PodNetwork } from './types.js';
+import { ServiceProxy } from './services/index.js';
+import type { NetworkConfig, NodeRoute, PodAddress, PodNetwork, ServiceRules } from './types.js';
 
 /** The kernel keeps who made a route; 75 is not one of the registered protocols. */
 const routeProtocol = 75;
@@ -30,6 +30,8 @@ class BridgeNetwork implements PodNetwork {
   private readonly cluster: string;
   private readonly bridge: string;
   private readonly logger: Logger | undefined;
+  readonly services: ServiceRules;
+  private config: NetworkConfig | undefined;
   private pool: AddressPool | undefined;
   private mtu = 1500;
   private readonly attached = new Map<string, Promise<PodAddress>>();
@@ -40,9 +42,17 @@ class BridgeNetwork implements PodNetwork {
     this.cluster = options.cluster;
     this.bridge = bridgeName(options.cluster);
     this.logger = options.logger;
+    this.services = new ServiceProxy({
+      cluster: options.cluster,
+      restore: async () => this.config && applyTable(this.config),
+      logger: options.logger,
+    });
   }
 
-  async setup(config: NetworkConfig): Promise<void> {
+  async setup(asked: NetworkConfig): Promise<void> {
+    // All that is made here carries one name, so that it is found at the end.
+    const config = { ...asked, cluster: this.cluster };
+    this.config = config;
     const [links, routes] = await Promise.all([native.listLinks(''), native.listRoutes('')]);
     const uplink = links.find((link) => link.index === routes.find((r) => r.destination === 'default')?.link);
     this.mtu = config.mtu ?? uplink?.mtu ?? 1500;
@@ -83,6 +93,8 @@ class BridgeNetwork implements PodNetwork {
       ),
       { op: 'setLink', name: this.bridge, up: true, group: linkGroup(this.cluster, 'used') },
     ]);
+    // Answers to who used a node port at 127.0.0.1 come back by this link.
+    await writeFile(`/proc/sys/net/ipv4/conf/${this.bridge}/route_localnet`, '1');
     const [links, addresses] = await Promise.all([native.listLinks(''), native.listAddresses('')]);
     const index = links.find((link) => link.name === this.bridge)?.index;
     const stale = addresses.filter(
@@ -130,13 +142,14 @@ class BridgeNetwork implements PodNetwork {
     const pool = this.requirePool();
     const known = pool.get(sandboxId);
     const ip = pool.allocate(sandboxId);
-    const { length } = parseCidr(pool.podCidr);
     try {
       await this.connectHost(sandboxId, netns, ip);
       await native.netlink(netns, [
         { op: 'setLink', name: 'lo', up: true },
-        { op: 'addAddress', name: 'eth0', address: `${ip}/${length}`, ignore: ['EEXIST'] },
+        // Neighbours are reached by way of the node: only there are a Service's answers translated back.
+        { op: 'addAddress', name: 'eth0', address: `${ip}/32`, ignore: ['EEXIST'] },
         { op: 'setLink', name: 'eth0', up: true },
+        { op: 'addRoute', destination: `${pool.gateway}/32`, name: 'eth0' },
         { op: 'addRoute', destination: 'default', gateway: pool.gateway, name: 'eth0' },
       ]);
       return { ip, gateway: pool.gateway };
@@ -226,6 +239,7 @@ class BridgeNetwork implements PodNetwork {
   }
 
   async teardown(): Promise<void> {
+    await this.services.close();
     await this.setRoutes([]);
     await deleteGroup(linkGroup(this.cluster, 'used'));
     await deleteGroup(linkGroup(this.cluster, 'trash'));

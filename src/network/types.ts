@@ -1,4 +1,5 @@
 /** The node's networking as the agent sees it. */
+import type { EndpointSlice, Service } from '#types';
 
 export interface NetworkConfig {
   /** Names the bridge and the nftables table. */
@@ -27,6 +28,8 @@ export interface PodNetwork {
   recover(inUse: Map<string, string>): void;
   /** Routes to the other nodes' pods over the link that the nodes share: what is not listed is removed. */
   setRoutes(nodes: NodeRoute[]): Promise<void>;
+  /** What Services are on this node. */
+  readonly services: ServiceRules;
   /** Removes every kernel object that setup and attach made, or that a dead agent of the same cluster left. */
   teardown(): Promise<void>;
 }
@@ -35,4 +38,19 @@ export interface PodNetwork {
 export interface NodeRoute {
   podCidr: string;
   address: string;
+}
+
+/** Told of everything that exists and of each change; programs the kernel within milliseconds. */
+export interface ServiceRules {
+  /** `undefined`: it is gone. Keys are `namespace/name`. */
+  serviceChanged(key: string, service: Service | undefined): void;
+  sliceChanged(key: string, slice: EndpointSlice | undefined): void;
+  /** Which endpoints are local, and in which zone the node is. */
+  setNode(facts: { name: string; zone?: string | undefined }): void;
+  /** The network is set up and all that exists was told: from now on the kernel is kept up to date. */
+  start(): void;
+  /** Resolves once the kernel has all that was told. */
+  settled(): Promise<void>;
+  /** Stops; what the kernel has stays. */
+  close(): Promise<void>;
 }

@@ -105,6 +105,10 @@ export interface NativeAddon {
   umount(target: string, flags: number): Promise<void>;
   /** Exclusive lock of an open file; with `wait` false it rejects with EAGAIN when another holds it. */
   flock(fd: number, wait: boolean): Promise<void>;
+  /** Makes a network namespace that `path`, a file, keeps until it is unmounted; one that is there stays. */
+  createNetworkNamespace(path: string): Promise<void>;
+  /** A TCP connection made in a network namespace, as a file descriptor; rejects with ECONNREFUSED and such. */
+  connectInNamespace(netns: string, address: string, port: number, timeoutMs: number): Promise<number>;
   /** Runs operations in order in a network namespace (a path; '' is the process's own) up to the first that fails. */
   netlink(netns: string, operations: NetlinkOperation[]): Promise<void>;
   listLinks(netns: string): Promise<NetworkLink[]>;

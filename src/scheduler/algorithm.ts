@@ -1,5 +1,5 @@
 /** Finds the best node for a pod: filters, then scores (upstream `schedulePod`). Pure: it reads the cache only. */
-import type { Cycle, NodeRejection } from './framework.js';
+import { type Cycle, type NodeRejection, type Preemption, viewWith } from './framework.js';
 import { fitMessage, NO_NODES } from './messages.js';
 import type { NodeInfo } from './node-info.js';
 import { filterPlugins, postFilterPlugins, scorePlugins } from './plugins/index.js';
@@ -13,6 +13,8 @@ export interface Placement {
   node: NodeInfo | undefined;
   message: string;
   rejectedBy: ReadonlySet<string>;
+  /** How room could be made; null when a promise made before is off. */
+  preemption?: Preemption | null;
   /** Where the next search starts, so that all nodes get a turn. */
   next: number;
 }
@@ -24,6 +26,9 @@ export function findNode(cycle: Cycle, start: number, random: () => number): Pla
   const { nodes } = cycle.cache;
   if (nodes.length === 0) return { node: undefined, message: NO_NODES, rejectedBy: new Set(), next: 0 };
   const check = checkOf(cycle);
+  const promised = cycle.cache.node(cycle.nominations.nodeOf(cycle.pod.uid) ?? '');
+  if (promised?.node !== undefined && check(promised) === undefined)
+    return { node: promised, message: '', rejectedBy: new Set(), next: start };
   const enough = feasibleEnough(nodes.length);
   const feasible: NodeInfo[] = [];
   const rejections = new Map<NodeInfo, NodeRejection>();
@@ -44,7 +49,27 @@ export function filterNode(cycle: Cycle, node: NodeInfo): NodeRejection | undefi
   return checkOf(cycle)(node);
 }
 
+/**
+ * A pod must fit beside those of no lower priority that wait for the node, and without them too: they may go
+ * elsewhere, and what the pod needs must not depend on them.
+ */
 function checkOf(cycle: Cycle): Check {
+  const check = plainCheckOf(cycle);
+  return (node) => {
+    const guests = cycle.nominations
+      .on(node.name)
+      .filter(({ uid, priority }) => uid !== cycle.pod.uid && priority >= cycle.pod.priority);
+    if (guests.length > 0) {
+      const fuller = node.clone();
+      for (const guest of guests) fuller.add(guest);
+      const rejection = plainCheckOf({ ...cycle, cache: viewWith(cycle.cache, fuller) })(fuller);
+      if (rejection !== undefined) return rejection;
+    }
+    return check(node);
+  };
+}
+
+function plainCheckOf(cycle: Cycle): Check {
   const checks: { plugin: string; check: NonNullable<ReturnType<(typeof filterPlugins)[0]['filter']>> }[] =
     [];
   for (const plugin of filterPlugins) {
@@ -61,10 +86,18 @@ function checkOf(cycle: Cycle): Check {
 }
 
 function unfit(cycle: Cycle, rejections: Map<NodeInfo, NodeRejection>): Omit<Placement, 'next'> {
-  const outcomes = postFilterPlugins.map((plugin) => plugin.postFilter(cycle, rejections).message);
-  const message = `${fitMessage(rejections.size, rejections.values())} ${outcomes.join(', ')}`;
+  const fit = fitMessage(rejections.size, rejections.values());
   const rejectedBy = new Set([...rejections.values()].map(({ plugin }) => plugin));
-  return { node: undefined, message, rejectedBy };
+  const messages: string[] = [];
+  let off: null | undefined;
+  for (const plugin of postFilterPlugins) {
+    const { message, preemption } = plugin.postFilter(cycle, rejections, filterNode);
+    if (preemption) return { node: undefined, message: fit, rejectedBy, preemption };
+    if (preemption === null) off = null;
+    messages.push(message);
+  }
+  const message = `${fit} ${messages.join(', ')}`;
+  return { node: undefined, message, rejectedBy, ...(off === null ? { preemption: null } : {}) };
 }
 
 /** How many feasible nodes suffice: all of a small cluster, a share of a large one. */

@@ -1,6 +1,7 @@
 /** What a scheduling plugin is (upstream's scheduling framework, cut to what decides here). */
-import type { Cache } from './cache.js';
+import type { PodDisruptionBudget } from '#types';
 import type { NodeInfo } from './node-info.js';
+import type { Nominations } from './nominations.js';
 import type { PodInfo } from './pod-info.js';
 
 /** Why a node does not fit. */
@@ -10,11 +11,35 @@ export interface Rejection {
   unresolvable: boolean;
 }
 
+/** The nodes that plugins see. */
+export interface CacheView {
+  readonly nodes: NodeInfo[];
+  node(name: string): NodeInfo | undefined;
+  nodesWithImage(image: string): number;
+}
+
+/** The same nodes, with `changed` in place of its namesake: for what would be if. */
+export function viewWith(cache: CacheView, changed: NodeInfo): CacheView {
+  let nodes: NodeInfo[] | undefined;
+  return {
+    get nodes() {
+      nodes ??= cache.nodes.map((node) => (node.name === changed.name ? changed : node));
+      return nodes;
+    },
+    node: (name) => (name === changed.name ? changed : cache.node(name)),
+    nodesWithImage: (image) => cache.nodesWithImage(image),
+  };
+}
+
 /** One attempt to place one pod. */
 export interface Cycle {
   readonly pod: PodInfo;
-  readonly cache: Cache;
+  readonly cache: CacheView;
+  /** Who waits for which node. */
+  readonly nominations: Nominations;
   namespaceLabels(namespace: string): Record<string, string>;
+  /** All PodDisruptionBudgets. */
+  budgets(): PodDisruptionBudget[];
 }
 
 export type PodEvent = 'pod-added' | 'pod-removed';
@@ -44,10 +69,26 @@ export interface NodeRejection extends Rejection {
   plugin: string;
 }
 
-/** Called when no node fits: may make room (preemption). */
+/** Pods that are to leave a node so that another one fits there. */
+export interface Preemption {
+  node: NodeInfo;
+  victims: PodInfo[];
+}
+
+export interface PostFilterResult {
+  message: string;
+  /** How room is made; null when no way was found, so that a promise made before is off; else undefined. */
+  preemption?: Preemption | null;
+}
+
+/** Called when no node fits: may make room (preemption). `filter` tells why a pod does not fit on a node. */
 export interface PostFilterPlugin {
   readonly name: string;
-  postFilter(cycle: Cycle, rejections: Map<NodeInfo, NodeRejection>): { message: string };
+  postFilter(
+    cycle: Cycle,
+    rejections: Map<NodeInfo, NodeRejection>,
+    filter: (cycle: Cycle, node: NodeInfo) => NodeRejection | undefined,
+  ): PostFilterResult;
 }
 
 export const MAX_SCORE = 100;

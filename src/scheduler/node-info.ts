@@ -45,6 +45,16 @@ export class NodeInfo {
     this.#count(info, -1);
   }
 
+  /** A copy that can be changed apart. */
+  clone(): NodeInfo {
+    const copy = new NodeInfo(this.name);
+    copy.node = this.node;
+    copy.allocatable = this.allocatable;
+    copy.imageSizes = this.imageSizes;
+    for (const info of this.pods.values()) copy.add(info);
+    return copy;
+  }
+
   /** How many pods of the node the same controller made. */
   ownedBy(owner: string): number {
     return this.#owners.get(owner) ?? 0;

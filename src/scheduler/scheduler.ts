@@ -1,15 +1,18 @@
 /** The scheduling loop: takes pods from the queue, finds each a node, and binds it. */
 import type { Logger } from 'pino';
-import type { Namespace, Node, Pod } from '#types';
+import type { Namespace, Node, Pod, PodDisruptionBudget } from '#types';
 import type { Clock } from '../api/machinery/clock.js';
 import { isReason } from '../api/machinery/status.js';
-import { namespaces, nodes, pods } from '../api/resources/index.js';
+import { objectKey } from '../api/machinery/types.js';
+import { namespaces, nodes, podDisruptionBudgets, pods } from '../api/resources/index.js';
 import { type Client, EventRecorder, type Informer, type Informers } from '../client/index.js';
 import { filterNode, findNode } from './algorithm.js';
 import { Cache } from './cache.js';
-import type { Cycle, PodEvent } from './framework.js';
+import type { Cycle, PodEvent, Preemption } from './framework.js';
+import { Nominations } from './nominations.js';
 import { filterPlugins } from './plugins/index.js';
 import { type PodInfo, podInfo } from './pod-info.js';
+import { removeVictims } from './preempt.js';
 import { type QueuedPod, SchedulingQueue } from './queue.js';
 import { markUnscheduled } from './status.js';
 
@@ -40,6 +43,9 @@ export class Scheduler {
   readonly #clock: Clock;
   readonly #pods: Informer<Pod>;
   readonly #namespaces: Informer<Namespace>;
+  readonly #budgets: Informer<PodDisruptionBudget>;
+  readonly #nominations = new Nominations();
+  /** Bindings and evictions under way. */
   readonly #binding = new Set<Promise<void>>();
   readonly #unsubscribe: (() => void)[];
   #start = 0;
@@ -58,6 +64,7 @@ export class Scheduler {
     this.#queue = new SchedulingQueue(clock, () => this.#wake());
     this.#pods = informers.of(pods);
     this.#namespaces = informers.of(namespaces);
+    this.#budgets = informers.of(podDisruptionBudgets);
     const nodeInformer = informers.of(nodes);
     this.#unsubscribe = [
       nodeInformer.on({
@@ -71,7 +78,8 @@ export class Scheduler {
         deleted: (pod) => this.#podGone(pod),
       }),
     ];
-    void Promise.all([nodeInformer.synced, this.#pods.synced, this.#namespaces.synced]).then(() => {
+    const informed = [nodeInformer, this.#pods, this.#namespaces, this.#budgets];
+    void Promise.all(informed.map(({ synced }) => synced)).then(() => {
       this.#ready = true;
       this.#wake();
     });
@@ -105,6 +113,7 @@ export class Scheduler {
 
   #podPlaced(old: Pod | undefined, pod: Pod): void {
     this.#queue.delete(pod.metadata.uid ?? '');
+    this.#nominations.delete(pod.metadata.uid ?? '');
     const before = old?.spec.nodeName ? old : undefined;
     if (before !== undefined && samePod(before, pod)) return;
     const info = podInfo(pod);
@@ -118,6 +127,7 @@ export class Scheduler {
 
   #podWaits(old: Pod | undefined, pod: Pod): void {
     const uid = pod.metadata.uid ?? '';
+    this.#takeNomination(old, pod);
     if (pod.metadata.deletionTimestamp !== undefined) this.#queue.delete(uid);
     // While its binding is under way it is assumed to be on its node, whatever the event says.
     else if (this.#cache.isAssumed(uid)) return;
@@ -125,9 +135,18 @@ export class Scheduler {
     else this.#queue.refresh(podInfo(pod));
   }
 
+  /** What was promised just now stands although this version of the pod does not tell of it yet. */
+  #takeNomination(old: Pod | undefined, pod: Pod): void {
+    const node = pod.status?.nominatedNodeName;
+    if (pod.metadata.deletionTimestamp !== undefined) this.#nominations.delete(pod.metadata.uid ?? '');
+    else if (node) this.#nominations.set(podInfo(pod), node);
+    else if (old?.status?.nominatedNodeName) this.#nominations.delete(pod.metadata.uid ?? '');
+  }
+
   #podGone(pod: Pod): void {
     const uid = pod.metadata.uid ?? '';
     this.#queue.delete(uid);
+    this.#nominations.delete(uid);
     const node = this.#cache.removePod(uid);
     if (node === undefined) return;
     this.#retryOn(node.name);
@@ -162,6 +181,8 @@ export class Scheduler {
     return {
       pod,
       cache: this.#cache,
+      nominations: this.#nominations,
+      budgets: () => this.#budgets.list(),
       namespaceLabels: (name) => this.#namespaces.get(name)?.metadata.labels ?? {},
     };
   }
@@ -189,13 +210,58 @@ export class Scheduler {
     const result = findNode(this.#cycle(info), this.#start, this.#random);
     this.#start = result.next;
     if (result.node === undefined) {
+      const { preemption } = result;
       this.#queue.unschedulable(pod, result.rejectedBy);
-      this.#report(info, 'Unschedulable', result.message);
+      if (preemption) this.#preempt(info, preemption);
+      else if (preemption === null) this.#nominations.delete(info.uid);
+      const nominated = preemption ? preemption.node.name : preemption;
+      this.#report(info, 'Unschedulable', result.message, nominated);
       return;
     }
     this.#cache.assume(info, result.node.name);
-    const binding = this.#bind(pod, result.node.name).finally(() => this.#binding.delete(binding));
-    this.#binding.add(binding);
+    this.#track(this.#bind(pod, result.node.name));
+  }
+
+  #track(work: Promise<void>): void {
+    const tracked = work.finally(() => this.#binding.delete(tracked));
+    this.#binding.add(tracked);
+  }
+
+  /** Promises the node to the pod; others of lower priority that wait for it look elsewhere. */
+  #preempt(info: PodInfo, preemption: Preemption): void {
+    const { name } = preemption.node;
+    for (const other of this.#nominations.on(name))
+      if (other.priority < info.priority) {
+        this.#nominations.delete(other.uid);
+        this.#track(this.#clearNomination(other));
+      }
+    this.#nominations.set(info, name);
+    const preemptor = {
+      client: this.#client,
+      events: this.#events,
+      name: this.#name,
+      now: this.#clock.now(),
+    };
+    this.#track(
+      removeVictims(preemptor, info, preemption).catch((error: unknown) => {
+        if (this.#closed) return;
+        this.#logger.warn({ pod: info.key, node: name, err: error }, 'preemption failed');
+        this.#nominations.delete(info.uid);
+        this.#retryOn(name);
+      }),
+    );
+  }
+
+  async #clearNomination({ pod }: PodInfo): Promise<void> {
+    const { namespace = '', name, uid } = pod.metadata;
+    const patch = { metadata: { uid }, status: { nominatedNodeName: null } };
+    await this.#client
+      .of(pods)
+      .patch(namespace, name, patch, { type: 'merge', subresource: 'status' })
+      .catch((error: unknown) => {
+        if (!isReason(error, 'NotFound') && !this.#closed)
+          this.#logger.warn({ pod: objectKey(pod), err: error }, 'nominatedNodeName could not be cleared');
+      });
   }
 
   async #bind(pod: QueuedPod, node: string): Promise<void> {
@@ -234,10 +300,16 @@ export class Scheduler {
     this.#report(info, 'SchedulerError', (error as Error).message);
   }
 
-  #report({ pod, key }: PodInfo, reason: 'Unschedulable' | 'SchedulerError', message: string): void {
+  #report(
+    { pod, key }: PodInfo,
+    reason: 'Unschedulable' | 'SchedulerError',
+    message: string,
+    nominated?: string | null,
+  ): void {
     this.#logger.debug({ pod: key, reason }, message);
     this.#events.event(pod, 'Warning', 'FailedScheduling', message.slice(0, MAX_MESSAGE));
-    markUnscheduled(this.#client, pod, reason, message, this.#clock.now()).catch((error: unknown) => {
+    const now = this.#clock.now();
+    markUnscheduled(this.#client, pod, reason, message, now, nominated).catch((error: unknown) => {
       if (!isReason(error, 'NotFound') && !this.#closed)
         this.#logger.warn({ pod: key, err: error }, 'the condition PodScheduled could not be written');
     });

@@ -4,17 +4,24 @@ import { timestamp } from '../api/machinery/clock.js';
 import { pods } from '../api/resources/index.js';
 import type { Client } from '../client/index.js';
 
-/** Does nothing when the pod says so already. */
+/**
+ * Does nothing when the pod says so already. `nominated`: the node that it is promised; null takes a promise
+ * back; undefined leaves it.
+ */
 export async function markUnscheduled(
   client: Client,
   pod: Pod,
   reason: string,
   message: string,
   now: number,
+  nominated?: string | null,
 ): Promise<void> {
   const current = pod.status?.conditions?.find((c) => c.type === 'PodScheduled');
   const { namespace = '', name, uid, generation } = pod.metadata;
-  if (current?.status === 'False' && current.reason === reason && current.message === message) return;
+  const isPromised =
+    nominated === undefined || (nominated ?? undefined) === (pod.status?.nominatedNodeName || undefined);
+  const isTold = current?.status === 'False' && current.reason === reason && current.message === message;
+  if (isPromised && isTold) return;
   const condition: PodCondition = {
     type: 'PodScheduled',
     status: 'False',
@@ -24,6 +31,7 @@ export async function markUnscheduled(
       current?.status === 'False' && current.lastTransitionTime ? current.lastTransitionTime : timestamp(now),
     ...(generation === undefined ? {} : { observedGeneration: generation }),
   };
-  const patch = { metadata: { uid }, status: { conditions: [condition] } };
+  const promise = isPromised ? {} : { nominatedNodeName: nominated };
+  const patch = { metadata: { uid }, status: { ...promise, conditions: [condition] } };
   await client.of(pods).patch(namespace, name, patch, { type: 'strategic', subresource: 'status' });
 }

@@ -124,8 +124,8 @@ function compareSame(
 
 function put(out: Parts | undefined, part: Part, element: string, set: FieldSet): Parts {
   const parts = out ?? {};
-  const draft = (parts[part] ??= {}) as Draft;
-  draft[element] = set;
+  parts[part] ??= {};
+  (parts[part] as Draft)[element] = set;
   return parts;
 }
 

@@ -124,6 +124,7 @@ export function recursiveDifference(a: FieldSet, b: FieldSet): FieldSet {
   return differenceOf(a, b, true) ?? LEAF;
 }
 
+/** `a` itself where nothing is taken out of its children; else the children that are left. */
 function differenceOf(a: FieldSet, b: FieldSet, recursive: boolean): FieldSet | undefined {
   let same = true;
   let out: Draft | undefined;
@@ -136,16 +137,18 @@ function differenceOf(a: FieldSet, b: FieldSet, recursive: boolean): FieldSet | 
     out ??= {};
     out[element] = rest;
   }
-  // Only nodes whose membership is decided elsewhere come here with a `.`.
-  return same && !(SELF in a) ? (out === undefined ? undefined : a) : out;
+  return same ? a : out;
 }
 
 function differenceOfNodes(a: FieldSet, b: FieldSet, recursive: boolean): FieldSet | undefined {
   if (recursive && isMember(b)) return undefined;
-  const member = isMember(a) && !isMember(b);
+  const stays = isMember(a) && !isMember(b);
   const children = differenceOf(a, b, recursive);
-  if (children === undefined) return node(member, undefined);
-  return member ? withSelf(children) : children;
+  if (children === undefined) return stays ? LEAF : undefined;
+  if (children !== a) return stays ? withSelf(children) : children;
+  if (stays || !isMember(a)) return a;
+  const { [SELF]: _, ...rest } = a;
+  return isEmptySet(rest) ? undefined : rest;
 }
 
 /** The members that have no members within them. */

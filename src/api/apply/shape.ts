@@ -188,24 +188,12 @@ function emptyStruct(type: TypeSchema): JsonObject {
     empty = {};
     for (const field of type.structs) empty[field.name] = emptyStruct(field.value.ref as TypeSchema);
     for (const field of type.fields.values())
-      if (field.omit === 'never' && !(field.name in empty)) empty[field.name] = goZero(field);
+      if (field.omit === 'never' && !(field.name in empty) && isNil(field)) empty[field.name] = null;
     empties.set(type, empty);
   }
   return empty;
 }
 
-function goZero({ pointer, value }: FieldSchema): unknown {
-  if (pointer) return null;
-  switch (value.kind) {
-    case 'string':
-      return '';
-    case 'boolean':
-      return false;
-    case 'int32':
-    case 'int64':
-    case 'double':
-      return 0;
-    default:
-      return null;
-  }
-}
+/** Whether Go writes null for a field that has no value and is never left out. */
+const isNil = ({ pointer, value }: FieldSchema): boolean =>
+  pointer || value.kind === 'list' || value.kind === 'map';

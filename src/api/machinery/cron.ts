@@ -148,9 +148,7 @@ function parseInteger(text: string): number {
 function everySeconds(spec: string): number {
   const text = spec.slice('@every '.length);
   if (!/^\+?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/.test(text))
-    throw new CronError(
-      `failed to parse duration ${spec}: time: invalid duration ${JSON.stringify(text)}`,
-    );
+    throw new CronError(`failed to parse duration ${spec}: time: invalid duration ${JSON.stringify(text)}`);
   let seconds = 0;
   for (const [, amount, unit] of text.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g))
     seconds += Number(amount) * UNIT_SECONDS[unit!]!;

@@ -4,6 +4,7 @@ import { type Admission, createAdmission } from './admission.js';
 import { namespaceLifecycle } from './namespace-lifecycle.js';
 import { nodeRestriction, taintNewNodes } from './nodes.js';
 import { defaultTolerations, priority } from './pod-defaults.js';
+import { priorityClassRules } from './priority-class.js';
 import { serviceAccountPlugin } from './service-account.js';
 
 export function builtInAdmission({ store }: { store: Store }): Admission {
@@ -13,6 +14,7 @@ export function builtInAdmission({ store }: { store: Store }): Admission {
     nodeRestriction(store),
     taintNewNodes,
     priority(store),
+    priorityClassRules(store),
     defaultTolerations,
   ]);
 }

@@ -34,11 +34,6 @@ interface PriorityClass {
   preemptionPolicy?: string;
 }
 
-const SYSTEM_CLASSES: Record<string, PriorityClass> = {
-  'system-node-critical': { value: 2_000_001_000 },
-  'system-cluster-critical': { value: 2_000_000_000 },
-};
-
 /** Turns a pod's class into its number. */
 export function priority(store: Store): AdmissionPlugin {
   return {
@@ -74,7 +69,7 @@ async function classOf(
   name: string | undefined,
 ): Promise<PriorityClass & { name?: string }> {
   if (name) {
-    const found = (store.get(CLASSES + name)?.object as PriorityClass | undefined) ?? SYSTEM_CLASSES[name];
+    const found = store.get(CLASSES + name)?.object as PriorityClass | undefined;
     if (!found) throw refuse(request, `no PriorityClass with name ${name} was found`);
     return found;
   }

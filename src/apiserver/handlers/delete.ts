@@ -79,7 +79,7 @@ export async function removeObject(
     ctx,
     key,
     async (existing) => {
-      checkDeletePreconditions(ctx, existing.object, options);
+      checkDeletePreconditions(ctx, existing.object, options.preconditions);
       await ctx.admission.validate({
         operation: 'DELETE',
         resource: ctx.resource,
@@ -98,7 +98,12 @@ export async function removeObject(
   );
 }
 
-function checkDeletePreconditions(ctx: Context, object: KubeObject, { preconditions }: DeleteOptions): void {
+/** Throws 409 unless the object is the one that the client means. */
+export function checkDeletePreconditions(
+  ctx: Context,
+  object: KubeObject,
+  preconditions: DeleteOptions['preconditions'],
+): void {
   const check = (field: string, wanted: string | undefined | null, actual: string | undefined) => {
     if (wanted !== undefined && wanted !== null && wanted !== actual)
       throw conflict(

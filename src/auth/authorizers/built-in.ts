@@ -19,6 +19,11 @@ const CONTROLLERS: Record<string, ResourceRule[]> = {
     rule('apps', 'replicasets/status replicasets/finalizers', 'update patch'),
     rule('core', 'pods', `${READ} create patch delete`),
   ],
+  'replication-controller': [
+    rule('core', 'replicationcontrollers', `${READ} update`),
+    rule('core', 'replicationcontrollers/status replicationcontrollers/finalizers', 'update patch'),
+    rule('core', 'pods', `${READ} create patch delete`),
+  ],
   'endpoint-controller': [
     rule('core', 'services pods', READ),
     rule('core', 'endpoints', `${READ} create update delete`),
@@ -69,7 +74,7 @@ const CONTROLLERS: Record<string, ResourceRule[]> = {
     rule('apps', 'statefulsets/status statefulsets/finalizers', 'update patch'),
     rule('core', 'pods', `${READ} create update patch delete`),
     rule('apps', 'controllerrevisions', `${READ} create update patch delete`),
-    rule('core', 'persistentvolumeclaims', `${READ} create update delete`),
+    rule('core', 'persistentvolumeclaims', `${READ} create update patch delete`),
   ],
   'job-controller': [
     rule('batch', 'jobs', `${READ} update patch`),

@@ -19,6 +19,7 @@ interface Options {
   token: string | undefined;
   caHash: string | undefined;
   nodeIp: string | undefined;
+  resolvConf: string | undefined;
   labels: string[];
   taints: string[];
   joinFromStdin: boolean;
@@ -43,6 +44,11 @@ export const agentCommand: CommandModule<object, Options> = {
       .option('node-ip', {
         type: 'string',
         describe: 'Address of this node [default: that of the default route]',
+      })
+      .option('resolv-conf', {
+        type: 'string',
+        describe:
+          "The node's resolver configuration, for names outside of the cluster [default: /etc/resolv.conf]",
       })
       .option('labels', {
         type: 'string',
@@ -85,6 +91,7 @@ export const agentCommand: CommandModule<object, Options> = {
     await node.join({
       ...told,
       ...(options.nodeIp ? { nodeIp: options.nodeIp } : {}),
+      ...(options.resolvConf ? { resolvConf: options.resolvConf } : {}),
       labels: Object.fromEntries(options.labels.map(parseLabel)),
       taints: options.taints.map(parseTaint),
     });

@@ -1,7 +1,7 @@
 /** `keelson up`: a cluster with one node on this machine. */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { nodes } from '../../api/resources/core/node.js';
 import { Client, httpsTransport, loadKubeconfig } from '../../client/index.js';
@@ -25,6 +25,7 @@ interface Options extends ClusterOptions {
   port: number | undefined;
   bind: string;
   node: string | undefined;
+  resolvConf: string | undefined;
   kubeconfig: boolean;
   wait: number;
 }
@@ -37,6 +38,11 @@ export const upCommand: CommandModule<object, Options> = {
       .option('port', { type: 'number', describe: 'Port of the API server [default: 6443]' })
       .option('bind', { type: 'string', default: '0.0.0.0', describe: 'Address to listen on' })
       .option('node', { type: 'string', default: hostname().toLowerCase(), describe: "The node's name" })
+      .option('resolv-conf', {
+        type: 'string',
+        describe:
+          "The node's resolver configuration, for names outside of the cluster [default: /etc/resolv.conf]",
+      })
       .option('kubeconfig', {
         type: 'boolean',
         default: true,
@@ -89,7 +95,7 @@ async function bringUp(
   progress.step('Starting the control plane');
   const node = localNodes(paths)[0]?.node ?? options.node ?? hostname().toLowerCase();
   const server = runs.server ? undefined : startServer(options, paths, config);
-  const agent = runs.agent ? undefined : startAgent(node, paths);
+  const agent = runs.agent ? undefined : startAgent(node, options, paths);
   if (server) await Promise.race([server.ready, ...(agent ? [failure(agent)] : [])]);
 
   progress.step('Starting the node');
@@ -118,9 +124,10 @@ function startServer(options: Options, paths: ClusterPaths, config: ClusterConfi
   return startDaemon(argv, { log: join(paths.data, 'server.log'), pid: serverPid(paths) });
 }
 
-function startAgent(node: string, paths: ClusterPaths): Daemon {
+function startAgent(node: string, { resolvConf }: Options, paths: ClusterPaths): Daemon {
   const { log, pid } = nodePaths(paths, node);
   const argv = ['agent', '--cluster', paths.name, '--data-dir', paths.data, '--name', node];
+  if (resolvConf !== undefined) argv.push('--resolv-conf', resolve(resolvConf));
   return startDaemon([...argv, '--join-from-stdin'], { log, pid });
 }
 

@@ -129,6 +129,7 @@ class DaemonSetController {
     const byNode = new Map<string, Pod[]>();
     for (const pod of claimed) {
       const node = targetNode(pod);
+      if (node === '') continue;
       const here = byNode.get(node);
       if (here === undefined) byNode.set(node, [pod]);
       else here.push(pod);

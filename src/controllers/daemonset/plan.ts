@@ -31,7 +31,12 @@ export interface Ended {
 
 /** One pod on each node that should have it, none elsewhere; two while an update surges. */
 export function placePods(view: View): Plan & { failed: Ended[]; succeeded: Ended[] } {
-  const plan = { create: [] as string[], remove: [] as Pod[], failed: [] as Ended[], succeeded: [] as Ended[] };
+  const plan = {
+    create: [] as string[],
+    remove: [] as Pod[],
+    failed: [] as Ended[],
+    succeeded: [] as Ended[],
+  };
   const existing = new Set<string>();
   for (const node of view.nodes) {
     const { name } = node.metadata;
@@ -119,7 +124,10 @@ function replace(states: NodeState[], maxUnavailable: number): Plan {
     else if (oldAvailable) candidates.push(old);
     else broken.push(old);
   }
-  return { create: [], remove: [...broken, ...candidates.slice(0, Math.max(0, maxUnavailable - unavailable))] };
+  return {
+    create: [],
+    remove: [...broken, ...candidates.slice(0, Math.max(0, maxUnavailable - unavailable))],
+  };
 }
 
 /** Makes new pods beside the old ones, and deletes an old one when the new one is available. */

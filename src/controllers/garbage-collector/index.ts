@@ -24,8 +24,10 @@ class GarbageCollector {
   constructor(context: Context) {
     this.#context = context;
     const collected = resources.filter(
-      ({ kind, verbs }) =>
-        !IGNORED.has(kind) && ['delete', 'list', 'watch'].every((verb) => verbs.includes(verb as 'delete')),
+      ({ kind, verbs, conversion }) =>
+        !conversion &&
+        !IGNORED.has(kind) &&
+        ['delete', 'list', 'watch'].every((verb) => verbs.includes(verb as 'delete')),
     );
     const informers = collected.map((resource) => ({ resource, informer: context.informers.of(resource) }));
     const synced = informers.map(({ informer }) => informer.synced);

@@ -1,8 +1,9 @@
-/** The ReplicaSet controller: keeps as many pods of a template as asked for. */
-import type { Pod, ReplicaSet } from '#types';
+/** The ReplicaSet and ReplicationController controllers: keep as many pods of a template as asked for. */
+import type { LabelSelector, Pod, ReplicaSet } from '#types';
 import { isReason } from '../../api/machinery/status.js';
 import { objectKey } from '../../api/machinery/types.js';
-import { pods, replicaSets } from '../../api/resources/index.js';
+import type { Resource } from '../../api/resources/define.js';
+import { pods, replicaSets, replicationControllers } from '../../api/resources/index.js';
 import type { Informer } from '../../client/index.js';
 import { namespaceIndex, onChildren } from '../children.js';
 import { type Context, type Controller, type ControllersOptions, contextOf, WorkLoop } from '../context.js';
@@ -18,21 +19,46 @@ import { nextAvailability, replicaSetStatus, sameStatus } from './status.js';
 const BURST = 500;
 
 export function startReplicaSetController(options: ControllersOptions): Controller {
-  return new ReplicaSetController(contextOf(options, 'replicaset-controller')).loop;
+  const kind: ReplicaKind = {
+    resource: replicaSets,
+    selectorOf: (set) => set.spec.selector,
+    countsTerminating: true,
+  };
+  return new ReplicaSetController(contextOf(options, 'replicaset-controller'), kind).loop;
+}
+
+/** ReplicationControllers differ in their selector alone, so they are taken for ReplicaSets. */
+export function startReplicationController(options: ControllersOptions): Controller {
+  const kind: ReplicaKind = {
+    resource: replicationControllers as unknown as Resource<ReplicaSet>,
+    selectorOf: (set) => ({ matchLabels: set.spec.selector as Record<string, string> }),
+    countsTerminating: false,
+  };
+  return new ReplicaSetController(contextOf(options, 'replication-controller'), kind).loop;
+}
+
+/** One of the kinds that keep replicas. */
+interface ReplicaKind {
+  resource: Resource<ReplicaSet>;
+  selectorOf(set: ReplicaSet): LabelSelector;
+  /** Whether the status has `terminatingReplicas`. */
+  countsTerminating: boolean;
 }
 
 class ReplicaSetController {
   readonly loop: WorkLoop;
   readonly #context: Context;
+  readonly #kind: ReplicaKind;
   readonly #sets: Informer<ReplicaSet>;
   readonly #pods: Informer<Pod>;
   readonly #expectations: Expectations;
 
-  constructor(context: Context) {
+  constructor(context: Context, kind: ReplicaKind) {
     this.#context = context;
+    this.#kind = kind;
     this.#expectations = new Expectations(context.clock);
     const indexes = { [CONTROLLER_INDEX]: controllerIndex };
-    this.#sets = context.informers.of(replicaSets, { indexes: { ...indexes, namespace: namespaceIndex } });
+    this.#sets = context.informers.of(kind.resource, { indexes: { ...indexes, namespace: namespaceIndex } });
     this.#pods = context.informers.of(pods, { indexes });
     this.loop = new WorkLoop(context, [this.#sets.synced, this.#pods.synced], (key) => this.#reconcile(key));
     const enqueue = (key: string) => this.loop.queue.add(key);
@@ -50,7 +76,8 @@ class ReplicaSetController {
       }),
       onChildren({
         parents: this.#sets,
-        parentKind: 'ReplicaSet',
+        parentKind: kind.resource.kind,
+        selectorOf: kind.selectorOf,
         children: this.#pods,
         enqueue,
         created: (key) => this.#expectations.creationObserved(key),
@@ -67,7 +94,8 @@ class ReplicaSetController {
     let error: unknown;
     if (satisfied && rs.metadata.deletionTimestamp === undefined) error = await this.#scale(key, rs, active);
     const now = this.#context.clock.now();
-    await this.#writeStatus(rs, replicaSetStatus(rs, { active, terminating, error }, now));
+    const replicas = { active, terminating: this.#kind.countsTerminating ? terminating : undefined, error };
+    await this.#writeStatus(rs, replicaSetStatus(rs, replicas, now));
     if (error !== undefined && !isNamespaceTerminating(error)) throw error;
     const wait = nextAvailability(active, rs.spec.minReadySeconds ?? 0, now);
     if (wait !== undefined) this.loop.queue.addAfter(key, wait);
@@ -79,8 +107,8 @@ class ReplicaSetController {
     const active = await claim<ReplicaSet, Pod>({
       client: this.#context.client,
       owner: rs,
-      ownerResource: replicaSets,
-      selector: rs.spec.selector,
+      ownerResource: this.#kind.resource,
+      selector: this.#kind.selectorOf(rs),
       resource: pods,
       candidates: [...own, ...orphans].filter(isPodActive),
     });
@@ -142,7 +170,7 @@ class ReplicaSetController {
   async #writeStatus(rs: ReplicaSet, status: ReplicaSet['status'] & object): Promise<void> {
     if (sameStatus(rs.status, status)) return;
     try {
-      await this.#context.client.of(replicaSets).updateStatus({ ...rs, status });
+      await this.#context.client.of(this.#kind.resource).updateStatus({ ...rs, status });
     } catch (error) {
       if (!isReason(error, 'NotFound')) throw error;
     }

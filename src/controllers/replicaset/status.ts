@@ -6,7 +6,8 @@ import { availableAt, isPodAvailable, isPodReady, nonZero } from '../pods.js';
 
 export interface Replicas {
   active: Pod[];
-  terminating: Pod[];
+  /** Undefined where they are not counted. */
+  terminating: Pod[] | undefined;
   /** What kept the controller from creating or deleting pods. */
   error?: unknown;
 }
@@ -25,7 +26,7 @@ export function replicaSetStatus(rs: ReplicaSet, replicas: Replicas, now: number
       availableReplicas: ready.filter((pod) => isPodAvailable(pod, minReadySeconds, now)).length,
       observedGeneration: rs.metadata.generation ?? 0,
     }),
-    terminatingReplicas: replicas.terminating.length,
+    ...(replicas.terminating ? { terminatingReplicas: replicas.terminating.length } : {}),
     ...(conditions.length > 0 ? { conditions } : {}),
   };
 }

@@ -58,8 +58,9 @@ export const MAPS: Record<string, Layout> = {
   ),
   /** (target, index) → the endpoint. */
   endpoints: { key: ['number', 'number'], data: ENDPOINT },
-  /** Endpoints of targets with session affinity: what a client stays at must still be one. */
-  members: { key: ['number', ...ENDPOINT] },
+  /** The same for targets with session affinity: (target, index) → the endpoint's number, and that → the endpoint. */
+  'sticky-members': { key: ['number', 'number'], data: ['number'] },
+  'sticky-endpoints': { key: ['number'], data: ENDPOINT },
   /** Pods that may reach themselves through a Service: the answer must come back to the node. */
   hairpin: { key: ['address', 'address'] },
   'cluster-ips': { key: ['address'] },
@@ -68,7 +69,7 @@ export const MAPS: Record<string, Layout> = {
   [MASQUERADE.ports]: { key: BY_PORT },
 };
 
-/** (target, client) → where it was led before. Filled by the kernel, never by us. */
+/** (target, client) → the number of the endpoint where it was led before. Filled by the kernel, never by us. */
 export const AFFINITY = 'affinity';
 const AFFINITY_SIZE = 1 << 18;
 
@@ -142,7 +143,7 @@ export function serviceRules(table: string, clusterCidr: string, bridge: string)
   for (const entry of Object.entries(MAPS))
     lines.push(`add ${declaration(entry).replace(' ', ` ${table} `)}`);
   lines.push(
-    `add map ${table} ${AFFINITY} { type mark . ipv4_addr : ${typeOf(ENDPOINT)}; size ${AFFINITY_SIZE}; flags dynamic,timeout; }`,
+    `add map ${table} ${AFFINITY} { type mark . ipv4_addr : mark; size ${AFFINITY_SIZE}; flags dynamic,timeout; }`,
   );
   for (const [name, { hook }] of Object.entries(chains))
     lines.push(

@@ -8,6 +8,9 @@ const NETWORK = 1;
 const TRANSPORT = 2;
 const IPV4 = 2;
 const META_L4PROTO = 16;
+const META_MARK = 3;
+/** Where the packet's mark is kept meanwhile. */
+const SAVED = R + 15;
 const CT_DESTINATION = 20;
 const CT_DESTINATION_PORT = 12;
 const DYNSET = { update: 1, delete: 2 } as const;
@@ -20,26 +23,22 @@ export function pickChain(dispatch: Dispatch, count: number, affinitySeconds: nu
 /** The rules of a chain by its name. */
 export function pickRules(name: string): Buffer[] {
   const [, dispatch, count, seconds] = /^(.+?)-(\d+)(?:-sticky-(\d+))?$/.exec(name)!;
-  const table = dispatch as Dispatch;
-  const plain = rule(
-    ...targetId(table, R),
-    ...[draw(Number(count), R + 1), lookup('endpoints', R, R), translate(R, R + 1)],
-  );
+  const target = targetId(dispatch as Dispatch, R);
+  const drawn = (members: string) => [draw(Number(count), R + 1), lookup(members, R, R)];
+  const plain = rule(...target, ...drawn('endpoints'), translate(R, R + 1));
   if (seconds === undefined) return [plain];
   const timeout = Number(seconds) * 1000;
-  const known = rule(
-    ...[...targetId(table, R), clientAddress(R + 1), lookup(AFFINITY, R, R + 1), lookup('members', R)],
-    ...[...targetId(table, R + 3), clientAddress(R + 4), remember('update', R + 3, R + 1, timeout)],
-    translate(R + 1, R + 2),
-  );
-  // What is remembered and no endpoint any more would stay: an update leaves an element's data.
-  const drawn = rule(
-    ...[...targetId(table, R), clientAddress(R + 1), remember('delete', R, R)],
-    ...[draw(Number(count), R + 1), lookup('endpoints', R, R + 3)],
-    ...[clientAddress(R + 1), remember('update', R, R + 3, timeout), translate(R + 3, R + 4)],
+  const key = R + 4;
+  const client = [...targetId(dispatch as Dispatch, key), clientAddress(key + 1)];
+  const lead = [lookup('sticky-endpoints', R, R + 1), remember('update', key, R, timeout), translate(R + 1, R + 2)];
+  const again = rule(...client, lookup(AFFINITY, key, R), ...settle(R), ...lead);
+  // What is remembered but no endpoint any more has to go first: an update leaves an element's data.
+  const anew = rule(
+    ...[...client, remember('delete', key, key)],
+    ...[...target, ...drawn('sticky-members'), ...settle(R), ...lead],
   );
   // The last for when the memory is full.
-  return [known, drawn, plain];
+  return [again, anew, plain];
 }
 
 /** Hides the client if the connection's original destination asks for it. */
@@ -77,8 +76,19 @@ function targetId(dispatch: Dispatch, to: number): Buffer[] {
     port: (at: number) => payload(TRANSPORT, 2, 2, at),
   };
   const key = DISPATCH[dispatch].map((field, i) => load[field as keyof typeof load](to + i));
-  return [...key, lookup(idsOf(dispatch), to, to)];
+  return [...key, lookup(idsOf(dispatch), to, to), ...settle(to)];
 }
+
+/**
+ * Takes a number that was looked up through the packet's mark, which is put back at once. To the packet that is
+ * nothing; but `nft list` of 2022 can't show, and dies of, a key that is made of what another map gave.
+ */
+const settle = (register: number): Buffer[] => [
+  expression('meta', u32(2, META_MARK), u32(1, SAVED)),
+  expression('meta', u32(2, META_MARK), u32(3, register)),
+  expression('meta', u32(2, META_MARK), u32(1, register)),
+  expression('meta', u32(2, META_MARK), u32(3, SAVED)),
+];
 
 /** Ends the rule when there is none. Without `to` it only asks. */
 function lookup(map: string, key: number, to?: number): Buffer {

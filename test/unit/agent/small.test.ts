@@ -220,6 +220,25 @@ describe('files of a pod', () => {
       'search x\nnameserver 1.1.1.1\noptions ndots:2 debug\n',
     ],
   ];
+  it('resolv.conf: no more than resolvers take, with a warning', () => {
+    const nameservers = ['1.1.1.1', '2.2.2.2', '3.3.3.3', '4.4.4.4'];
+    const searches = Array.from({ length: 40 }, (_, i) => `${i}.example`);
+    const many = pod({ dnsPolicy: 'None', dnsConfig: { nameservers, searches } });
+    const { text, warnings } = resolvConf(many, dns, host);
+    const search = searches.slice(0, 32).join(' ');
+    assert.equal(text, `search ${search}\nnameserver 1.1.1.1\nnameserver 2.2.2.2\nnameserver 3.3.3.3\n`);
+    assert.deepEqual(
+      warnings.map(({ reason, message }) => `${reason}: ${message}`),
+      [
+        'DNSConfigForming: Nameserver limits were exceeded, some nameservers have been omitted, the applied nameserver line is: 1.1.1.1 2.2.2.2 3.3.3.3',
+        `DNSConfigForming: Search Line limits were exceeded, some search paths have been omitted, the applied search line is: ${search}`,
+      ],
+    );
+    const long = Array.from({ length: 20 }, (_, i) => `${'x'.repeat(200)}${i}`);
+    const config = { ...many.spec, dnsConfig: { searches: long } };
+    assert.equal(resolvConf(pod(config), dns, host).text, `search ${long.slice(0, 10).join(' ')}\n`);
+  });
+
   for (const [what, spec, facts, expected] of files)
     it(`resolv.conf: ${what}`, () => assert.equal(resolvConf(pod(spec), facts, host).text, expected));
 });

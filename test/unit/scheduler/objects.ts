@@ -1,8 +1,9 @@
 /** Pods, nodes and caches for tests of the scheduler's pure parts. */
-import type { Node, Pod } from '#types';
+import type { Node, Pod, PodDisruptionBudget } from '#types';
 import { Cache } from '../../../src/scheduler/cache.js';
 import type { Cycle } from '../../../src/scheduler/framework.js';
 import type { NodeInfo } from '../../../src/scheduler/node-info.js';
+import { Nominations } from '../../../src/scheduler/nominations.js';
 import { podInfo } from '../../../src/scheduler/pod-info.js';
 
 let serial = 0;
@@ -77,6 +78,12 @@ export function infoOf(cache: Cache, name: string): NodeInfo {
 }
 
 /** An attempt to place a pod; namespaces have their name as the label `name`. */
-export function cycleOf(p: Pod, cache: Cache): Cycle {
-  return { pod: podInfo(p), cache, namespaceLabels: (name) => ({ name }) };
+export function cycleOf(p: Pod, cache: Cache, budgets: PodDisruptionBudget[] = []): Cycle {
+  return {
+    pod: podInfo(p),
+    cache,
+    nominations: new Nominations(),
+    budgets: () => budgets,
+    namespaceLabels: (name) => ({ name }),
+  };
 }

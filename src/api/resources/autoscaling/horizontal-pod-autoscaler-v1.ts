@@ -28,7 +28,10 @@ const isCpuShare = ({ resource }: MetricSpec): boolean =>
 
 type Annotations = Record<string, string>;
 
-const withAnnotations = <T extends { annotations?: Annotations }>(metadata: T, annotations: Annotations): T => {
+const withAnnotations = <T extends { annotations?: Annotations }>(
+  metadata: T,
+  annotations: Annotations,
+): T => {
   const { annotations: _, ...rest } = metadata;
   return (Object.keys(annotations).length > 0 ? { ...rest, annotations } : rest) as T;
 };

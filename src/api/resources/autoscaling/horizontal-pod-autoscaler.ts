@@ -1,8 +1,8 @@
 /** HorizontalPodAutoscalers, as autoscaling/v2 has and stores them. */
 import type {
   AutoscalingV2HorizontalPodAutoscaler as Autoscaler,
-  AutoscalingV2MetricSpec as MetricSpec,
   HPAScalingRules,
+  AutoscalingV2MetricSpec as MetricSpec,
   MetricTarget,
   MetricValueStatus,
 } from '#types';
@@ -33,9 +33,10 @@ const SCALE_DOWN = (): HPAScalingRules => ({
 });
 
 /** The rules that hold when a behavior leaves some of them out. */
-export function defaultBehavior(
-  behavior: { scaleUp?: HPAScalingRules; scaleDown?: HPAScalingRules } = {},
-): { scaleUp: HPAScalingRules; scaleDown: HPAScalingRules } {
+export function defaultBehavior(behavior: { scaleUp?: HPAScalingRules; scaleDown?: HPAScalingRules } = {}): {
+  scaleUp: HPAScalingRules;
+  scaleDown: HPAScalingRules;
+} {
   return {
     scaleUp: { ...SCALE_UP(), ...behavior.scaleUp },
     scaleDown: { ...SCALE_DOWN(), ...behavior.scaleDown },

@@ -1,12 +1,20 @@
 /** Validation of a HorizontalPodAutoscaler's metrics and behavior (upstream `pkg/apis/autoscaling/validation`). */
 import type {
-  AutoscalingV2MetricSpec as MetricSpec,
-  MetricIdentifier,
-  MetricTarget,
   HorizontalPodAutoscalerBehavior,
   HPAScalingRules,
+  MetricIdentifier,
+  AutoscalingV2MetricSpec as MetricSpec,
+  MetricTarget,
 } from '#types';
-import { child, type FieldError, forbidden, index, invalid, notSupported, required } from '../../machinery/field.js';
+import {
+  child,
+  type FieldError,
+  forbidden,
+  index,
+  invalid,
+  notSupported,
+  required,
+} from '../../machinery/field.js';
 import { pathSegment } from '../../machinery/names.js';
 import { compareQuantities } from '../../machinery/quantity.js';
 
@@ -94,11 +102,19 @@ function validateValues(target: MetricTarget | undefined, path: string): FieldEr
   if (target?.value === undefined && target?.averageValue === undefined)
     return [required(at, 'must set either a target value for metric or a per-pod target')];
   if (target.value !== undefined && target.averageValue !== undefined)
-    return [forbidden(child(path, 'target', 'value'), 'may not set both a target value for metric and a per-pod target')];
+    return [
+      forbidden(
+        child(path, 'target', 'value'),
+        'may not set both a target value for metric and a per-pod target',
+      ),
+    ];
   return [];
 }
 
-function validateResource({ name, target }: { name: string; target: MetricTarget }, path: string): FieldError[] {
+function validateResource(
+  { name, target }: { name: string; target: MetricTarget },
+  path: string,
+): FieldError[] {
   const errors = name ? [] : [required(child(path, 'name'), 'must specify a resource name')];
   const at = (field: string) => child(path, 'target', field);
   errors.push(...validateTarget(target, child(path, 'target')));
@@ -119,7 +135,9 @@ function validateTarget(target: MetricTarget | undefined, path: string): FieldEr
   const type = target?.type;
   if (!type) errors.push(required(child(path, 'type'), 'must specify a metric target type'));
   if (!TARGET_TYPES.includes(type ?? ''))
-    errors.push(invalid(child(path, 'type'), type ?? '', 'must be either Utilization, Value, or AverageValue'));
+    errors.push(
+      invalid(child(path, 'type'), type ?? '', 'must be either Utilization, Value, or AverageValue'),
+    );
   for (const field of ['value', 'averageValue'] as const) {
     const value = target?.[field];
     if (value !== undefined && compareQuantities(value, 0) <= 0)

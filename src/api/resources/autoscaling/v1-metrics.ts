@@ -75,9 +75,7 @@ export function fromFlatSpec(flat: FlatSpec): MetricSpec {
     object: object && {
       describedObject: object.target,
       metric: { name: object.metricName, selector: object.selector },
-      target: object.averageValue
-        ? targetOf(undefined, object.averageValue)
-        : targetOf(object.targetValue),
+      target: object.averageValue ? targetOf(undefined, object.averageValue) : targetOf(object.targetValue),
     },
     external: external && {
       metric: { name: external.metricName, selector: external.metricSelector },

@@ -75,8 +75,7 @@ function validateTemplate({ jobTemplate }: CronJobSpec, path: string): FieldErro
   const errors = validateSpecOfTemplate(spec, path);
   if (spec.selector) errors.push(...validateLabelSelector(spec.selector, child(path, 'selector')));
   // Each Job of the schedule needs a selector of its own.
-  if (spec.manualSelector)
-    errors.push(notSupported(child(path, 'manualSelector'), true, ['nil', 'false']));
+  if (spec.manualSelector) errors.push(notSupported(child(path, 'manualSelector'), true, ['nil', 'false']));
   return errors;
 }
 

@@ -23,14 +23,16 @@ export function parseIndexesStrictly(text: string, completions: number): Interva
   for (const part of text.split(',')) {
     const limits = part.split('-');
     if (limits.length > 2)
-      throw new Error(`the fragment ${JSON.stringify(part)} violates the requirement that an index interval can have at most two parts separated by '-'`);
+      throw new Error(
+        `the fragment ${JSON.stringify(part)} violates the requirement that an index interval can have at most two parts separated by '-'`,
+      );
     const [first, last = first] = limits.map((limit) => parseIndex(limit)) as [number, number | undefined];
     if (first >= completions || last! >= completions)
-      throw new Error(`${part.includes('-') && first < completions ? 'end' : 'too large'} index: ${JSON.stringify(part)}`);
-    if (limits.length === 2 && last! <= first)
       throw new Error(
-        `non-increasing order, previous: ${first}, current: ${last}`,
+        `${part.includes('-') && first < completions ? 'end' : 'too large'} index: ${JSON.stringify(part)}`,
       );
+    if (limits.length === 2 && last! <= first)
+      throw new Error(`non-increasing order, previous: ${first}, current: ${last}`);
     if (first <= previous) throw new Error(`non-increasing order, previous: ${previous}, current: ${first}`);
     result.push([first, last!]);
     previous = last!;
@@ -47,7 +49,9 @@ function parseIndex(text: string): number {
 /** `1,3-5,7`; two neighbours are written as `3,4`. */
 export function formatIntervals(intervals: Intervals): string {
   return intervals
-    .map(([first, last]) => (first === last ? `${first}` : `${first}${last === first + 1 ? ',' : '-'}${last}`))
+    .map(([first, last]) =>
+      first === last ? `${first}` : `${first}${last === first + 1 ? ',' : '-'}${last}`,
+    )
     .join(',');
 }
 

@@ -6,7 +6,11 @@ import { labelSelector } from '../../machinery/selectors.js';
 import { checked, validateLabelSelector, validateNonnegative } from '../../machinery/validation.js';
 import { defaultPodTemplate } from '../core/podspec/defaults.js';
 import { validatePodTemplate } from '../core/podspec/validate-spec.js';
-import { validatePodFailurePolicy, validateReplacementPolicy, validateSuccessPolicy } from './job-policies.js';
+import {
+  validatePodFailurePolicy,
+  validateReplacementPolicy,
+  validateSuccessPolicy,
+} from './job-policies.js';
 
 const MAX_PARALLELISM_INDEXED = 100_000;
 const MAX_FAILED_INDEXES = 100_000;
@@ -123,7 +127,8 @@ function validateMode(spec: JobSpec, path: string): FieldError[] {
   if (mode !== undefined && mode !== 'NonIndexed') return errors;
   const needsIndexes = { backoffLimitPerIndex, maxFailedIndexes };
   for (const [field, value] of Object.entries(needsIndexes))
-    if (value !== undefined) errors.push(invalid(child(path, field), value, 'requires indexed completion mode'));
+    if (value !== undefined)
+      errors.push(invalid(child(path, field), value, 'requires indexed completion mode'));
   return errors;
 }
 
@@ -158,8 +163,7 @@ function validateIndexed(spec: JobSpec, path: string): FieldError[] {
 
 function validateRestartPolicy(spec: JobSpec, path: string): FieldError[] {
   const policy = spec.template.spec?.restartPolicy ?? '';
-  if (policy === '' || policy === 'Always')
-    return [required(path, 'valid values: "OnFailure", "Never"')];
+  if (policy === '' || policy === 'Always') return [required(path, 'valid values: "OnFailure", "Never"')];
   if (policy !== 'OnFailure' && policy !== 'Never')
     return [notSupported(path, policy, ['Never', 'OnFailure'])];
   if (spec.podFailurePolicy && policy !== 'Never')

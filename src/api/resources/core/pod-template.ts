@@ -1,6 +1,6 @@
 /** PodTemplates: templates of pods on their own. */
 import type { PodTemplate } from '#types';
-import { ageColumn, formatLabels, nameColumn, templateColumns } from '../columns.js';
+import { formatLabels, nameColumn, templateColumns } from '../columns.js';
 import { defineResource } from '../define.js';
 import { defaultPodTemplate } from './podspec/defaults.js';
 import { validatePodTemplate } from './podspec/validate-spec.js';
@@ -37,6 +37,5 @@ export const podTemplates = defineResource<PodTemplate>({
       description: 'Labels of pods made from the template.',
       cell: ({ template }) => formatLabels(template?.metadata?.labels),
     },
-    ageColumn,
   ],
 });

@@ -53,13 +53,20 @@ describe('columns', () => {
       namespaces: 'Name Status Age',
       nodes:
         'Name Status Roles Age Version (Internal-IP) (External-IP) (OS-Image) (Kernel-Version) (Container-Runtime)',
-      pods: 'Name Ready Status Restarts Age (IP) (Node) (Nominated Node) (Readiness Gates)',
+      poddisruptionbudgets: 'Name Min Available Max Unavailable Allowed Disruptions Age',
+    podtemplates: 'Name Containers Images Pod Labels',
+    priorityclasses: 'Name Value Global-Default Age PreemptionPolicy',
+    pods: 'Name Ready Status Restarts Age (IP) (Node) (Nominated Node) (Readiness Gates)',
       secrets: 'Name Type Data Age',
       serviceaccounts: 'Name Secrets Age',
       services: 'Name Type Cluster-IP External-IP Port(s) Age (Selector)',
       controllerrevisions: 'Name Controller Revision Age',
-      deployments: 'Name Ready Up-to-date Available Age (Containers) (Images) (Selector)',
+      daemonsets:
+      'Name Desired Current Ready Up-to-date Available Node Selector Age (Containers) (Images) (Selector)',
+    deployments: 'Name Ready Up-to-date Available Age (Containers) (Images) (Selector)',
       replicasets: 'Name Desired Current Ready Age (Containers) (Images) (Selector)',
+      replicationcontrollers: 'Name Desired Current Ready Age (Containers) (Images) (Selector)',
+      statefulsets: 'Name Ready Age (Containers) (Images)',
       leases: 'Name Holder Age',
       endpointslices: 'Name AddressType Ports Endpoints Age',
     });

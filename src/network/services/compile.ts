@@ -1,0 +1,150 @@
+/** From one Service and its EndpointSlices to elements of the maps. Pure. */
+import type { EndpointSlice, Service, ServicePort } from '#types';
+import { type Backend, backendsOf, type NodeFacts, near, usable } from './endpoints.js';
+import { type Dispatch, idsOf, MASQUERADE, REFUSE } from './layout.js';
+import { pickChain } from './pick.js';
+
+/** `<map> <key>` → data, as nft would show them; data is empty in sets. */
+export type Elements = Map<string, string>;
+
+export interface Compiled {
+  elements: Elements;
+  /** Endpoints by target, each at its index. */
+  slots: Map<string, string[]>;
+  /** UDP destinations that are served: by address and port, or at any address by port alone. */
+  udp: Set<string>;
+}
+
+/** Gives names their numbers, the same each time. */
+export type NumberOf = (name: string) => number;
+
+const DEFAULT_AFFINITY_SECONDS = 10_800;
+export const NOTHING: Compiled = { elements: new Map(), slots: new Map(), udp: new Set() };
+
+/** `previous`: what the same service was before, so that endpoints that stay keep their indexes. */
+export function compile(
+  service: Service,
+  slices: EndpointSlice[],
+  node: NodeFacts,
+  numberOf: NumberOf,
+  previous: Compiled = NOTHING,
+): Compiled {
+  const result: Compiled = { elements: new Map(), slots: new Map(), udp: new Set() };
+  const { spec } = service;
+  if (spec.type === 'ExternalName' || !spec.clusterIP || spec.clusterIP === 'None') return result;
+  for (const ip of clusterIps(service)) result.elements.set(`cluster-ips ${ip}`, '');
+  for (const port of spec.ports ?? []) {
+    const backends = backendsOf(slices, port, node);
+    new PortCompiler(service, port, backends, node, numberOf, previous, result).compile();
+  }
+  return result;
+}
+
+const isIPv4 = (address: string | undefined): address is string => address?.includes('.') ?? false;
+
+const clusterIps = ({ spec }: Service): string[] => (spec.clusterIPs ?? [spec.clusterIP]).filter(isIPv4);
+
+/** Addresses outside of the cluster that lead to the service. A proxying balancer's own address is not translated. */
+function externalIps({ spec, status }: Service): string[] {
+  const ingress = status?.loadBalancer?.ingress ?? [];
+  const balancers = spec.type === 'LoadBalancer' ? ingress.filter(({ ipMode }) => ipMode !== 'Proxy') : [];
+  return [...new Set([...(spec.externalIPs ?? []), ...balancers.map(({ ip }) => ip)].filter(isIPv4))];
+}
+
+/** One port of a service. */
+class PortCompiler {
+  readonly #protocol: string;
+  readonly #affinity: number | undefined;
+  /** Upstream: what is served cluster-wide, and what is served on this node. */
+  readonly #all: Backend[];
+  readonly #local: Backend[];
+
+  constructor(
+    private readonly service: Service,
+    private readonly port: ServicePort,
+    backends: Backend[],
+    node: NodeFacts,
+    private readonly numberOf: NumberOf,
+    private readonly previous: Compiled,
+    private readonly result: Compiled,
+  ) {
+    const { sessionAffinity, sessionAffinityConfig } = service.spec;
+    this.#protocol = (port.protocol ?? 'TCP').toLowerCase();
+    if (sessionAffinity === 'ClientIP')
+      this.#affinity = sessionAffinityConfig?.clientIP?.timeoutSeconds ?? DEFAULT_AFFINITY_SECONDS;
+    this.#all = near(usable(backends), node);
+    this.#local = usable(backends.filter(({ local }) => local));
+  }
+
+  compile(): void {
+    const { spec } = this.service;
+    const { port } = this.port;
+    const inside = spec.internalTrafficPolicy === 'Local';
+    const outside = spec.externalTrafficPolicy === 'Local';
+    for (const ip of clusterIps(this.service)) this.#serve('services', `${ip} . ${this.#protocol} . ${port}`, inside);
+    for (const ip of externalIps(this.service)) {
+      const key = `${ip} . ${this.#protocol} . ${port}`;
+      this.#serve('services', key, false);
+      if (outside) this.#serve('services-outside', key, true);
+      else this.result.elements.set(`${MASQUERADE.addresses} ${key}`, '');
+    }
+    if (!this.port.nodePort) return;
+    const key = `${this.#protocol} . ${this.port.nodePort}`;
+    this.#serve('nodeports', key, false);
+    if (outside) this.#serve('nodeports-outside', key, true);
+    else this.result.elements.set(`${MASQUERADE.ports} ${key}`, '');
+  }
+
+  /** Leads what is for `key` to endpoints; `local`: to those of this node only. */
+  #serve(dispatch: Dispatch, key: string, local: boolean): void {
+    const backends = local ? this.#local : this.#all;
+    const { elements, udp } = this.result;
+    if (backends.length === 0) {
+      // Where others could serve it, only this node has nobody, the packet is dropped, as upstream.
+      elements.set(`${dispatch} ${key}`, this.#all.length > 0 ? 'drop' : `goto ${REFUSE}`);
+      return;
+    }
+    const target = this.#target(local ? 'local' : 'cluster', backends);
+    elements.set(`${dispatch} ${key}`, `goto ${pickChain(dispatch, backends.length, this.#affinity)}`);
+    elements.set(`${idsOf(dispatch)} ${key}`, String(target));
+    if (this.#protocol === 'udp') udp.add(key.replace('udp . ', ''));
+  }
+
+  /** The endpoints under a number of their own. */
+  #target(policy: 'cluster' | 'local', backends: Backend[]): number {
+    const { namespace, name } = this.service.metadata;
+    const target = `${namespace}/${name}:${this.port.name ?? ''}:${this.#protocol}:${this.port.port}:${policy}`;
+    const id = this.numberOf(target);
+    if (this.result.slots.has(target)) return id;
+    const slots = keepSlots(
+      this.previous.slots.get(target) ?? [],
+      backends.map(({ at }) => at),
+    );
+    this.result.slots.set(target, slots);
+    const { elements } = this.result;
+    slots.forEach((at, i) => {
+      elements.set(`endpoints ${id} . ${i}`, at);
+      if (this.#affinity === undefined) return;
+      const endpoint = this.numberOf(`${target} ${at}`);
+      elements.set(`sticky-members ${id} . ${i}`, String(endpoint));
+      elements.set(`sticky-endpoints ${endpoint}`, at);
+    });
+    for (const { local, address } of backends) if (local) elements.set(`hairpin ${address} . ${address}`, '');
+    return id;
+  }
+}
+
+/** What stays keeps its index; what is new fills the holes; the last ones fill those that remain. */
+export function keepSlots(previous: string[], wanted: string[]): string[] {
+  const fresh = new Set(wanted);
+  const kept: (string | undefined)[] = previous.map((at) => (fresh.delete(at) ? at : undefined));
+  const waiting = [...fresh];
+  for (let i = 0; i < kept.length; i++) kept[i] ??= waiting.shift();
+  const slots = [...kept, ...waiting];
+  for (let i = 0; i < slots.length; i++) {
+    if (slots[i] !== undefined) continue;
+    while (slots.length > i && slots.at(-1) === undefined) slots.pop();
+    if (slots.length > i) slots[i] = slots.pop();
+  }
+  return slots as string[];
+}
