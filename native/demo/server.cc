@@ -30,7 +30,7 @@ struct Connection {
   size_t sent = 0;
   int file = -1;
   off_t fileAt = 0, fileEnd = 0;
-  bool closing = false, continued = false;
+  bool closing = false, continued = false, served = false;
   int exitCode = -1;
   time_t lastUsed = 0;
   bool writing() const { return sent < out.size() || file >= 0; }
@@ -220,6 +220,7 @@ class Server {
   }
 
   void Begin(Connection& connection, const Request& request, Response& response) {
+    connection.served = true;
     bool keep = request.keepAlive && !draining_;
     long length = response.file >= 0 ? response.fileSize : static_cast<long>(response.body.size());
     char date[64];
@@ -275,6 +276,7 @@ class Server {
     if (draining_) return;
     draining_ = Now();
     Log("stopping");
+    Accept();
     epoll_ctl(epoll_, EPOLL_CTL_DEL, listener_, nullptr);
     close(listener_);
   }
@@ -285,7 +287,9 @@ class Server {
     swept_ = now;
     for (auto at = connections_.begin(); at != connections_.end();) {
       Connection& connection = (at++)->second;
-      bool idle = !connection.writing() && connection.in.empty();
+      // Who has just come gets an answer to the first request.
+      bool expected = !connection.served && now - connection.lastUsed <= 1;
+      bool idle = !connection.writing() && connection.in.empty() && !expected;
       bool late = draining_ ? idle || now - draining_ > kDrainSeconds : now - connection.lastUsed > kIdleSeconds;
       if (late) Close(connection.fd);
     }

@@ -179,7 +179,7 @@ static bool prepare_container(Process* p, Fields fields, Text& error) {
   p->id = copy_string(fields.text(kId));
   p->log.path = copy_string(fields.text(kLogPath));
   p->oom_file = copy_string(fields.text(kOomFile));
-  if (sandbox.flags & (kPodPid | kHostPid)) p->kill_file = copy_string(fields.text(kCgroupKill));
+  if (sandbox.flags & (kPodPid | kHostPid) || *fields.text(kPidsOf)) p->kill_file = copy_string(fields.text(kCgroupKill));
   p->stdin_once = fields.number(kFlags) & kStdinOnce;
   if (log_open(p->log)) return true;
   error.add("open log ").add(p->log.path).add(": ").add(strerrordesc_np(errno));
@@ -191,6 +191,10 @@ void process_start(Client* client, uint32_t request, Type type, Fields fields) {
   Process* in = container ? nullptr : find_container(fields.text(kId));
   if (container && find_container(fields.text(kId))) return client_error(client, request, "the container exists");
   if (!container && (!in || in->ended || in->starting)) return client_error(client, request, "container not running");
+  const char* pids_of = container ? fields.text(kPidsOf) : "";
+  Process* target = *pids_of ? find_container(pids_of) : nullptr;
+  if (*pids_of && (!target || target->ended || target->starting))
+    return client_error(client, request, "the target container is not running");
   auto* p = static_cast<Process*>(malloc(sizeof(Process)));
   if (!p) abort();
   *p = Process();
@@ -200,7 +204,7 @@ void process_start(Client* client, uint32_t request, Type type, Fields fields) {
   p->created = now_ms();
   Text error;
   Spawned spawned;
-  if ((container && !prepare_container(p, fields, error)) || !spawn(fields, in ? in->pidfd : -1, spawned, error)) {
+  if ((container && !prepare_container(p, fields, error)) || !spawn(fields, in ? in->pidfd : -1, target ? target->pidfd : -1, spawned, error)) {
     free_process(p);
     return client_error(client, request, error.c_str());
   }

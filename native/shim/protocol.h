@@ -78,6 +78,7 @@ enum Tag : uint8_t {
   kRows = 46,
   kVersion = 47,
   kDeviceCgroup = 48,
+  kPidsOf = 49,
 };
 
 // Of kFlags in kSetup.

@@ -93,7 +93,7 @@ static bool make_pipe(int& parent, int& child, bool child_reads) {
   return true;
 }
 
-bool spawn(Fields fields, int container, Spawned& spawned, Text& error) {
+bool spawn(Fields fields, int container, int pids, Spawned& spawned, Text& error) {
   uint64_t flags = fields.number(kFlags);
   bool tty = flags & kTty;
   int pair[2] = {-1, -1}, in = -1, out = -1, err = -1;
@@ -104,11 +104,12 @@ bool spawn(Fields fields, int container, Spawned& spawned, Text& error) {
     done = done && make_pipe(spawned.out, out, false) && make_pipe(spawned.err, err, false);
   }
   bool own_pids = !(sandbox.flags & (kPodPid | kHostPid));
-  if (done && container >= 0 && own_pids) done = setns(container, CLONE_NEWPID) == 0;
+  int joined = !own_pids ? -1 : container >= 0 ? container : pids;
+  if (done && joined >= 0) done = setns(joined, CLONE_NEWPID) == 0;
   if (done) {
     int pidfd = -1;
     clone_args args = {};
-    args.flags = CLONE_PIDFD | (container < 0 && own_pids ? CLONE_NEWPID : 0);
+    args.flags = CLONE_PIDFD | (own_pids && joined < 0 ? CLONE_NEWPID : 0);
     args.pidfd = reinterpret_cast<uint64_t>(&pidfd);
     args.exit_signal = SIGCHLD;
     long pid = syscall(SYS_clone3, &args, sizeof args);
@@ -122,7 +123,7 @@ bool spawn(Fields fields, int container, Spawned& spawned, Text& error) {
     spawned.pidfd = pidfd;
   }
   if (!done) error.add("start a process: ").add(strerrordesc_np(errno));
-  if (container >= 0 && own_pids) setns(sandbox.own_pids, CLONE_NEWPID);
+  if (joined >= 0) setns(sandbox.own_pids, CLONE_NEWPID);
   close_fd(in);
   close_fd(out);
   close_fd(err);

@@ -12,7 +12,8 @@ struct Spawned {
 constexpr char kTerminal = 'T';  // with the terminal's file descriptor
 constexpr char kFailed = 'F';    // and a sentence
 
-// `container` is the pidfd to join for an exec, -1 to make a new container.
-bool spawn(Fields fields, int container, Spawned& spawned, Text& error);
+// `container` is the pidfd to join for an exec, -1 to make a new container; `pids` that of the container whose PID
+// namespace the new one joins, -1 for one of its own.
+bool spawn(Fields fields, int container, int pids, Spawned& spawned, Text& error);
 // Takes one message; the terminal's descriptor, if one came, is put to `terminal`. Returns its length, 0 at the end, -1 for none yet.
 int spawn_message(int sync, char* data, size_t room, int& terminal);

@@ -6,15 +6,20 @@ import type { Node, Pod, Taint } from '#types';
 import type { Clock } from '../api/machinery/clock.js';
 import { isReason } from '../api/machinery/status.js';
 import type { KubeObject } from '../api/machinery/types.js';
+import { INGRESS_NODE_LABEL } from '../api/resources/networking/ingress-controller.js';
 import { Client } from '../client/client.js';
 import { EventRecorder } from '../client/event-recorder.js';
 import { Backoff, sleep } from '../client/retry.js';
 import { ClusterDns, followServices, type ServiceView } from '../network/dns/index.js';
+import { NodeIngress } from '../network/ingress/index.js';
+import { BalancerAddresses } from '../network/load-balancer/index.js';
 import type { NodeRoute, PodNetwork } from '../network/types.js';
 import type { Welcome } from '../rpc/hub.js';
 import type { ImageStore, Runtime } from '../runtime/types.js';
 import { HubConnection } from './hub/connection.js';
+import { LogRotation } from './logs/rotation.js';
 import { capacity, KUBELET_VERSION, ownAddress } from './node/facts.js';
+import { PressureMemory, shortages, supply } from './node/pressure.js';
 import { NodeRegistration } from './node/registration.js';
 import { podEvents } from './pods/events.js';
 import { ImagePuller } from './pods/image-puller.js';
@@ -34,6 +39,8 @@ export interface AgentOptions {
   caHash?: string;
   /** Pods' own folders live below. */
   dataDir: string;
+  /** What is lost when the machine restarts, as its links are. */
+  stateDir: string;
   runtime: Runtime;
   images: ImageStore;
   network: PodNetwork;
@@ -43,6 +50,8 @@ export interface AgentOptions {
   nodeIp?: string;
   labels?: Record<string, string>;
   taints?: Taint[];
+  /** Where Ingresses are served; they are not when absent, or when both are 0. */
+  ingress?: { httpPort: number; httpsPort: number; metricsPort?: number; accessLog?: boolean };
   /** The node's resolver configuration, for pods and for the cluster's DNS; /etc/resolv.conf when absent. */
   resolvConf?: string;
 }
@@ -50,6 +59,8 @@ export interface AgentOptions {
 const NETWORK_NOT_READY =
   'container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:the node has no podCIDR yet';
 const CONFIRM_RETRY_MS = 1000;
+/** How long a container is not told to end while Services still lead to it. */
+const WITHDRAWAL_MS = 250;
 const REGISTER_RETRY_MS = 1000;
 const SERVICE_ACCOUNTS = {
   ...{
@@ -74,6 +85,9 @@ export class Agent {
   readonly #facts: WorkerDeps['facts'];
   readonly #ip: string;
   readonly #services: ServiceView;
+  #rotation: LogRotation | undefined;
+  readonly #ingress: NodeIngress | undefined;
+  readonly #balancer: BalancerAddresses;
   #dns: ClusterDns | undefined;
   #welcome: Welcome | undefined;
   #networkUp = () => {};
@@ -105,6 +119,11 @@ export class Agent {
     this.#services = followServices(objects);
     this.#client = new Client(this.#connection.transport);
     this.#recorder = new EventRecorder(this.#client, { component: 'kubelet', host: node, clock, logger });
+    this.#ingress = this.#serveIngresses();
+    this.#balancer = new BalancerAddresses({
+      ...{ node, address: this.#ip, stateDir: options.stateDir, source: objects },
+      logger: logger.child({ component: 'load-balancer' }),
+    });
     this.#facts = {
       name: node,
       ip: this.#ip,
@@ -116,6 +135,7 @@ export class Agent {
     };
     const isConnected = () => this.#connection.isConnected;
     this.#statuses = new StatusSender(this.#client, isConnected, clock, logger);
+    const pressures = new PressureMemory();
     this.#registration = new NodeRegistration({
       client: this.#client,
       clock,
@@ -123,10 +143,11 @@ export class Agent {
       input: (previous, now) => ({
         name: node,
         ip: this.#ip,
-        labels: options.labels ?? {},
+        labels: { ...options.labels, [INGRESS_NODE_LABEL]: `${this.#ingress !== undefined}` },
         taints: options.taints ?? [],
         capacity: capacity(dataDir),
         images: images.list(),
+        pressures: pressures.update(shortages(supply(dataDir)), now),
         notReady: this.#notReady,
         previous,
         now,
@@ -146,6 +167,7 @@ export class Agent {
       setStatus: (pod, status) => this.#statuses.set(pod, status),
       statusSent: (uid) => this.#statuses.sent(uid),
       confirmDeleted: (pod) => this.#confirmDeleted(pod),
+      withdrawn: (pod) => this.#withdrawn(pod),
       gone: (uid) => {
         this.#statuses.forget(uid);
         this.#pods.remove(uid);
@@ -160,12 +182,13 @@ export class Agent {
 
   /** Resolves once the node is registered; rejects if it is refused. */
   async start(): Promise<void> {
-    const { dataDir, runtime } = this.#options;
+    const { dataDir, runtime, clock, logger } = this.#options;
     await mkdir(join(dataDir, 'pods'), { recursive: true, mode: 0o750 });
     const machine = capacity(dataDir);
     Object.assign(this.#facts, { allocatable: machine.allocatable, memoryCapacity: machine.memory });
     await runtime.recover();
     await this.#pods.recover();
+    this.#rotation = new LogRotation({ runtime, clock, logger: logger.child({ component: 'logs' }) });
     const registered = new Promise<void>((resolve, reject) => {
       this.#registered = resolve;
       this.#refused = reject;
@@ -178,9 +201,12 @@ export class Agent {
   async close({ stopPods }: { stopPods: boolean }): Promise<void> {
     this.#abort.abort();
     this.#registration.close();
+    this.#rotation?.close();
     await this.#pods.close({ stopPods });
     await this.#options.network.services.close();
     await this.#dns?.close();
+    await this.#ingress?.close();
+    await this.#balancer.close();
     await this.#recorder.close();
     await this.#connection.close();
   }
@@ -244,6 +270,24 @@ export class Agent {
     }
   }
 
+  #serveIngresses(): NodeIngress | undefined {
+    const { ingress, clock, logger, node } = this.#options;
+    if (!ingress?.httpPort && !ingress?.httpsPort) return undefined;
+    return new NodeIngress({
+      ports: { http: ingress.httpPort, https: ingress.httpsPort },
+      metricsPort: ingress.metricsPort,
+      accessLog: ingress.accessLog,
+      source: this.#connection.objects,
+      view: this.#services,
+      clock,
+      logger: logger.child({ component: 'ingress' }),
+      warn: (about, reason, message) => {
+        const regarding = about ?? this.#connection.objects.get<Node>('nodes', node);
+        if (regarding) this.#recorder.event(regarding, 'Warning', reason, message);
+      },
+    });
+  }
+
   async #startDns(address: string): Promise<void> {
     const { clock, logger, resolvConf } = this.#options;
     this.#dns ??= new ClusterDns({
@@ -284,6 +328,18 @@ export class Agent {
     const accounts = this.#client.of<KubeObject>(SERVICE_ACCOUNTS);
     const { status } = await accounts.createSubresource(namespace, account, 'token', request);
     return { token: status.token, expires: Date.parse(status.expirationTimestamp) };
+  }
+
+  /** The control plane learns of the pod's end when this node does, and tells its endpoints within milliseconds. */
+  async #withdrawn(pod: Pod): Promise<void> {
+    const { clock, network } = this.#options;
+    if (!this.#connection.isConnected) return;
+    const waiting = new AbortController();
+    await Promise.race([
+      network.services.withdrawn(pod.metadata.uid ?? ''),
+      sleep(clock, WITHDRAWAL_MS, waiting.signal),
+    ]);
+    waiting.abort();
   }
 
   /** Tries until it is done: a pod must not stay in the API when nothing is left of it. */

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { type Clock, systemClock } from '../api/machinery/clock.js';
 import { createPodNetwork } from '../network/index.js';
+import { removeBalancerAddresses } from '../network/load-balancer/index.js';
 import { ensureBuiltinImages } from '../runtime/images/builtin.js';
 import { openImageStore } from '../runtime/images/index.js';
 import { createRuntime } from '../runtime/index.js';
@@ -39,6 +40,8 @@ export interface Join {
   nodeIp?: string;
   labels?: Record<string, string>;
   taints?: { key: string; value?: string; effect: string }[];
+  /** Where Ingresses are served; they are not when absent, or when both are 0. */
+  ingress?: { httpPort: number; httpsPort: number; metricsPort?: number; accessLog?: boolean };
   /** /etc/resolv.conf when absent. */
   resolvConf?: string;
 }
@@ -93,6 +96,7 @@ export async function openNode(options: NodeOptions): Promise<RunningNode> {
         hub: server,
         credentialsDir: join(options.dataDir, 'pki'),
         dataDir: options.dataDir,
+        stateDir: options.runDir,
         runtime,
         images,
         network,
@@ -126,7 +130,10 @@ export async function switchNodeOff(options: NodeOptions): Promise<void> {
   const { images, runtime, network } = await openNodeParts(options);
   const left = await runtime.recover();
   await Promise.all(left.map((sandbox) => runtime.removeSandbox(sandbox.id)));
-  if (!options.ownNetwork) await network.teardown();
+  if (!options.ownNetwork) {
+    await removeBalancerAddresses(options.runDir);
+    await network.teardown();
+  }
   await runtime.close();
   await images.close();
 }

@@ -5,7 +5,15 @@ import { isReason } from '../api/machinery/status.js';
 import type { KubeObject } from '../api/machinery/types.js';
 import { sameJson } from '../api/machinery/validation.js';
 import type { Resource } from '../api/resources/define.js';
-import { endpointSlices, endpoints, namespaces, priorityClasses, services } from '../api/resources/index.js';
+import {
+  endpointSlices,
+  endpoints,
+  ingressClasses,
+  namespaces,
+  priorityClasses,
+  services,
+} from '../api/resources/index.js';
+import { keelsonIngressClass } from '../api/resources/networking/ingress-controller.js';
 import { systemPriorityClasses } from '../api/resources/scheduling/priority-class.js';
 import { Client } from '../client/client.js';
 import type { Transport } from '../client/transport.js';
@@ -29,6 +37,16 @@ export async function ensurePriorityClasses(transport: Transport): Promise<void>
   const client = new Client(transport).of(priorityClasses);
   for (const priorityClass of systemPriorityClasses)
     await client.create(priorityClass).catch((error) => {
+      if (!isReason(error, 'AlreadyExists')) throw error;
+    });
+}
+
+/** Makes the class of Ingresses that Keelson itself serves, if it is missing. */
+export async function ensureIngressClass(transport: Transport): Promise<void> {
+  await new Client(transport)
+    .of(ingressClasses)
+    .create(keelsonIngressClass)
+    .catch((error) => {
       if (!isReason(error, 'AlreadyExists')) throw error;
     });
 }

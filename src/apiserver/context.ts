@@ -7,6 +7,7 @@ import type { Resource } from '../api/resources/define.js';
 import type { ServiceAccountTokens } from '../auth/tokens/service-account.js';
 import type { Attributes, Authorizer, User } from '../auth/user.js';
 import type { NodeStreams } from '../hub/node-streams.js';
+import type { ResourceMetrics } from '../hub/usage.js';
 import type { Store, Stored } from '../store/store.js';
 import type { Admission } from './admission/admission.js';
 import type { ServiceAddresses } from './admission/service-addresses.js';
@@ -24,6 +25,8 @@ export interface Call {
   path: string;
   query: URLSearchParams;
   header(name: string): string | undefined;
+  /** The names of all headers, in lower case. */
+  headerNames?(): string[];
   body: Body;
   user: User;
   signal: AbortSignal;
@@ -60,6 +63,8 @@ export interface Deps {
   admission: Admission;
   addresses: ServiceAddresses;
   nodeStreams: NodeStreams | undefined;
+  /** CPU and memory in use; undefined where no node can be asked. */
+  metrics: ResourceMetrics | undefined;
   /** Makes and checks service account tokens; undefined where no key is configured. */
   tokens: ServiceAccountTokens | undefined;
   /** Aborts when the server closes: watches and streams end. */

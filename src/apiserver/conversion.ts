@@ -49,11 +49,7 @@ function convertedWatcher(watcher: Watcher, read: (stored: Stored) => Stored): W
   };
 }
 
-function converted(
-  stored: Stored,
-  apiVersion: string,
-  { storedApiVersion, fromStored }: Conversion,
-): Stored {
+function converted(stored: Stored, apiVersion: string, { storedApiVersion, fromStored }: Conversion): Stored {
   const known = stored.encodings.get(apiVersion) as Stored | undefined;
   if (known) return known;
   const { key, revision, object } = stored;

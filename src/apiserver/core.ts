@@ -28,7 +28,9 @@ export async function handle(deps: Deps, nonResource: NonResource, call: Call): 
     return { result, resource: undefined, attributes, warnings: [] };
   }
   const { resource, handler } = route(attributes);
-  const store = resource.conversion ? convertingStore(deps.store, resource.apiVersion, resource.conversion) : deps.store;
+  const store = resource.conversion
+    ? convertingStore(deps.store, resource.apiVersion, resource.conversion)
+    : deps.store;
   const ctx: Context = { ...deps, store, call: { ...call, user }, attributes, resource, warnings: [] };
   const result = await handler(ctx);
   return { result, resource, attributes, warnings: ctx.warnings };

@@ -49,6 +49,18 @@ export function inProcessTransport(deps: Deps, nonResource: NonResource, user: U
   };
 }
 
+/** Components are known as field managers by the names that they have upstream. */
+function agentOf({ name }: User): string {
+  if (name.startsWith('system:node:')) return 'kubelet';
+  if (name.startsWith('system:serviceaccount:kube-system:')) return 'kube-controller-manager';
+  return AGENTS[name] ?? 'keelson';
+}
+
+const AGENTS: Record<string, string> = {
+  'system:apiserver': 'kube-apiserver',
+  'system:kube-scheduler': 'kube-scheduler',
+};
+
 function toCall(request: Request, user: User, signal: AbortSignal): Call {
   const { headers = {}, body } = request;
   const contentType = headers['content-type'] ?? 'application/json';
@@ -56,7 +68,7 @@ function toCall(request: Request, user: User, signal: AbortSignal): Call {
     method: request.method,
     path: request.path,
     query: new URLSearchParams(request.query),
-    header: (name) => headers[name],
+    header: (name) => headers[name] ?? (name === 'user-agent' ? agentOf(user) : undefined),
     body: body === undefined ? { type: 'none' } : { type: 'object', value: body, contentType },
     user,
     signal,

@@ -3,11 +3,12 @@ import type { KubeObject } from '../api/machinery/types.js';
 import type { Resource } from '../api/resources/define.js';
 import type { Key } from '../store/store.js';
 
-type Named = Pick<Resource, 'group' | 'plural' | 'namespaced'>;
+type Named = Pick<Resource, 'group' | 'plural' | 'namespaced' | 'conversion'>;
 
 /** The prefix of a resource's keys, in one namespace or ('' ) in all. */
 export function prefixOf(resource: Named, namespace: string): string {
-  const root = `${resource.group === '' ? 'core' : resource.group}/${resource.plural}/`;
+  const group = resource.conversion?.storedGroup ?? resource.group;
+  const root = `${group === '' ? 'core' : group}/${resource.plural}/`;
   if (!resource.namespaced) return `${root}/`;
   return namespace === '' ? root : `${root}${namespace}/`;
 }

@@ -5,6 +5,7 @@ import type { Authenticate } from '../auth/authenticate.js';
 import type { ServiceAccountTokens } from '../auth/tokens/service-account.js';
 import type { Authorizer } from '../auth/user.js';
 import type { NodeStreams } from '../hub/node-streams.js';
+import type { ResourceMetrics } from '../hub/usage.js';
 import type { Store } from '../store/store.js';
 
 export interface ApiServerOptions {
@@ -13,6 +14,8 @@ export interface ApiServerOptions {
   authorizer: Authorizer;
   /** Reaches containers for logs, exec and the like; may be set later by `setNodeStreams`. */
   nodeStreams?: NodeStreams;
+  /** CPU and memory in use, for metrics.k8s.io; made from `nodeStreams` when absent. */
+  metrics?: ResourceMetrics;
   /** Where cluster IPs of Services come from, such as `10.96.0.0/16`. */
   serviceCidr: string;
   /** Inclusive; `30000-32767` when absent. */

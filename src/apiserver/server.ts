@@ -4,10 +4,12 @@ import { systemClock } from '../api/machinery/clock.js';
 import type { User } from '../auth/user.js';
 import type { Transport } from '../client/transport.js';
 import type { NodeStreams } from '../hub/node-streams.js';
+import { UsageSampler } from '../hub/usage.js';
 import { builtInAdmission } from './admission/index.js';
 import { ServiceAddresses } from './admission/service-addresses.js';
 import {
   ensureDnsService,
+  ensureIngressClass,
   ensureKubernetesService,
   ensureNamespaces,
   ensurePriorityClasses,
@@ -22,6 +24,7 @@ import { inProcessTransport } from './in-process.js';
 import { Metrics } from './metrics.js';
 import { createNonResource, type NonResource } from './nonresource/index.js';
 import type { ApiServerOptions, ListenOptions } from './options.js';
+import { reconcilePolicy } from './rbac/reconcile.js';
 
 export type { ApiServerOptions, ListenOptions } from './options.js';
 
@@ -51,9 +54,10 @@ export class ApiServer {
       clock: options.clock ?? systemClock,
       logger: options.logger,
       authorizer: options.authorizer,
-      admission: builtInAdmission({ store }),
+      admission: builtInAdmission({ store, authorizer: options.authorizer }),
       addresses: new ServiceAddresses(store, serviceCidr, nodePorts),
       nodeStreams: options.nodeStreams,
+      metrics: options.metrics,
       tokens: options.tokens,
       closing: this.#closing.signal,
     };
@@ -74,12 +78,18 @@ export class ApiServer {
   /** The hub is made after the API server that it is a client of. */
   setNodeStreams(nodeStreams: NodeStreams): void {
     this.#deps.nodeStreams = nodeStreams;
+    this.#deps.metrics ??= new UsageSampler({
+      stats: (node, signal) => nodeStreams.stats(node, signal),
+      clock: this.#deps.clock,
+    });
   }
 
   /** Makes the namespaces and priority classes that every cluster has; done by `listen` as well. */
   async bootstrap(): Promise<void> {
     await ensureNamespaces(this.transport(SERVER));
+    await reconcilePolicy(this.transport(SERVER));
     await ensurePriorityClasses(this.transport(SERVER));
+    await ensureIngressClass(this.transport(SERVER));
     this.#ready = true;
   }
 

@@ -2,8 +2,9 @@
 import type { Clock } from '../api/machinery/clock.js';
 import type { Store } from '../store/store.js';
 import { type Authenticate, createAuthenticate } from './authenticate.js';
-import { builtInAuthorizer, mastersAuthorizer, unionAuthorizer } from './authorizers/built-in.js';
 import { NodeAuthorizer } from './authorizers/node.js';
+import { RbacAuthorizer } from './authorizers/rbac.js';
+import { mastersAuthorizer, unionAuthorizer } from './authorizers/union.js';
 import type { Pki } from './pki.js';
 import { type ServiceAccountTokens, serviceAccountTokens } from './tokens/service-account.js';
 import type { Authorizer } from './user.js';
@@ -37,10 +38,14 @@ export function createAuth({
     find: (plural, namespace, name) => store.get(`core/${plural}/${namespace}/${name}`)?.object,
   });
   const node = new NodeAuthorizer(store);
+  const rbac = new RbacAuthorizer(store);
   return {
     authenticate: createAuthenticate({ tokens: [tokens.authenticate] }),
-    authorizer: unionAuthorizer([mastersAuthorizer, node, builtInAuthorizer]),
+    authorizer: unionAuthorizer([mastersAuthorizer, node, rbac]),
     tokens,
-    close: () => node.close(),
+    close() {
+      node.close();
+      rbac.close();
+    },
   };
 }

@@ -1,4 +1,5 @@
 /** Who a request comes from, and what an authorizer is asked (upstream `user.Info`, `authorizer.Attributes`). */
+import type { PolicyRule } from '#types';
 
 export interface User {
   name: string;
@@ -26,8 +27,21 @@ export interface Attributes {
 
 export type Decision = 'allow' | 'deny' | 'no-opinion';
 
+export interface Answer {
+  decision: Decision;
+  reason: string;
+}
+
+/** What somebody may do, as far as it can be told in rules. */
+export interface Rules {
+  rules: PolicyRule[];
+  /** Whether there may be more that is allowed. */
+  incomplete: boolean;
+  errors: string[];
+}
+
 export interface Authorizer {
-  authorize(
-    attributes: Attributes,
-  ): Promise<{ decision: Decision; reason: string }> | { decision: Decision; reason: string };
+  authorize(attributes: Attributes): Promise<Answer> | Answer;
+  /** The rules by which it decides about `user` in `namespace`; absent where it has none. */
+  rulesFor?(user: User, namespace: string): Promise<Rules> | Rules;
 }

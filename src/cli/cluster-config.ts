@@ -13,6 +13,12 @@ export interface ClusterConfig {
   serviceCidr: string;
   /** Addresses of nodes that have network namespaces of their own: a /24, whose first is this machine's. */
   nodeCidr: string;
+  /** Addresses for Services of type LoadBalancer; the nodes' own when absent. */
+  loadBalancerPool?: string;
+  /** Where nodes serve Ingresses, if told; 0: not. */
+  ingress?: { httpPort?: number; httpsPort?: number; metricsPort?: number; accessLog?: boolean };
+  /** Seconds of silence after which a node counts as gone; 40 when absent. */
+  nodeGraceSeconds?: number;
   /** The nodes that this machine runs. */
   nodes: NodeEntry[];
 }

@@ -70,6 +70,7 @@ export async function startNode(
   }
   const given = ['agent', '--cluster', paths.name, '--data-dir', paths.data, '--name', entry.name];
   if (entry.address !== undefined) given.push('--node-ip', entry.address);
+  given.push(...ingressArguments(paths, config, entry));
   const daemon = startDaemon(
     [...given, ...argv, '--join-from-stdin'],
     { log, pid },
@@ -80,10 +81,24 @@ export async function startNode(
     daemon,
     join: () => {
       const info = JSON.parse(readFileSync(paths.join, 'utf8')) as JoinInfo;
-      const server = entry.address === undefined ? info.server : `${gatewayAddress(config)}:${config.hubPort}`;
+      const server =
+        entry.address === undefined ? info.server : `${gatewayAddress(config)}:${config.hubPort}`;
       daemon.send(JSON.stringify({ ...info, server }));
     },
   };
+}
+
+/** The ports of web browsers are the default cluster's, and those of nodes that have all ports for themselves. */
+function ingressArguments(
+  { name }: ClusterPaths,
+  { ingress }: ClusterConfig,
+  { address }: NodeEntry,
+): string[] {
+  const isOn = name === 'default' || address !== undefined;
+  const { httpPort = isOn ? 80 : 0, httpsPort = isOn ? 443 : 0, metricsPort, accessLog } = ingress ?? {};
+  const ports = ['--ingress-http-port', `${httpPort}`, '--ingress-https-port', `${httpsPort}`];
+  if (metricsPort) ports.push('--ingress-metrics-port', `${metricsPort}`);
+  return accessLog ? [...ports, '--ingress-access-log'] : ports;
 }
 
 /** Ends the agent and, unless `keepPods`, all that runs on the node, as when a machine is switched off. */
@@ -154,7 +169,9 @@ export async function nodesReady(paths: ClusterPaths, names: string[], seconds: 
       if (!signal.aborted) throw error;
     }
     const [node = ''] = waiting;
-    throw new CliError(`The node ${node} was not Ready after ${seconds} s: see ${nodePaths(paths, node).log}.`);
+    throw new CliError(
+      `The node ${node} was not Ready after ${seconds} s: see ${nodePaths(paths, node).log}.`,
+    );
   });
 }
 

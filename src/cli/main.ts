@@ -6,6 +6,7 @@ import { agentCommand } from './commands/agent.js';
 import { downCommand } from './commands/down.js';
 import { imageCommand } from './commands/image.js';
 import { kubeconfigCommand } from './commands/kubeconfig.js';
+import { nodeCommand } from './commands/node.js';
 import { serverCommand } from './commands/server.js';
 import { statusCommand } from './commands/status.js';
 import { tokenCommand } from './commands/token.js';
@@ -29,7 +30,7 @@ function report(error: unknown): never {
 }
 
 /** Options that may be given several times. */
-const LISTS = new Set(['_', 'labels', 'taints']);
+const LISTS = new Set(['_', 'labels', 'taints', 'tls-san', 'tlsSan']);
 
 function refuseRepeats(argv: Record<string, unknown>): true {
   for (const [option, value] of Object.entries(argv))
@@ -49,6 +50,7 @@ try {
     .command(statusCommand)
     .command(serverCommand)
     .command(agentCommand)
+    .command(nodeCommand)
     .command(tokenCommand)
     .command(kubeconfigCommand)
     .command(imageCommand)

@@ -15,13 +15,15 @@ export interface TakeDownOptions {
 /** Idempotent: what is not there is not missed. */
 export async function takeDown(paths: ClusterPaths, options: TakeDownOptions): Promise<void> {
   await Promise.all(agentPids(paths).map((pidFile) => stopDaemon(pidFile)));
-  await Promise.all(startedNodes(paths).map((node) => removeNode(paths, node)));
+  const nodes = await Promise.allSettled(startedNodes(paths).map((node) => removeNode(paths, node)));
   await stopDaemon(join(paths.run, 'server.pid'));
+  // What is left is for another try: its files stay.
+  for (const node of nodes) if (node.status === 'rejected') throw node.reason;
   const { removeNodeNetwork } = await import('../network/index.js');
   await removeNodeNetwork(paths.name);
   unmergeKubeconfig(paths.name, userKubeconfigPath());
   rmSync(paths.run, { recursive: true, force: true });
-  if (!options.keepData) rmSync(paths.data, { recursive: true, force: true });
+  if (!options.keepData) removeData(paths.data);
   removeIfEmpty('/run/keelson');
   removeIfEmpty('/var/lib/keelson');
 }
@@ -44,11 +46,21 @@ function folders(paths: ClusterPaths): string[] {
   return existsSync(folder) ? readdirSync(folder) : [];
 }
 
+/** What a data folder holds of ours: a folder that the user chose may hold other things. */
+const OURS = [
+  ...['pki', 'db', 'images', 'nodes', 'server.log', 'cluster.json', 'admin.kubeconfig', 'join.json'],
+  ...['image-aliases.yaml', 'registries.yaml'],
+];
+
+function removeData(folder: string): void {
+  for (const name of OURS) rmSync(join(folder, name), { recursive: true, force: true });
+  removeIfEmpty(folder);
+}
 
 function removeIfEmpty(folder: string): void {
   try {
     rmdirSync(folder);
   } catch {
-    // Another cluster lives there, or it is not there.
+    // Something else lives there, or it is not there.
   }
 }

@@ -14,8 +14,15 @@ export interface ControllersOptions {
   clusterCidr: string;
   /** Prefix length of a node's pod range; 24 when absent. */
   nodeCidrMaskSize?: number;
+  /**
+   * The range of addresses for Services of type LoadBalancer, such as `192.0.2.240/28`; the nodes' own addresses
+   * when absent.
+   */
+  loadBalancerPool?: string;
   /** PEM of the cluster's CA, published as `kube-root-ca.crt`. */
   caCert: string;
+  /** Certifies the key of a request (PEM) for its own subject; that of a kubelet must be a node. */
+  signCsr?(csrPem: string, days: number, ofKubelet: boolean): Promise<string>;
   /** How long (ms) a node may be silent before it is Unknown; 40 s when absent. */
   nodeMonitorGracePeriod?: number;
   /** How many terminated pods may stay; 12,500 when absent. */

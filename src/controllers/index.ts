@@ -1,17 +1,29 @@
 /** The controllers of the control plane: `startControllers` runs them all. */
+import { startCertificateSigner } from './certificate-signer.js';
+import { startClusterRoleAggregation } from './cluster-role-aggregation.js';
 import type { Controller, ControllersOptions } from './context.js';
+import { startCronJobController } from './cronjob/index.js';
 import { startDaemonSetController } from './daemonset/index.js';
 import { startDeploymentController } from './deployment/index.js';
 import { startDisruptionController } from './disruption/index.js';
+import { startEndpointSliceController } from './endpoint-slice/index.js';
+import { startEndpointSliceMirroring } from './endpoint-slice-mirroring/index.js';
+import { startEndpointsController } from './endpoints/index.js';
 import { startGarbageCollector } from './garbage-collector/index.js';
+import { startHorizontalPodAutoscaler } from './hpa/index.js';
+import { startIngressStatus } from './ingress-status.js';
+import { startJobController } from './job/index.js';
+import { startLoadBalancerController } from './load-balancer/index.js';
 import { startNamespaceController } from './namespace.js';
 import { startNodeIpam } from './node-ipam.js';
 import { startNodeLifecycle } from './node-lifecycle/index.js';
 import { startPodGc } from './pod-gc.js';
 import { startReplicaSetController, startReplicationController } from './replicaset/index.js';
+import { startResourceQuotaController } from './resource-quota/index.js';
 import { startRootCaPublisher } from './root-ca.js';
 import { startServiceAccountController } from './service-account.js';
 import { startStatefulSetController } from './statefulset/index.js';
+import { startTtlAfterFinished } from './ttl-after-finished.js';
 
 export type { Controller, ControllersOptions } from './context.js';
 
@@ -23,12 +35,24 @@ const ALL: ((options: ControllersOptions) => Controller)[] = [
   startDaemonSetController,
   startStatefulSetController,
   startDisruptionController,
+  startJobController,
+  startCronJobController,
+  startTtlAfterFinished,
+  startHorizontalPodAutoscaler,
+  startEndpointSliceController,
+  startEndpointsController,
+  startEndpointSliceMirroring,
+  startLoadBalancerController,
+  startIngressStatus,
   startNamespaceController,
   startServiceAccountController,
   startRootCaPublisher,
   startNodeLifecycle,
   startPodGc,
   startGarbageCollector,
+  startClusterRoleAggregation,
+  startResourceQuotaController,
+  startCertificateSigner,
 ];
 
 /**

@@ -25,6 +25,7 @@ import {
   type SyncServerCall,
   type Welcome,
 } from '../rpc/hub.js';
+import type { NodeStats } from '../rpc/stats.js';
 import { checkBootstrapToken, type TokenGrant } from './bootstrap-tokens.js';
 import { CallError, nodeOf, nodeUser, serverCredentials } from './credentials.js';
 import { type JoinOptions, Joins } from './join.js';
@@ -52,7 +53,17 @@ export interface HubOptions {
 
 const HUB_USER: User = { name: 'system:keelson:hub', groups: ['system:masters', 'system:authenticated'] };
 /** What `Synced` is said of, in the order in which agents get them. */
-const RESOURCES = ['nodes', 'noderoutes', 'namespaces', 'services', 'endpointslices', 'configmaps', 'secrets', 'pods'];
+const RESOURCES = [
+  'nodes',
+  'noderoutes',
+  'namespaces',
+  'services',
+  'endpointslices',
+  'configmaps',
+  'secrets',
+  'ingresses',
+  'pods',
+];
 /** How long a peer may take to say hello. */
 const HELLO_MS = 10_000;
 const STALL_MS = 30_000;
@@ -137,6 +148,10 @@ export class Hub implements NodeStreams {
     signal: AbortSignal,
   ): Promise<Duplex> {
     return this.#streams.portForward(node, request, this.#order(node), signal);
+  }
+
+  async stats(node: string, signal: AbortSignal): Promise<NodeStats> {
+    return this.#streams.stats(node, this.#order(node), signal);
   }
 
   async close(): Promise<void> {

@@ -1,10 +1,20 @@
 /** What each node has to know, from one set of caches that all nodes share. */
-import type { ConfigMap, EndpointSlice, Namespace, Node, Pod, Secret, Service } from '#types';
+import type { ConfigMap, EndpointSlice, Ingress, Namespace, Node, Pod, Secret, Service } from '#types';
 import { type KubeObject, objectKey } from '../api/machinery/types.js';
-import { configMaps, endpointSlices, namespaces, nodes, pods, secrets, services } from '../api/resources/index.js';
+import {
+  configMaps,
+  endpointSlices,
+  namespaces,
+  nodes,
+  pods,
+  secrets,
+  services,
+} from '../api/resources/index.js';
+import { INGRESS_NODE_LABEL, tlsSecrets } from '../api/resources/networking/ingress-controller.js';
 import type { Informer } from '../client/informer.js';
 import type { Informers } from '../client/informers.js';
 import { podReferences } from './references.js';
+import { ServedIngresses } from './served-ingresses.js';
 
 /** Told of every object that a node has to know, and of those that it has not any more. */
 export interface NodeListener {
@@ -15,10 +25,18 @@ export interface NodeListener {
 
 interface View {
   listener: NodeListener;
-  /** `configmaps default/x` → keys of the pods that refer to it. */
+  /** `configmaps default/x` → keys of the pods, and names of the Ingresses, that refer to it. */
   references: Map<string, Set<string>>;
   byPod: Map<string, string[]>;
+  /** Whether the node is told of Ingresses. */
+  ingress: boolean;
 }
+
+const servesIngresses = (node: Node | undefined): boolean =>
+  node?.metadata.labels?.[INGRESS_NODE_LABEL] === 'true';
+
+/** In place of a pod's key: no such key has a blank. */
+const ingressUser = (key: string): string => `ingress ${key}`;
 
 const id = (resource: string, key: string) => `${resource} ${key}`;
 
@@ -51,6 +69,7 @@ export class NodeObjects {
   /** What every node gets all of. */
   readonly #everywhere: Record<string, Informer<any>>;
   readonly #referenced: Record<string, Informer<any>>;
+  readonly #served: ServedIngresses;
   readonly #views = new Map<string, View>();
   readonly #routes = new Map<string, KubeObject>();
   readonly #names = new Map<string, KubeObject>();
@@ -70,7 +89,16 @@ export class NodeObjects {
       configmaps: informers.of<ConfigMap>(configMaps),
       secrets: informers.of<Secret>(secrets),
     };
+    this.#served = new ServedIngresses(informers, {
+      served: (ingress) => {
+        for (const view of this.#views.values()) if (view.ingress) this.#tellIngress(view, ingress);
+      },
+      dropped: (key) => {
+        for (const view of this.#views.values()) if (view.ingress) this.#ingressGone(view, key);
+      },
+    });
     const all = [
+      this.#served,
       this.#pods,
       this.#nodes,
       this.#namespaces,
@@ -91,7 +119,7 @@ export class NodeObjects {
       }),
     );
     const nodeChanged = (node: Node) => {
-      this.#views.get(node.metadata.name)?.listener.changed('nodes', node);
+      this.#ownNodeChanged(node);
       this.#routeChanged(node);
     };
     this.#unsubscribe.push(
@@ -126,7 +154,11 @@ export class NodeObjects {
         for (const view of this.#views.values()) view.listener.gone(resource, objectKey(object));
       };
       this.#unsubscribe.push(
-        informer.on({ added: changed, updated: (_: KubeObject, object: KubeObject) => changed(object), deleted }),
+        informer.on({
+          added: changed,
+          updated: (_: KubeObject, object: KubeObject) => changed(object),
+          deleted,
+        }),
       );
     }
     for (const [resource, informer] of Object.entries(this.#referenced)) {
@@ -147,10 +179,10 @@ export class NodeObjects {
 
   /** Tells the listener of all that concerns the node now, and from then on. Returns what ends it. */
   follow(node: string, listener: NodeListener): () => void {
-    const view: View = { listener, references: new Map(), byPod: new Map() };
+    const view: View = { listener, references: new Map(), byPod: new Map(), ingress: false };
     this.#views.set(node, view);
     const own = this.#nodes.get(node);
-    if (own) listener.changed('nodes', own);
+    if (own) this.#ownNodeChanged(own);
     for (const [name, route] of this.#routes) if (name !== node) listener.changed('noderoutes', route);
     for (const name of this.#names.values()) listener.changed('namespaces', name);
     for (const [resource, informer] of Object.entries(this.#everywhere))
@@ -163,6 +195,7 @@ export class NodeObjects {
 
   close(): void {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    this.#served.close();
     this.#views.clear();
   }
 
@@ -173,6 +206,30 @@ export class NodeObjects {
     if (!route || this.#routes.get(name)?.metadata.resourceVersion === route.metadata.resourceVersion) return;
     this.#routes.set(name, route);
     for (const [other, view] of this.#views) if (other !== name) view.listener.changed('noderoutes', route);
+  }
+
+  #ownNodeChanged(node: Node): void {
+    const view = this.#views.get(node.metadata.name);
+    if (!view) return;
+    view.listener.changed('nodes', node);
+    if (servesIngresses(node) === view.ingress) return;
+    view.ingress = !view.ingress;
+    for (const ingress of this.#served.list())
+      if (view.ingress) this.#tellIngress(view, ingress);
+      else this.#ingressGone(view, objectKey(ingress));
+  }
+
+  /** Its certificates first. */
+  #tellIngress(view: View, ingress: Ingress): void {
+    const { namespace } = ingress.metadata;
+    const references = tlsSecrets(ingress).map((name) => id('secrets', `${namespace}/${name}`));
+    this.#setReferences(view, ingressUser(objectKey(ingress)), references);
+    view.listener.changed('ingresses', ingress);
+  }
+
+  #ingressGone(view: View, key: string): void {
+    view.listener.gone('ingresses', key);
+    this.#setReferences(view, ingressUser(key), []);
   }
 
   #podChanged(pod: Pod): void {

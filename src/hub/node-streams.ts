@@ -1,5 +1,6 @@
-/** What the API server asks of a node while a client waits: logs, exec, attach, port-forward. */
+/** What the API server asks of a node while a client waits: logs, exec, attach, port-forward, stats. */
 import type { Duplex, Readable, Writable } from 'node:stream';
+import type { NodeStats } from '../rpc/stats.js';
 
 export interface LogRequest {
   namespace: string;
@@ -54,4 +55,6 @@ export interface NodeStreams {
     request: { namespace: string; pod: string; uid: string; port: number },
     signal: AbortSignal,
   ): Promise<Duplex>;
+  /** The counters of the node and its containers as they are now. */
+  stats(node: string, signal: AbortSignal): Promise<NodeStats>;
 }

@@ -1,9 +1,11 @@
 /** Logs, exec, attach and port-forward: ordered from an agent, which then dials a Stream call for each. */
 import { randomBytes } from 'node:crypto';
 import { Duplex, type Readable } from 'node:stream';
+import { json } from 'node:stream/consumers';
 import { StatusError, serviceUnavailable } from '../api/machinery/status.js';
 import { FrameStream } from '../rpc/frames.js';
 import { Channel, type Frame, type StreamKind, type StreamServerCall } from '../rpc/hub.js';
+import type { NodeStats } from '../rpc/stats.js';
 import type { ExecRequest, ExecSession, LogRequest } from './node-streams.js';
 
 /** How long an agent may take from the order to its first answer. */
@@ -58,8 +60,24 @@ export class PendingStreams {
   }
 
   logs(node: string, request: LogRequest, send: SendOrder, signal: AbortSignal): Promise<Readable> {
+    return this.#read(node, 'logs', request, send, signal);
+  }
+
+  async stats(node: string, send: SendOrder, signal: AbortSignal): Promise<NodeStats> {
+    const output = await this.#read(node, 'stats', {}, send, signal);
+    return (await json(output)) as NodeStats;
+  }
+
+  /** What the agent writes to its standard output. */
+  #read(
+    node: string,
+    kind: 'logs' | 'stats',
+    request: object,
+    send: SendOrder,
+    signal: AbortSignal,
+  ): Promise<Readable> {
     let output: Readable;
-    return this.#order(node, 'logs', request, send, signal, {
+    return this.#order(node, kind, request, send, signal, {
       channels: (stream) => {
         output = stream.input(Channel.stdout);
         output.once('close', () => stream.end());
@@ -102,6 +120,8 @@ export class PendingStreams {
         const readable = stream.input(Channel.stdout);
         const duplex = Duplex.from({ writable, readable });
         duplex.once('close', () => stream.end());
+        // A node that refuses ends it before anybody else listens.
+        duplex.on('error', () => {});
         return duplex;
       },
     });

@@ -94,4 +94,3 @@ export async function removeNodeNetwork(cluster: string): Promise<void> {
   // The bridge last: it tells that there is something to remove.
   await native.netlink('', [{ op: 'deleteGroup', group: linkGroup(cluster, 'nodes'), ignore: ['ENODEV'] }]);
 }
-

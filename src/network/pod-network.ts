@@ -94,7 +94,9 @@ class BridgeNetwork implements PodNetwork {
       { op: 'setLink', name: this.bridge, up: true, group: linkGroup(this.cluster, 'used') },
     ]);
     // Answers to who used a node port at 127.0.0.1 come back by this link.
-    await writeFile(`/proc/sys/net/ipv4/conf/${this.bridge}/route_localnet`, '1');
+    await writeFile(`/proc/sys/net/ipv4/conf/${this.bridge}/route_localnet`, '1').catch((error) =>
+      this.logger?.warn({ error: error.message }, 'node ports do not answer at 127.0.0.1'),
+    );
     const [links, addresses] = await Promise.all([native.listLinks(''), native.listAddresses('')]);
     const index = links.find((link) => link.name === this.bridge)?.index;
     const stale = addresses.filter(
@@ -227,8 +229,9 @@ class BridgeNetwork implements PodNetwork {
           ignore: ['ESRCH', 'ENOENT'],
         });
     }
+    // A node that is on no link of this one is behind the router: the default route leads there.
     for (const [destination, gateway] of wanted)
-      operations.push({ op: 'addRoute', destination, gateway, ...own });
+      operations.push({ op: 'addRoute', destination, gateway, ...own, ignore: ['ENETUNREACH', 'EINVAL'] });
     await native.netlink('', operations);
   }
 

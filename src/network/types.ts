@@ -49,6 +49,11 @@ export interface ServiceRules {
   setNode(facts: { name: string; zone?: string | undefined }): void;
   /** The network is set up and all that exists was told: from now on the kernel is kept up to date. */
   start(): void;
+  /**
+   * Resolves once no Service leads new connections to the pod any more: the control plane knows that it ends, and
+   * so does the kernel. At once for a pod that is no endpoint.
+   */
+  withdrawn(podUid: string): Promise<void>;
   /** Resolves once the kernel has all that was told. */
   settled(): Promise<void>;
   /** Stops; what the kernel has stays. */

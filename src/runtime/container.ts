@@ -78,6 +78,7 @@ export class Container {
     const { privileged } = config.security;
     const fields = this.processFields(config.argv, this.#streamFlags())
       .text(Tag.logPath, this.logPath)
+      .text(Tag.pidsOf, config.pidsOf ?? '')
       .text(Tag.oomFile, cgroups.oomFile(this.cgroup))
       .text(Tag.cgroupKill, cgroups.killFile(this.cgroup))
       .texts(Tag.lower, [...image.layers].reverse())

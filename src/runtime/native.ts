@@ -115,6 +115,8 @@ export interface NativeAddon {
   listAddresses(netns: string): Promise<{ link: number; address: string }[]>;
   /** IPv4 unicast routes of the main table. */
   listRoutes(netns: string): Promise<NetworkRoute[]>;
+  /** Tells all neighbours on a link, by gratuitous ARP, that an IPv4 address is here now. */
+  announce(link: string, address: string): Promise<void>;
   /** Sends one transaction of nfnetlink messages; rejects with the first error of the kernel, and then nothing was changed. */
   netfilter(batch: Uint8Array): Promise<void>;
   /** Forgets the tracked connections that any of the filters means; gives their number. */

@@ -76,6 +76,8 @@ export interface ContainerConfig {
   tty: boolean;
   stdin: boolean;
   stdinOnce: boolean;
+  /** Id of a running container of the sandbox whose PID namespace it joins, where each has its own. */
+  pidsOf?: string;
   labels: Record<string, string>;
 }
 

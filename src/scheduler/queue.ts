@@ -37,7 +37,11 @@ const byTurn = ({ pod: a }: Ticket, { pod: b }: Ticket): boolean =>
   (a.info.priority === b.info.priority &&
     (a.since < b.since || (a.since === b.since && a.serial < b.serial)));
 
-const byBackoff = ({ pod: a }: Ticket, { pod: b }: Ticket): boolean => a.notBefore < b.notBefore;
+/** Whose backoff ends within the same second go by their turn (upstream `SchedulerPopFromBackoffQ`). */
+const byBackoff = (a: Ticket, b: Ticket): boolean => {
+  const [left, right] = [Math.floor(a.pod.notBefore / 1000), Math.floor(b.pod.notBefore / 1000)];
+  return left < right || (left === right && byTurn(a, b));
+};
 
 export class SchedulingQueue {
   readonly #clock: Clock;

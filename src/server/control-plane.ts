@@ -1,6 +1,7 @@
 /** Puts a control plane together: store, API server, controllers, scheduler, hub. */
 import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { type Clock, systemClock } from '../api/machinery/clock.js';
@@ -16,6 +17,7 @@ import { startScheduler } from '../scheduler/index.js';
 import { openLevelStore } from '../store/index.js';
 import { dnsAddress, firstAddress, machineAddresses } from './addresses.js';
 import { ensureBootstrapToken } from './bootstrap-token.js';
+import { signForSubject } from './certificate-signing.js';
 import { renderKubeconfig } from './kubeconfig.js';
 
 export interface ControlPlaneOptions {
@@ -29,8 +31,14 @@ export interface ControlPlaneOptions {
   hubPort: number;
   /** Under which others reach this machine; its first address when absent. */
   advertiseAddress?: string;
+  /** How long (ms) a node may be silent before it is Unknown; 40 s when absent. */
+  nodeMonitorGracePeriod?: number;
+  /** More DNS names and addresses that this server is called by. */
+  certificateNames?: string[];
   clusterCidr: string;
   serviceCidr: string;
+  /** Addresses for Services of type LoadBalancer; the nodes' own when absent. */
+  loadBalancerPool?: string;
   /** Keelson's own version. */
   version: string;
   logger: Logger;
@@ -136,7 +144,10 @@ async function assemble(
     clock,
     logger,
     clusterCidr,
+    ...(options.nodeMonitorGracePeriod ? { nodeMonitorGracePeriod: options.nodeMonitorGracePeriod } : {}),
+    loadBalancerPool: options.loadBalancerPool,
     caCert: pki.caCert,
+    signCsr: (csr, days, ofKubelet) => signForSubject(pki, csr, days, ofKubelet),
   });
   closers.push(() => controllers.close());
   const scheduler = startScheduler({
@@ -180,15 +191,29 @@ function systemUser(name: string): User {
 /** The serving certificate, for every name this server is called by, and the administrator's. */
 async function issueCertificates(
   pki: Pki,
-  { serviceCidr }: ControlPlaneOptions,
+  { serviceCidr, certificateNames = [] }: ControlPlaneOptions,
   advertise: string,
 ): Promise<{ server: KeyPairPem; admin: KeyPairPem }> {
   const service = ['kubernetes', 'kubernetes.default', 'kubernetes.default.svc'];
   const [server, admin] = await Promise.all([
     pki.ensure('server', {
       commonName: 'keelson-server',
-      dnsNames: ['localhost', ...service, 'kubernetes.default.svc.cluster.local'],
-      ips: [...new Set(['127.0.0.1', '::1', advertise, firstAddress(serviceCidr), ...machineAddresses()])],
+      dnsNames: [
+        ...new Set([
+          ...['localhost', ...service, 'kubernetes.default.svc.cluster.local'],
+          ...certificateNames.filter((name) => !isIP(name)),
+        ]),
+      ],
+      ips: [
+        ...new Set([
+          '127.0.0.1',
+          '::1',
+          advertise,
+          firstAddress(serviceCidr),
+          ...certificateNames.filter(isIP),
+          ...machineAddresses(),
+        ]),
+      ],
       usage: 'server',
     }),
     pki.ensure('admin', {

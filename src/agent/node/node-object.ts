@@ -3,6 +3,7 @@ import type { ContainerImage, Node, NodeCondition, NodeStatus, Taint } from '#ty
 import { timestamp } from '../../api/machinery/clock.js';
 import type { Image } from '../../runtime/types.js';
 import { type Capacity, goArch, systemInfo } from './facts.js';
+import type { Pressure } from './pressure.js';
 
 export interface NodeInput {
   name: string;
@@ -11,6 +12,7 @@ export interface NodeInput {
   taints: Taint[];
   capacity: Capacity;
   images: Image[];
+  pressures: ReadonlySet<Pressure>;
   /** Why the node is not ready: the network is not set up. */
   notReady: string | undefined;
   /** The status before: transition times are kept from it. */
@@ -69,17 +71,31 @@ const imageEntry = ({ tags, digests, size }: Image): ContainerImage => ({
 });
 
 /** Upstream's four, with its reasons and messages. */
-function conditions({ notReady, previous, now }: NodeInput): NodeCondition[] {
+function conditions({ notReady, pressures, previous, now }: NodeInput): NodeCondition[] {
   const at = timestamp(now);
   const make = (type: string, status: string, reason: string, message: string): NodeCondition => {
     const before = previous?.conditions?.find((c) => c.type === type);
     const lastTransitionTime = before?.status === status ? (before.lastTransitionTime ?? at) : at;
     return { type, status, lastHeartbeatTime: at, lastTransitionTime, reason, message };
   };
+  const pressure = (type: Pressure, has: [reason: string, message: string], not: [string, string]) =>
+    pressures.has(type) ? make(type, 'True', ...has) : make(type, 'False', ...not);
   return [
-    make('MemoryPressure', 'False', 'KubeletHasSufficientMemory', 'kubelet has sufficient memory available'),
-    make('DiskPressure', 'False', 'KubeletHasNoDiskPressure', 'kubelet has no disk pressure'),
-    make('PIDPressure', 'False', 'KubeletHasSufficientPID', 'kubelet has sufficient PID available'),
+    pressure(
+      'MemoryPressure',
+      ['KubeletHasInsufficientMemory', 'kubelet has insufficient memory available'],
+      ['KubeletHasSufficientMemory', 'kubelet has sufficient memory available'],
+    ),
+    pressure(
+      'DiskPressure',
+      ['KubeletHasDiskPressure', 'kubelet has disk pressure'],
+      ['KubeletHasNoDiskPressure', 'kubelet has no disk pressure'],
+    ),
+    pressure(
+      'PIDPressure',
+      ['KubeletHasInsufficientPID', 'kubelet has insufficient PID available'],
+      ['KubeletHasSufficientPID', 'kubelet has sufficient PID available'],
+    ),
     notReady === undefined
       ? make('Ready', 'True', 'KubeletReady', 'kubelet is posting ready status')
       : make('Ready', 'False', 'KubeletNotReady', notReady),

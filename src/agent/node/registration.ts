@@ -148,6 +148,8 @@ export class NodeRegistration {
           spec,
         });
       }
+      // What the machine has too little of is looked at as often.
+      this.changed();
       this.#after('beat', HEARTBEAT_MS, () => this.#beat());
     } catch (error) {
       const known = isReason(error, 'AlreadyExists') || isReason(error, 'Conflict');

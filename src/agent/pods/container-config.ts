@@ -45,6 +45,8 @@ export interface ConfigInput {
   volumes: Map<string, string>;
   env: EnvSources;
   memoryCapacity: number;
+  /** Id of a running container whose processes this one is to see. */
+  pidsOf?: string;
 }
 
 export interface Prepared {
@@ -82,6 +84,7 @@ export async function containerConfig(input: ConfigInput): Promise<Prepared> {
     tty: container.tty ?? false,
     stdin: container.stdin ?? false,
     stdinOnce: container.stdinOnce ?? false,
+    ...(input.pidsOf ? { pidsOf: input.pidsOf } : {}),
     labels: { image: container.image ?? '' },
   };
   return { config, user, staged };

@@ -1,10 +1,11 @@
 /** One container of a pod: its runs, hooks and probes, and the record that its status is made of. */
 import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import type { Container, Pod } from '#types';
+import type { Container, EphemeralContainer, Pod } from '#types';
 import { sleep } from '../../client/retry.js';
 import { native } from '../../runtime/native.js';
 import { type ContainerStatus, type Image, RuntimeError } from '../../runtime/types.js';
+import { removeLog } from '../logs/rotation.js';
 import { logTail } from '../logs/tail.js';
 import { goDuration, KeyedBackoff } from './backoff.js';
 import { containerConfig, type Prepared, terminationLog } from './container-config.js';
@@ -37,6 +38,8 @@ export interface PodContext {
   readonly dir: string;
   readonly volumes: Map<string, string>;
   readonly terminating: boolean;
+  /** What is known of another container of the pod. */
+  record(container: string): ContainerRecord | undefined;
   /** Something has changed: look what is next. */
   changed(): void;
 }
@@ -178,7 +181,9 @@ export class ContainerRunner {
     const deadline = deps.clock.after(graceMs, () => this.#stopping?.abort());
     try {
       const hook = container.lifecycle?.preStop;
+      const withdrawn = context.terminating && graceMs > 0 ? deps.withdrawn(context.pod) : undefined;
       if (hook && graceMs > 0) await this.#preStop(hook, run.id);
+      await withdrawn;
       const left = Math.max(graceMs - (deps.clock.now() - begun), MIN_GRACE_MS);
       const signal = container.lifecycle?.stopSignal ?? (this.#image?.config.stopSignal || 'SIGTERM');
       const ended = await deps.runtime.stopContainer(run.id, signal, left);
@@ -252,6 +257,7 @@ export class ContainerRunner {
     const { objects, facts } = this.deps;
     const { namespace } = pod.metadata;
     return containerConfig({
+      ...pidsOf(this.container, this.context),
       pod,
       container: this.container,
       attempt,
@@ -282,7 +288,10 @@ export class ContainerRunner {
     this.#retryAt = 0;
     if (old && old !== record.last) {
       record.notes.delete(old.id);
-      this.deps.runtime.removeContainer(old.id).catch(() => {});
+      this.deps.runtime
+        .removeContainer(old.id)
+        .then(() => removeLog(old.logPath))
+        .catch(() => {});
     }
   }
 
@@ -346,7 +355,14 @@ export class ContainerRunner {
   }
 
   #target(id: string): HandlerTarget {
-    return { runtime: this.deps.runtime, container: this.container, id, podIP: this.context.podIP };
+    const { deps, container, context } = this;
+    return {
+      ...{ runtime: deps.runtime, container, id },
+      // Of a pod that an earlier agent left it is known only once the network is set up.
+      get podIP() {
+        return context.podIP;
+      },
+    };
   }
 
   #ended(status: ContainerStatus): void {
@@ -472,6 +488,17 @@ export class ContainerRunner {
     });
     this.#cancels.add(cancel);
   }
+}
+
+/** An ephemeral container may be meant for the processes of another. */
+function pidsOf(
+  { targetContainerName: target }: EphemeralContainer,
+  context: PodContext,
+): { pidsOf?: string } {
+  if (!target) return {};
+  const run = context.record(target)?.latest;
+  if (run?.state !== 'running') throw new Error(`unable to find target container ${JSON.stringify(target)}`);
+  return { pidsOf: run.id };
 }
 
 async function unstage(target: string): Promise<void> {

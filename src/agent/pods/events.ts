@@ -12,8 +12,9 @@ export type PodEvent = (
 
 export function podEvents(recorder: EventRecorder): PodEvent {
   return (pod, container, type, reason, message) => {
-    const init = pod.spec.initContainers?.some((c) => c.name === container?.name);
-    const fieldPath = container && `spec.${init ? 'initContainers' : 'containers'}{${container.name}}`;
+    const lists = ['initContainers', 'ephemeralContainers'] as const;
+    const list = lists.find((of) => pod.spec[of]?.some((c) => c.name === container?.name)) ?? 'containers';
+    const fieldPath = container && `spec.${list}{${container.name}}`;
     recorder.event(pod, type, reason, message, fieldPath ? { fieldPath } : {});
   };
 }

@@ -1,10 +1,13 @@
 /** All pods of the node: a worker for each, fed by the hub and by the runtime. */
 import { join } from 'node:path';
-import type { Pod } from '#types';
-import { deepFreeze } from '../../api/machinery/types.js';
+import type { Node, Pod, PodStatus } from '#types';
+import { timestamp } from '../../api/machinery/clock.js';
+import { deepFreeze, type KubeObject } from '../../api/machinery/types.js';
 import type { ContainerStatus } from '../../runtime/types.js';
 import { podFolders, removeTree } from '../volumes/volumes.js';
+import { admit } from './admission.js';
 import { savedPod } from './leftovers.js';
+import { qosClass } from './resources.js';
 import { PodWorker } from './worker.js';
 import type { WorkerDeps } from './worker-deps.js';
 
@@ -72,9 +75,36 @@ export class PodManager {
   }
 
   #add(pod: Pod): void {
-    const worker = new PodWorker(pod, this.#deps);
+    const worker = new PodWorker(this.#admitted(pod), this.#deps);
     this.#workers.set(pod.metadata.uid!, worker);
     worker.start();
+  }
+
+  /** The pod, or what it is once the node has refused it: failed. */
+  #admitted(pod: Pod): Pod {
+    const { runtime, objects, facts, event, setStatus, clock } = this.#deps;
+    const { uid = '', deletionTimestamp } = pod.metadata;
+    const { phase, startTime } = pod.status ?? {};
+    if (deletionTimestamp || phase === 'Failed' || phase === 'Succeeded' || runtime.sandbox(uid)) return pod;
+    const others = this.list().filter((worker) => worker.isActive);
+    const rejection = admit(
+      pod,
+      objects.get<Node & KubeObject>('nodes', facts.name),
+      facts.allocatable,
+      others.map((worker) => worker.pod),
+    );
+    if (!rejection) return pod;
+    const { reason, message } = rejection;
+    event(pod, undefined, 'Warning', reason, message);
+    const status: PodStatus = {
+      phase: 'Failed',
+      reason,
+      message: `Pod was rejected: ${message}`,
+      startTime: startTime ?? timestamp(clock.now()),
+      qosClass: qosClass(pod),
+    };
+    setStatus(pod, status);
+    return deepFreeze({ ...pod, status: { ...pod.status, ...status } });
   }
 
   #referenceChanged(key: string): void {

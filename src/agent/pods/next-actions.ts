@@ -40,6 +40,10 @@ export type Action =
   /** Nothing runs and nothing will: the last status can go out, then all is taken down. */
   | { do: 'finish' };
 
+/** Containers that are added to a pod that is there, to look into it: they start at once, and only once (KEP-277). */
+export const ephemeralContainers = ({ spec }: Pod): Container[] =>
+  (spec.ephemeralContainers ?? []) as Container[];
+
 export const isSidecar = (container: Container): boolean => container.restartPolicy === 'Always';
 
 /** Whether a container that ended so is to run again (kubelet `ShouldContainerBeRestarted`). */
@@ -73,13 +77,13 @@ export function nextActions(view: PodView, now: number): Action[] {
     case 'none':
       return [{ do: 'createSandbox' }, ...prepare(view, now)];
     case 'ready':
-      return [...prepare(view, now), ...run(view, now)];
+      return [...prepare(view, now), ...debug(view, now), ...run(view, now)];
   }
 }
 
 /** What does not need the sandbox, and is done beside it. */
 function prepare({ pod, volumes, containers }: PodView, now: number): Action[] {
-  const all = [...(pod.spec.initContainers ?? []), ...pod.spec.containers];
+  const all = [...(pod.spec.initContainers ?? []), ...pod.spec.containers, ...ephemeralContainers(pod)];
   const images = all
     .filter(({ name }) => {
       const { image, state, notBefore } = containers[name] ?? emptyView;
@@ -87,6 +91,12 @@ function prepare({ pod, volumes, containers }: PodView, now: number): Action[] {
     })
     .map((container): Action => ({ do: 'ensureImage', container }));
   return volumes === 'none' ? [{ do: 'mountVolumes' }, ...images] : images;
+}
+
+function debug(view: PodView, now: number): Action[] {
+  return ephemeralContainers(view.pod)
+    .filter(({ name }) => (view.containers[name] ?? emptyView).state === 'none')
+    .flatMap((container) => begin(view, container, now));
 }
 
 function run(view: PodView, now: number): Action[] {
@@ -121,7 +131,12 @@ function keepRunning(view: PodView, container: Container, now: number, init: boo
   if (state.state === 'starting' || state.state === 'stopping') return [];
   const again =
     (state.stale && init) || state.state === 'none' || restarts(view.pod, container, state.exitCode, init);
-  if (!again || state.blocked || view.volumes !== 'ready') return [];
+  return again ? begin(view, container, now) : [];
+}
+
+function begin(view: PodView, container: Container, now: number): Action[] {
+  const state = view.containers[container.name] ?? emptyView;
+  if (state.blocked || view.volumes !== 'ready') return [];
   if (state.notBefore === Number.POSITIVE_INFINITY) return [];
   if (state.notBefore > now) return [{ do: 'wait', until: state.notBefore }];
   return state.image ? [{ do: 'start', container }] : [{ do: 'ensureImage', container }];
@@ -134,7 +149,7 @@ function terminate({ pod, sandbox, containers, volumes }: PodView): Action[] {
   const stop = (c: Container): Action[] =>
     containers[c.name]?.state === 'running' ? [{ do: 'stop', container: c, reason: '' }] : [];
   const init = pod.spec.initContainers ?? [];
-  const main = [...pod.spec.containers, ...init.filter((c) => !isSidecar(c))];
+  const main = [...pod.spec.containers, ...init.filter((c) => !isSidecar(c)), ...ephemeralContainers(pod)];
   if (main.some(alive)) return main.flatMap(stop);
   const sidecar = init.filter(isSidecar).findLast(alive);
   if (sidecar) return stop(sidecar);

@@ -78,6 +78,12 @@ function podSum(pod: Pod, of: (container: Container) => number): number {
   return Math.max(sum(sidecars) + sum(pod.spec.containers), ...init);
 }
 
+/** What the pod asks of a node: of its own, or of its containers together, and the overhead (KEP-2837). */
+export function podRequest(pod: Pod, name: string, value: (quantity: string | undefined) => number): number {
+  const own = value(requested(pod.spec.resources, name));
+  return (own || podSum(pod, (c) => value(requested(c.resources, name)))) + value(pod.spec.overhead?.[name]);
+}
+
 /** The pod's own cgroup: limited only where all its containers are. */
 export function podLimits(pod: Pod): Limits {
   const overhead = (name: string) => pod.spec.overhead?.[name];

@@ -2,7 +2,7 @@
 import type { ContainerStatus as ApiContainerStatus, Container, Pod, PodCondition, PodStatus } from '#types';
 import { timestamp } from '../../api/machinery/clock.js';
 import type { ContainerStatus } from '../../runtime/types.js';
-import { isSidecar, restarts } from './next-actions.js';
+import { ephemeralContainers, isSidecar, restarts } from './next-actions.js';
 import { qosClass } from './resources.js';
 
 /** What the worker knows of one container. */
@@ -46,6 +46,11 @@ export function podStatus(input: StatusInput): PodStatus {
   const initContainerStatuses = (pod.spec.initContainers ?? []).map((c) =>
     containerStatus(input, c, records[c.name], true),
   );
+  const ephemeralContainerStatuses = ephemeralContainers(pod).map((c) => {
+    // Nothing waits for them, so nothing probes them.
+    const { started: _, ...status } = containerStatus(input, c, records[c.name], false);
+    return { ...status, ready: false };
+  });
   const phase = podPhase(input, initContainerStatuses, containerStatuses);
   const generation = pod.metadata.generation;
   const failure = input.failure ?? (previous?.phase === 'Failed' && previous.reason ? previous : undefined);
@@ -65,6 +70,7 @@ export function podStatus(input: StatusInput): PodStatus {
     startTime: previous?.startTime ?? timestamp(input.startTime),
     ...(initContainerStatuses.length > 0 ? { initContainerStatuses } : {}),
     containerStatuses,
+    ...(ephemeralContainerStatuses.length > 0 ? { ephemeralContainerStatuses } : {}),
     qosClass: qosClass(pod),
   };
 }

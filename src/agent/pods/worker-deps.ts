@@ -33,6 +33,8 @@ export interface WorkerDeps {
   statusSent(uid: string): Promise<void>;
   /** Deletes the pod from the API for good; resolves when that is done. */
   confirmDeleted(pod: Pod): Promise<void>;
+  /** Resolves once no Service leads new connections to the pod, or nobody should wait for that any longer. */
+  withdrawn(pod: Pod): Promise<void>;
   /** Nothing is left of the pod. */
   gone(uid: string): void;
 }

@@ -1,5 +1,5 @@
 /** One pod: compares what is wanted with what there is, and does what comes next, one operation of a kind at a time. */
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Container, Pod, PodStatus } from '#types';
 import type { ContainerStatus } from '../../runtime/types.js';
@@ -8,7 +8,7 @@ import { MountError, PodVolumes } from '../volumes/volumes.js';
 import { KeyedBackoff } from './backoff.js';
 import { logDirectory, sandboxConfig } from './container-config.js';
 import { ContainerRunner, type PodContext } from './container-runner.js';
-import { type Action, isComplete, nextActions, type PodView } from './next-actions.js';
+import { type Action, ephemeralContainers, isComplete, nextActions, type PodView } from './next-actions.js';
 import { writePodFiles } from './pod-files.js';
 import { type ContainerRecord, podStatus } from './status.js';
 import { TokenSource } from './token-source.js';
@@ -34,6 +34,7 @@ export class PodWorker implements PodContext {
   #finished = false;
   #closed = false;
   #status: PodStatus | undefined;
+  #unsaved = false;
   #statusText = '';
   #startTime: number;
   #wake: (() => void) | undefined;
@@ -64,6 +65,11 @@ export class PodWorker implements PodContext {
     this.#finished =
       (phase === 'Succeeded' || phase === 'Failed') && !deps.runtime.sandbox(pod.metadata.uid!);
     this.#adopt();
+  }
+
+  /** Whether it may still use what it asks of the node. */
+  get isActive(): boolean {
+    return !this.#finished;
   }
 
   get terminating(): boolean {
@@ -101,6 +107,10 @@ export class PodWorker implements PodContext {
     }
     const shown = ({ metadata }: Pod) => JSON.stringify([metadata.labels, metadata.annotations]);
     if (shown(before) !== shown(pod)) this.#refreshVolumes();
+    if (pod.spec.ephemeralContainers?.length !== before.spec.ephemeralContainers?.length) {
+      this.#makeRunners(pod);
+      this.#save();
+    }
     if (before.spec.activeDeadlineSeconds !== pod.spec.activeDeadlineSeconds) this.#checkDeadline();
     this.changed();
   }
@@ -153,8 +163,11 @@ export class PodWorker implements PodContext {
   }
 
   #makeRunners(pod: Pod): void {
-    const told = [...(pod.status?.containerStatuses ?? []), ...(pod.status?.initContainerStatuses ?? [])];
-    for (const container of [...(pod.spec.initContainers ?? []), ...pod.spec.containers]) {
+    const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {};
+    const told = [...containerStatuses, ...initContainerStatuses];
+    const { initContainers = [], containers } = pod.spec;
+    for (const container of [...initContainers, ...containers, ...ephemeralContainers(pod)]) {
+      if (this.#runners.has(container.name)) continue;
       const before = told.find((status) => status.name === container.name);
       const ran = before?.containerID ? 1 : 0;
       const count = (before?.restartCount ?? 0) + ran;
@@ -430,17 +443,23 @@ export class PodWorker implements PodContext {
     this.#status = status;
     this.#statusText = text;
     this.#deps.setStatus(this.pod, status);
+    // What is ready stays so while the agent is away.
+    if (this.#sandbox === 'ready' && !this.terminating) this.#save();
   }
 
   /** So that a later agent knows the pod without the hub. */
   #save(): void {
-    const { apiVersion, kind, metadata, spec } = this.pod;
+    this.#unsaved = true;
     this.#run('save', async () => {
       await mkdir(this.dir, { recursive: true, mode: 0o750 });
-      await writeFile(
-        join(this.dir, 'pod.json'),
-        JSON.stringify({ apiVersion, kind, metadata, spec, status: this.#status }),
-      );
+      const file = join(this.dir, 'pod.json');
+      while (this.#unsaved) {
+        this.#unsaved = false;
+        const { apiVersion, kind, metadata, spec } = this.pod;
+        const text = JSON.stringify({ apiVersion, kind, metadata, spec, status: this.#status });
+        await writeFile(`${file}.new`, text);
+        await rename(`${file}.new`, file);
+      }
     });
   }
 

@@ -21,6 +21,7 @@ export function serveStream(order: Open, dial: () => StreamCall, deps: StreamDep
     logs: async () => (await import('./logs.js')).serveLogs,
     exec: async () => (await import('./sessions.js')).serveExec,
     attach: async () => (await import('./sessions.js')).serveAttach,
+    stats: async () => (await import('./stats.js')).serveStats,
     portforward: async () => (await import('./port-forward.js')).servePortForward,
   };
   const events: StreamEvents = { resize: [], closed: new AbortController() };

@@ -1,5 +1,4 @@
 /** What changes between two versions of an object, as sets of fields. */
-import { sameJson } from '../machinery/validation.js';
 import { type Draft, type FieldSet, LEAF } from './field-set.js';
 import { itemsByElement } from './list-items.js';
 import { fieldElement } from './path-element.js';
@@ -47,15 +46,26 @@ function compareValues(shape: Shape, before: unknown, after: unknown): Parts | u
     return { removed: within(wholeOf(left, before)), modified: LEAF };
   const deduced = before === null ? right : left;
   if (isWhole(deduced) || (isBlank(before) && isBlank(after)))
-    return sameValue(before, after) ? undefined : MODIFIED;
+    return equal(before, after) ? undefined : MODIFIED;
   if (deduced.form === 'list')
     return compareItems(deduced as KeyedList, (before ?? []) as unknown[], (after ?? []) as unknown[]);
   return compareMembers(deduced, (before ?? {}) as JsonObject, (after ?? {}) as JsonObject);
 }
 
-/** Unlike `sameJson`, null and `{}` differ. */
-const sameValue = (a: unknown, b: unknown): boolean =>
-  (a === null) === (b === null) && Array.isArray(a) === Array.isArray(b) && sameJson(a, b);
+/** Whether values are equal to the last `{}`; the order of keys does not matter. */
+function equal(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (Array.isArray(a))
+    return Array.isArray(b) && a.length === b.length && a.every((item, i) => equal(item, b[i]));
+  if (!isMap(a) || !isMap(b)) return false;
+  let count = 0;
+  for (const key in a) {
+    if (!Object.hasOwn(b, key) || !equal(a[key], b[key])) return false;
+    count++;
+  }
+  for (const _ in b) count--;
+  return count === 0;
+}
 
 const isWhole = (shape: Shape): boolean =>
   shape.form === 'scalar' || shape.form === 'untyped' || ('atomic' in shape && shape.atomic);
@@ -108,7 +118,7 @@ function compareSame(
 ): Parts | undefined {
   const { item } = list;
   if (left.length > 1 && right.length > 1)
-    return sameJson(left, right) ? out : put(out, 'modified', element, LEAF);
+    return equal(left, right) ? out : put(out, 'modified', element, LEAF);
   if (left.length > 1) {
     const added = right.length === 0 ? out : put(out, 'added', element, wholeOf(item, right[0]));
     return put(added, 'removed', element, LEAF);

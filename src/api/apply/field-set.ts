@@ -2,7 +2,7 @@
  * Sets of fields, as managedFields carries them (FieldsV1): a tree whose members are its empty nodes, and the
  * nodes that hold `.`. They are plain JSON values, never changed; what is the same is shared.
  */
-import { compareElements, isElement } from './path-element.js';
+import { compareElements } from './path-element.js';
 
 export interface FieldSet {
   readonly [element: string]: FieldSet;
@@ -12,7 +12,8 @@ export type Draft = Record<string, FieldSet>;
 
 /** A node that is a member and has no children; as a set, the empty one. */
 export const LEAF: FieldSet = Object.freeze({});
-const SELF = '.';
+/** The element that makes a node with children a member. */
+export const SELF = '.';
 
 export function isEmptySet(set: FieldSet): boolean {
   for (const _ in set) return false;
@@ -186,55 +187,4 @@ export function equalSets(a: FieldSet, b: FieldSet): boolean {
   }
   for (const _ in b) count--;
   return count === 0;
-}
-
-/** The same set with its elements in upstream's order. */
-export function inOrder(set: FieldSet): FieldSet {
-  const elements = Object.keys(set);
-  let same = true;
-  const out: Draft = {};
-  const sorted = isInOrder(elements) ? elements : elements.sort(compareElements);
-  same = sorted === elements && isInOrder(Object.keys(set));
-  for (const element of sorted) {
-    const inner = set[element] as FieldSet;
-    const next = inner === LEAF ? inner : inOrder(inner);
-    same &&= next === inner;
-    out[element] = next;
-  }
-  return same ? set : out;
-}
-
-function isInOrder(elements: readonly string[]): boolean {
-  for (let i = 1; i < elements.length; i++)
-    if (compareElements(elements[i - 1] as string, elements[i] as string) > 0) return false;
-  return true;
-}
-
-/** Reads FieldsV1: elements of kinds that are not known are dropped. Undefined for what is no FieldsV1. */
-export function parseFields(value: unknown): FieldSet | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  if (isWellFormed(value as FieldSet)) return value as FieldSet;
-  const out: Draft = {};
-  for (const [element, inner] of Object.entries(value)) {
-    if (element !== SELF && !/^[fkvi]:/.test(element)) {
-      if (element[1] !== ':') return undefined;
-      continue;
-    }
-    if (element !== SELF && !isElement(element)) return undefined;
-    const parsed = element === SELF ? LEAF : parseFields(inner);
-    if (parsed === undefined) return undefined;
-    out[element] = parsed;
-  }
-  return out;
-}
-
-function isWellFormed(set: FieldSet): boolean {
-  if (typeof set !== 'object' || set === null || Array.isArray(set)) return false;
-  for (const element in set) {
-    const inner = set[element] as FieldSet;
-    if (element === SELF) {
-      if (typeof inner !== 'object' || inner === null || !isEmptySet(inner)) return false;
-    } else if (!isElement(element) || !isWellFormed(inner)) return false;
-  }
-  return true;
 }

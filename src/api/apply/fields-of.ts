@@ -50,7 +50,7 @@ function mapMembers(shape: Shape, value: JsonObject): FieldSet | undefined {
     if (member === undefined || member.form === 'untracked') continue;
     const inner = value[key];
     const members = membersOf(member, inner);
-    const self = inner === null || (isMap(inner) && isEmpty(inner)) || shape.form !== 'struct';
+    const self = !isMetadata(member) && (inner === null || isEmptyMap(inner) || shape.form !== 'struct');
     const set = self ? (members === undefined || members === LEAF ? LEAF : withSelf(members)) : members;
     if (set === undefined) continue;
     out ??= {};
@@ -59,7 +59,11 @@ function mapMembers(shape: Shape, value: JsonObject): FieldSet | undefined {
   return out;
 }
 
-function isEmpty(value: JsonObject): boolean {
+/** Every object has metadata: nobody owns them as such. */
+const isMetadata = (shape: Shape): boolean => shape.form === 'struct' && shape.role === 'metadata';
+
+function isEmptyMap(value: unknown): boolean {
+  if (!isMap(value)) return false;
   for (const _ in value) return false;
   return true;
 }

@@ -32,11 +32,17 @@ function matchingNode(node: FieldSet, pattern: FieldSet): FieldSet | undefined {
   return children;
 }
 
-/** The elements of the top level that are excluded as a whole. */
+const excluded = new WeakMap<FieldFilter, ReadonlySet<string>>();
+
+/** The names of the fields of the top level that are excluded as a whole. */
 export function excludedFields(filter: FieldFilter | undefined): ReadonlySet<string> | undefined {
   if (filter === undefined || !('exclude' in filter)) return undefined;
+  const known = excluded.get(filter);
+  if (known !== undefined) return known;
   const names = Object.keys(filter.exclude)
     .filter((element) => isEmptySet(filter.exclude[element] as FieldSet))
     .map((element) => element.slice(2));
-  return new Set(names);
+  const set = new Set(names);
+  excluded.set(filter, set);
+  return set;
 }

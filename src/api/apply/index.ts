@@ -6,9 +6,12 @@
  * const merged = applyConfiguration(target, live, config, { manager: 'me', now, force: false });
  * ```
  */
-export { applyConfiguration, type Target, trackUpdate, type Writer } from './field-manager.js';
+export { applyConfiguration } from './configuration.js';
 export { type FieldSet, setOf } from './field-set.js';
 export type { FieldFilter } from './filter.js';
 export { LAST_APPLIED } from './last-applied.js';
 export { sameButTimes } from './managers.js';
-export { parentEntries, scaleEntries } from './scale.js';
+export type { Target, Writer } from './ownership.js';
+export { parentEntries, SCALE_VERSION, scaleEntries } from './scale.js';
+export type { Shape } from './shape.js';
+export { trackUpdate } from './track.js';

@@ -18,7 +18,28 @@ export function itemElement(list: KeyedList, item: unknown): string {
   return valueElement(item);
 }
 
+/** The elements of lists with one key, by its value. */
+const known = new WeakMap<KeyedList, Map<unknown, string>>();
+const MAX_CACHED = 1000;
+
 function keyedElement(list: KeyedList, keys: readonly string[], item: unknown): string {
+  const [key] = keys;
+  if (keys.length !== 1 || key === undefined || !isMap(item) || typeof item[key] !== 'string')
+    return newElement(list, keys, item);
+  let elements = known.get(list);
+  if (elements === undefined || elements.size >= MAX_CACHED) {
+    elements = new Map();
+    known.set(list, elements);
+  }
+  let element = elements.get(item[key]);
+  if (element === undefined) {
+    element = keyElement([[key, item[key]]]);
+    elements.set(item[key], element);
+  }
+  return element;
+}
+
+function newElement(list: KeyedList, keys: readonly string[], item: unknown): string {
   if (item === null) throw new ItemError('associative list with keys may not have a null element');
   if (!isMap(item)) throw new ItemError('associative list with keys may not have non-map elements');
   const given: [string, unknown][] = [];

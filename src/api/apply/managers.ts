@@ -1,6 +1,7 @@
 /** The managers of an object's fields, as `metadata.managedFields` lists them. */
 import type { ManagedFieldsEntry } from '#types';
-import { equalSets, type FieldSet, inOrder, isEmptySet, LEAF, parseFields, union } from './field-set.js';
+import { equalSets, type FieldSet, isEmptySet, LEAF, union } from './field-set.js';
+import { inOrder, parseFields } from './fields-v1.js';
 
 export type Operation = 'Apply' | 'Update';
 
@@ -14,7 +15,7 @@ export interface Manager {
   readonly time: string | undefined;
   readonly fields: FieldSet;
   /** The entry that it was read from, as long as it says the same. */
-  readonly entry?: ManagedFieldsEntry;
+  readonly entry?: ManagedFieldsEntry | undefined;
 }
 
 /** By identity. */
@@ -34,20 +35,12 @@ export function managerId({
 export function readManagers(entries: readonly ManagedFieldsEntry[] | undefined): Managers | undefined {
   const managers: Managers = new Map();
   for (const entry of entries ?? []) {
-    const { operation, apiVersion } = entry;
-    if ((operation !== 'Apply' && operation !== 'Update') || !apiVersion || entry.fieldsType !== 'FieldsV1')
+    const { manager: name = '', operation, apiVersion, time, fieldsType, subresource = '' } = entry;
+    if ((operation !== 'Apply' && operation !== 'Update') || !apiVersion || fieldsType !== 'FieldsV1')
       return undefined;
     const fields = parseFields(entry.fieldsV1 ?? LEAF);
     if (fields === undefined) return undefined;
-    const manager: Manager = {
-      name: entry.manager ?? '',
-      operation,
-      apiVersion,
-      subresource: entry.subresource ?? '',
-      time: entry.time,
-      fields,
-      entry,
-    };
+    const manager: Manager = { name, operation, apiVersion, subresource, time, fields, entry };
     managers.set(managerId(manager), manager);
   }
   return managers;
@@ -63,21 +56,20 @@ export function isReset(entries: readonly ManagedFieldsEntry[] | undefined): boo
 /** The entries in upstream's order: appliers first, then by time and name. Undefined if there are none. */
 export function writeManagers(managers: Managers): ManagedFieldsEntry[] | undefined {
   if (managers.size === 0) return undefined;
-  return [...managers.values()]
-    .sort(compareManagers)
-    .map(({ entry, ...manager }) => entry ?? entryOf(manager));
+  return [...managers.values()].sort(compareManagers).map((manager) => manager.entry ?? entryOf(manager));
 }
 
+/** In the order of upstream's fields; built member by member, since this is on the way of every write. */
 function entryOf({ name, operation, apiVersion, subresource, time, fields }: Manager): ManagedFieldsEntry {
-  return {
-    ...(name === '' ? {} : { manager: name }),
-    operation,
-    apiVersion,
-    ...(time === undefined ? {} : { time }),
-    fieldsType: 'FieldsV1',
-    fieldsV1: inOrder(fields) as ManagedFieldsEntry['fieldsV1'],
-    ...(subresource === '' ? {} : { subresource }),
-  } as ManagedFieldsEntry;
+  const entry: ManagedFieldsEntry = {};
+  if (name !== '') entry.manager = name;
+  entry.operation = operation;
+  entry.apiVersion = apiVersion;
+  if (time !== undefined) entry.time = time;
+  entry.fieldsType = 'FieldsV1';
+  entry.fieldsV1 = inOrder(fields) as NonNullable<ManagedFieldsEntry['fieldsV1']>;
+  if (subresource !== '') entry.subresource = subresource;
+  return entry;
 }
 
 const order = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
@@ -94,9 +86,9 @@ function compareManagers(a: Manager, b: Manager): number {
 
 /** Gives a manager other fields (none: it is forgotten) and, where given, a new time. */
 export function setFields(managers: Managers, id: string, manager: Manager, time = manager.time): void {
-  const { entry: _, ...rest } = manager;
-  if (isEmptySet(manager.fields)) managers.delete(id);
-  else managers.set(id, { ...rest, time });
+  const { name, operation, apiVersion, subresource, fields } = manager;
+  if (isEmptySet(fields)) managers.delete(id);
+  else managers.set(id, { name, operation, apiVersion, subresource, time, fields, entry: undefined });
 }
 
 /** Whether two lists of entries differ in no more than the times. */
@@ -120,6 +112,7 @@ const OLD_UPDATES = 'ancient-changes';
 
 /** Merges those whose updates are the oldest, version by version, until no more than ten are left. */
 export function capManagers(managers: Managers): void {
+  if (managers.size <= MAX_UPDATE_MANAGERS) return;
   const updaters = [...managers].filter(([, manager]) => manager.operation === 'Update');
   let count = updaters.length;
   if (count <= MAX_UPDATE_MANAGERS) return;

@@ -7,8 +7,20 @@ export function goJson(value: unknown): string {
   return text.replace(/[<>&\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
+/** Elements are the keys of sets: making one anew each time would cost more than all the rest. */
+const fieldElements = new Map<string, string>();
+const MAX_CACHED = 10_000;
+
 /** A field of an object, or a key of a map. */
-export const fieldElement = (name: string): string => `f:${name}`;
+export function fieldElement(name: string): string {
+  let element = fieldElements.get(name);
+  if (element === undefined) {
+    element = `f:${name}`;
+    if (fieldElements.size >= MAX_CACHED) fieldElements.clear();
+    fieldElements.set(name, element);
+  }
+  return element;
+}
 
 /** An item of a set. */
 export const valueElement = (value: unknown): string => `v:${goJson(value)}`;
@@ -74,8 +86,9 @@ const RANK: Record<string, number> = { '.': 0, f: 1, k: 2, v: 3, i: 4 };
 /** Upstream's order: fields, keys, values, indexes; numbers by size, texts by their characters. */
 export function compareElements(a: string, b: string): number {
   const kind = a[0] as string;
+  if (kind === 'f' && b[0] === 'f') return a < b ? -1 : a > b ? 1 : 0;
   if (kind !== b[0]) return (RANK[kind] ?? 5) - (RANK[b[0] as string] ?? 5);
-  if (kind === 'f' || !(/[:i]-?\d/.test(a) || /[:i]-?\d/.test(b))) return a < b ? -1 : a > b ? 1 : 0;
+  if (!(/[:i]-?\d/.test(a) || /[:i]-?\d/.test(b))) return a < b ? -1 : a > b ? 1 : 0;
   if (kind !== 'k') return compareScalars(JSON.parse(a.slice(2)), JSON.parse(b.slice(2)));
   const [left, right] = [keysOf(a), keysOf(b)];
   for (let i = 0; i < Math.min(left.length, right.length); i++) {

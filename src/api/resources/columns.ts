@@ -52,6 +52,14 @@ export const ageColumn: Column<any> = {
   cell: (object: KubeObject, now) => since(object.metadata.creationTimestamp, now),
 };
 
+/** A column of text; wide ones show only with `-o wide`. */
+export const textColumn = <T extends KubeObject>(
+  name: string,
+  description: string,
+  cell: (object: T, now: number) => unknown,
+  wide = false,
+): Column<T> => ({ name, type: 'string', description, ...(wide ? { priority: 1 } : {}), cell });
+
 /** The wide columns of what has a pod template and a selector. */
 export function templateColumns<T extends KubeObject>(): Column<T>[] {
   const containers = (object: T): Container[] => object['spec']?.template?.spec?.containers ?? [];
@@ -86,7 +94,8 @@ export function templateColumns<T extends KubeObject>(): Column<T>[] {
   ];
 }
 
-function formatLabelSelector(selector: LabelSelector | undefined): string {
+/** A selector as text; `<none>` when it selects all or nothing. */
+export function formatLabelSelector(selector: LabelSelector | undefined): string {
   try {
     return labelSelector(selector).toString() || '<none>';
   } catch {

@@ -49,6 +49,8 @@ export interface UpdateStrategy<T extends KubeObject = KubeObject> {
 /** How a version is made from the one that is stored. Both functions are pure and return an object of their own. */
 export interface Conversion {
   storedApiVersion: string;
+  /** Where the objects are stored under another group; '' for core. */
+  storedGroup?: string;
   fromStored(object: KubeObject): KubeObject;
   toStored(object: KubeObject): KubeObject;
 }

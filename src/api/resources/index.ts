@@ -1,5 +1,7 @@
 /** The registry of all resources that the API serves. */
 import { apiVersionOf, type KubeObject } from '../machinery/types.js';
+import { mutatingWebhookConfigurations } from './admissionregistration/mutating-webhook-configuration.js';
+import { validatingWebhookConfigurations } from './admissionregistration/validating-webhook-configuration.js';
 import { controllerRevisions } from './apps/controller-revision.js';
 import { daemonSets } from './apps/daemon-set.js';
 import { deployments } from './apps/deployment.js';
@@ -9,48 +11,90 @@ import { horizontalPodAutoscalers } from './autoscaling/horizontal-pod-autoscale
 import { horizontalPodAutoscalersV1 } from './autoscaling/horizontal-pod-autoscaler-v1.js';
 import { cronJobs } from './batch/cron-job.js';
 import { jobs } from './batch/job.js';
+import { certificateSigningRequests } from './certificates/certificate-signing-request.js';
 import { leases } from './coordination/lease.js';
 import { configMaps } from './core/config-map.js';
 import { endpoints } from './core/endpoints.js';
 import { events } from './core/event.js';
+import { limitRanges } from './core/limit-range.js';
 import { namespaces } from './core/namespace.js';
 import { nodes } from './core/node.js';
+import { persistentVolumes } from './core/persistent-volume.js';
+import { persistentVolumeClaims } from './core/persistent-volume-claim.js';
 import { pods } from './core/pod.js';
 import { podTemplates } from './core/pod-template.js';
 import { replicationControllers } from './core/replication-controller.js';
+import { resourceQuotas } from './core/resource-quota.js';
 import { secrets } from './core/secret.js';
 import { services } from './core/service.js';
 import { serviceAccounts } from './core/service-account.js';
 import type { Resource } from './define.js';
 import { endpointSlices } from './discovery/endpoint-slice.js';
+import { eventsV1 } from './events/event.js';
+import { ingresses } from './networking/ingress.js';
+import { ingressClasses } from './networking/ingress-class.js';
+import { networkPolicies } from './networking/network-policy.js';
+import { runtimeClasses } from './node/runtime-class.js';
 import { podDisruptionBudgets } from './policy/pod-disruption-budget.js';
+import { clusterRoles } from './rbac/cluster-role.js';
+import { clusterRoleBindings } from './rbac/cluster-role-binding.js';
+import { roles } from './rbac/role.js';
+import { roleBindings } from './rbac/role-binding.js';
 import { priorityClasses } from './scheduling/priority-class.js';
+import { csiDrivers } from './storage/csi-driver.js';
+import { csiNodes } from './storage/csi-node.js';
+import { csiStorageCapacities } from './storage/csi-storage-capacity.js';
+import { storageClasses } from './storage/storage-class.js';
+import { volumeAttachments } from './storage/volume-attachment.js';
+import { volumeAttributesClasses } from './storage/volume-attributes-class.js';
 
 export {
+  certificateSigningRequests,
+  clusterRoleBindings,
+  clusterRoles,
   configMaps,
   controllerRevisions,
   cronJobs,
+  csiDrivers,
+  csiNodes,
+  csiStorageCapacities,
   daemonSets,
   deployments,
   endpointSlices,
   endpoints,
   events,
+  eventsV1,
   horizontalPodAutoscalers,
   horizontalPodAutoscalersV1,
+  ingressClasses,
+  ingresses,
   jobs,
   leases,
+  limitRanges,
+  mutatingWebhookConfigurations,
   namespaces,
+  networkPolicies,
   nodes,
+  persistentVolumeClaims,
+  persistentVolumes,
   podDisruptionBudgets,
   pods,
   podTemplates,
   priorityClasses,
   replicaSets,
   replicationControllers,
+  resourceQuotas,
+  roleBindings,
+  roles,
+  runtimeClasses,
   secrets,
   serviceAccounts,
   services,
   statefulSets,
+  storageClasses,
+  validatingWebhookConfigurations,
+  volumeAttachments,
+  volumeAttributesClasses,
 };
 
 /** Every resource; the core group first, by name within a group, as discovery lists them. */
@@ -66,6 +110,10 @@ export const resources: Resource[] = [
   secrets,
   serviceAccounts,
   services,
+  persistentVolumes,
+  persistentVolumeClaims,
+  limitRanges,
+  resourceQuotas,
   controllerRevisions,
   daemonSets,
   deployments,
@@ -77,8 +125,26 @@ export const resources: Resource[] = [
   jobs,
   leases,
   endpointSlices,
+  ingressClasses,
+  ingresses,
   podDisruptionBudgets,
   priorityClasses,
+  roles,
+  clusterRoles,
+  roleBindings,
+  clusterRoleBindings,
+  networkPolicies,
+  storageClasses,
+  volumeAttributesClasses,
+  csiDrivers,
+  csiNodes,
+  csiStorageCapacities,
+  volumeAttachments,
+  runtimeClasses,
+  certificateSigningRequests,
+  eventsV1,
+  mutatingWebhookConfigurations,
+  validatingWebhookConfigurations,
 ] as Resource<any>[];
 
 const byPlural = new Map(resources.map((r) => [`${r.apiVersion}/${r.plural}`, r]));

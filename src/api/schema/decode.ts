@@ -16,8 +16,8 @@ export interface DecodeOptions {
   duplicates?: readonly string[];
   /** Other strict errors that reading the text found, as whole texts, from `parseYamlStrict`. */
   errors?: readonly string[];
-  /** The text of the patch (or of the patched object) that led to the value: errors are then 422 about it. */
-  patch?: string;
+  /** Gives the text of the patch (or of the patched object) that led to the value: errors are then 422 about it. */
+  patch?: string | (() => string);
 }
 
 export interface Decoded<T = any> {
@@ -223,7 +223,8 @@ function decodeCustom(decoder: Decoder, value: unknown, kind: string): JsonObjec
 
 function failure(apiVersion: string, kind: string, options: DecodeOptions, text: string): StatusError {
   if (options.patch !== undefined) {
-    const message = `Invalid value: ${JSON.stringify(options.patch)}: ${text}`;
+    const patch = typeof options.patch === 'string' ? options.patch : options.patch();
+    const message = `Invalid value: ${JSON.stringify(patch)}: ${text}`;
     return new StatusError(422, 'Invalid', ` "" is invalid: patch: ${message}`, {
       causes: [{ reason: 'FieldValueInvalid', message, field: 'patch' }],
     });

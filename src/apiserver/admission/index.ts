@@ -1,20 +1,33 @@
 /** The admission plugins that are always on, in upstream's order. */
+import type { Authorizer } from '../../auth/user.js';
 import type { Store } from '../../store/store.js';
 import { type Admission, createAdmission } from './admission.js';
+import { certificateRequests } from './certificates.js';
+import { defaultIngressClass } from './default-ingress-class.js';
+import { defaultStorageClass } from './default-storage-class.js';
+import { limitRanger } from './limit-ranger.js';
 import { namespaceLifecycle } from './namespace-lifecycle.js';
 import { nodeRestriction, taintNewNodes } from './nodes.js';
 import { defaultTolerations, priority } from './pod-defaults.js';
 import { priorityClassRules } from './priority-class.js';
+import { rbacEscalation } from './rbac-escalation.js';
+import { resourceQuota } from './resource-quota.js';
 import { serviceAccountPlugin } from './service-account.js';
 
-export function builtInAdmission({ store }: { store: Store }): Admission {
+export function builtInAdmission({ store, authorizer }: { store: Store; authorizer: Authorizer }): Admission {
   return createAdmission([
     namespaceLifecycle(store),
+    limitRanger(store),
     serviceAccountPlugin(store),
     nodeRestriction(store),
     taintNewNodes,
     priority(store),
     priorityClassRules(store),
     defaultTolerations,
+    defaultIngressClass(store),
+    rbacEscalation(store, authorizer),
+    certificateRequests(authorizer),
+    defaultStorageClass(store),
+    resourceQuota(store),
   ]);
 }

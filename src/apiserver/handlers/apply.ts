@@ -17,7 +17,9 @@ export async function applier(
   const options = applyOptions(ctx);
   const { value, errors } = await parseConfiguration(ctx);
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw badRequest('error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal into Go value of type map[string]interface {}');
+    throw badRequest(
+      'error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal into Go value of type map[string]interface {}',
+    );
   return (live) => {
     const applied = applyConfiguration(target, live, value as KubeObject, options);
     refuseDuplicates(ctx, errors);

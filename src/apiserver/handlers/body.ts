@@ -101,15 +101,15 @@ function checkKind(value: Record<string, any>, apiVersion: string, kind: string)
 }
 
 /**
- * Decodes by the schema; unknown fields warn or fail as `fieldValidation` says. `patch`: the text that led to
- * the value, which errors then blame.
+ * Decodes by the schema; unknown fields warn or fail as `fieldValidation` says. `patch` gives the text that led
+ * to the value, which errors then blame.
  */
 export function decodeValue(
   ctx: Context,
   apiVersion: string,
   kind: string,
   { value, duplicates, errors }: ParsedBody,
-  patch?: string,
+  patch?: () => string,
 ): KubeObject {
   const mode = ctx.call.body.type === 'object' ? 'ignore' : validationMode(ctx.call.query);
   const decoded = decode<KubeObject>(apiVersion, kind, value, { mode, duplicates, errors, patch });

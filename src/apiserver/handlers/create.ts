@@ -8,6 +8,7 @@ import type { AdmissionRequest } from '../admission/admission.js';
 import type { Context, Result } from '../context.js';
 import { keyOfObject } from '../keys.js';
 import { decodeResource } from './body.js';
+import { trackCreate } from './managed-fields.js';
 import { stampNew, takeNamespace, validateNew } from './metadata.js';
 import { isDryRun } from './query.js';
 import { commitCreate } from './writes.js';
@@ -19,11 +20,17 @@ const NAME_ATTEMPTS = 8;
 const KEEPS_STATUS = new Set(['Node']);
 
 export async function createObject(ctx: Context): Promise<Result> {
-  const { resource } = ctx;
   const object = await decodeResource(ctx);
+  return storeNew(ctx, object, () => trackCreate(ctx, object));
+}
+
+/** From a decoded object to a stored one; `track` sets its managedFields once it has its defaults. */
+export async function storeNew(ctx: Context, object: KubeObject, track?: () => void): Promise<Result> {
+  const { resource } = ctx;
   if (resource.hasStatus && !KEEPS_STATUS.has(resource.kind)) delete object['status'];
   takeNamespace(ctx, object);
   resource.defaults?.(object);
+  track?.();
   const request: AdmissionRequest = {
     operation: 'CREATE',
     resource,

@@ -1,5 +1,5 @@
 /** Who wrote which field: keeps `metadata.managedFields` of everything that is created and updated. */
-import { sameButTimes, type Target, trackUpdate } from '../../api/apply/index.js';
+import { SCALE_VERSION, sameButTimes, type Target, trackUpdate } from '../../api/apply/index.js';
 import { timestamp } from '../../api/machinery/clock.js';
 import { type FieldError, forbidden, invalid, required, tooLong } from '../../api/machinery/field.js';
 import { invalid as invalidObject } from '../../api/machinery/status.js';
@@ -8,6 +8,7 @@ import { sameJson } from '../../api/machinery/validation.js';
 import type { Resource } from '../../api/resources/define.js';
 import { resources } from '../../api/resources/index.js';
 import type { Context } from '../context.js';
+import { boolean } from './query.js';
 import { resetFields } from './reset-fields.js';
 
 const MAX_BYTES = 128;
@@ -20,10 +21,12 @@ export function trackCreate(ctx: Context, object: KubeObject): void {
 
 /** Sets the managedFields of an object that is to take the place of `old`. */
 export function trackChange(ctx: Context, object: KubeObject, old: KubeObject): void {
-  const kind = ctx.call.method === 'PATCH' ? 'PatchOptions' : 'UpdateOptions';
   const target = targetOf(ctx.resource, ctx.attributes.subresource);
-  setManagedFields(object, trackUpdate(target, old, object, writerOf(ctx, kind)));
+  setManagedFields(object, trackUpdate(target, old, object, writerOf(ctx, optionsKind(ctx))));
 }
+
+const optionsKind = ({ call }: Context): string =>
+  call.method === 'PATCH' ? 'PatchOptions' : 'UpdateOptions';
 
 export function setManagedFields(
   object: KubeObject,
@@ -53,7 +56,9 @@ function fieldManagerErrors(name: string): FieldError[] {
   let at = 0;
   for (const character of name) {
     if (!isPrintable(character))
-      errors.push(invalid('fieldManager', name, `invalid character ${codePoint(character)} (at position ${at})`));
+      errors.push(
+        invalid('fieldManager', name, `invalid character ${codePoint(character)} (at position ${at})`),
+      );
     at += Buffer.byteLength(character);
   }
   return errors;
@@ -82,14 +87,21 @@ function fromUserAgent(agent: string): string {
   return name;
 }
 
+/** The managedFields of a Scale that is to take the place of `old`. */
+export function trackScale(ctx: Context, scale: KubeObject, old: KubeObject): void {
+  setManagedFields(scale, trackUpdate(SCALE_TARGET, old, scale, writerOf(ctx, optionsKind(ctx))));
+}
+
+export const SCALE_TARGET: Target = { apiVersion: SCALE_VERSION, kind: 'Scale', subresource: 'scale' };
+
 /** What of the query of an apply its handler needs. Throws 422. */
 export function applyOptions(ctx: Context): { manager: string; force: boolean; now: string } {
   const { query } = ctx.call;
   const manager = query.get('fieldManager') ?? '';
-  const errors = manager === '' ? [required('fieldManager', 'is required for apply patch')] : fieldManagerErrors(manager);
+  const errors =
+    manager === '' ? [required('fieldManager', 'is required for apply patch')] : fieldManagerErrors(manager);
   if (errors.length > 0) throw invalidObject('meta.k8s.io', 'PatchOptions', '', errors);
-  const force = query.get('force');
-  return { manager, force: force === 'true' || force === '1', now: timestamp(ctx.clock.now()) };
+  return { manager, force: boolean(query, 'force') ?? false, now: timestamp(ctx.clock.now()) };
 }
 
 /** Only an apply can be forced. Throws 422. */
@@ -116,13 +128,16 @@ export function targetOf(resource: Resource, subresource: string): Target {
   return target;
 }
 
-/** Whether a write changes nothing but times in managedFields: it is not worth a new version. */
+/**
+ * Whether a write changes nothing, or nothing but times in managedFields: it is not worth a new version. The sets in
+ * managedFields are made of empty maps, which elsewhere are the same as nothing.
+ */
 export function isUnchanged(object: KubeObject, old: KubeObject): boolean {
-  const { managedFields, ...metadata } = object.metadata;
-  const { managedFields: oldFields, ...oldMetadata } = old.metadata;
+  const { metadata, ...rest } = object;
+  const { metadata: oldMetadata, ...oldRest } = old;
   return (
-    sameButTimes(managedFields, oldFields) &&
-    sameJson(metadata, oldMetadata) &&
-    sameJson({ ...object, metadata: null }, { ...old, metadata: null })
+    sameJson(rest, oldRest) &&
+    sameJson({ ...metadata, managedFields: null }, { ...oldMetadata, managedFields: null }) &&
+    sameButTimes(metadata.managedFields, oldMetadata.managedFields)
   );
 }

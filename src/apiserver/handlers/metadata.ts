@@ -27,7 +27,6 @@ export function stampNew(resource: Resource, object: KubeObject, now: number): v
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
   delete metadata.selfLink;
-  delete metadata.managedFields;
   metadata.uid = randomUUID();
   metadata.creationTimestamp = timestamp(now);
   if (resource.generation) metadata.generation = 1;
@@ -74,7 +73,6 @@ export function checkPreconditions(ctx: Context, object: KubeObject, old: KubeOb
 export function keepSystemFields(object: KubeObject, old: KubeObject): void {
   const [next, before] = [object.metadata, old.metadata];
   delete next.selfLink;
-  delete next.managedFields;
   next.uid ||= before.uid;
   next.creationTimestamp ||= before.creationTimestamp;
   next.generateName ||= before.generateName;

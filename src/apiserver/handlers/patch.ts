@@ -1,11 +1,16 @@
-/** patch: JSON patch, merge patch and strategic merge patch of an object or its status. */
-import { badRequest, conflict, MODIFIED, unsupportedMediaType } from '../../api/machinery/status.js';
+/** patch: JSON patch, merge patch, strategic merge patch and server-side apply of an object or its status. */
+import { badRequest, conflict, isReason, MODIFIED } from '../../api/machinery/status.js';
 import type { KubeObject } from '../../api/machinery/types.js';
 import { applyJsonPatch, applyMergePatch, applyStrategicMergePatch } from '../../api/patch/index.js';
 import { typeOfKind } from '../../api/schema/index.js';
 import type { Context, Result } from '../context.js';
+import { authorize } from '../filters/authorize.js';
 import { bareType, unsupportedBody } from '../http/media-types.js';
+import { keyOf } from '../keys.js';
+import { applier } from './apply.js';
 import { decodeValue, toDraft } from './body.js';
+import { storeNew } from './create.js';
+import { refuseForce, targetOf } from './managed-fields.js';
 import { checkIdentity } from './metadata.js';
 import { writeObject } from './update.js';
 import { groupResource } from './writes.js';
@@ -13,28 +18,30 @@ import { groupResource } from './writes.js';
 const JSON_PATCH = 'application/json-patch+json';
 const MERGE_PATCH = 'application/merge-patch+json';
 const STRATEGIC_PATCH = 'application/strategic-merge-patch+json';
-const APPLY_PATCHES = ['application/apply-patch+yaml', 'application/apply-patch+cbor'];
-const TYPES = [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH];
+const APPLY_PATCH = 'application/apply-patch+yaml';
+const TYPES = [JSON_PATCH, MERGE_PATCH, STRATEGIC_PATCH, APPLY_PATCH];
+
+const typeOf = ({ call: { body } }: Context): string =>
+  body.type === 'none' ? '' : bareType(body.contentType);
+
+export const isApply = (ctx: Context): boolean => typeOf(ctx) === APPLY_PATCH;
 
 /** Reads the request's patch once; what it returns applies it to an object, and gives a decoded draft. Throws 415. */
 export function patcher(ctx: Context, apiVersion: string, kind: string): (object: KubeObject) => KubeObject {
-  const { body } = ctx.call;
-  const type = body.type === 'none' ? '' : bareType(body.contentType);
-  if (APPLY_PATCHES.includes(type))
-    throw unsupportedMediaType(
-      'server-side apply is not served by this server: use client-side apply instead',
-    );
+  const type = typeOf(ctx);
   if (!TYPES.includes(type)) throw unsupportedBody(TYPES);
+  refuseForce(ctx);
   const patch = parsePatch(ctx, type);
+  const ownsAll = changesManagedFields(type, patch);
   return (object) => {
-    const value = apply(type, patch, object, apiVersion, kind) as KubeObject;
+    const value = apply(type, patch, ownsAll ? object : bareOf(object), apiVersion, kind) as KubeObject;
     if (!isMap(value)) throw badRequest('the patched object is not an object');
     checkVersion(ctx, value, object);
     if ((value.kind ?? kind) !== kind || (value.apiVersion ?? apiVersion) !== apiVersion)
       throw badRequest(
         `the API version in the data (${value.apiVersion}) does not match the expected API version (${apiVersion})`,
       );
-    const decoded = decodeValue(ctx, apiVersion, kind, { value }, JSON.stringify(value));
+    const decoded = decodeValue(ctx, apiVersion, kind, { value }, () => JSON.stringify(value));
     const draft = toDraft(decoded, apiVersion, kind);
     checkIdentity(ctx, draft);
     return draft;
@@ -42,8 +49,48 @@ export function patcher(ctx: Context, apiVersion: string, kind: string): (object
 }
 
 export async function patchObject(ctx: Context): Promise<Result> {
+  if (isApply(ctx)) return applyObject(ctx);
   const patch = patcher(ctx, ctx.resource.apiVersion, ctx.resource.kind);
   return writeObject(ctx, (existing) => patch(existing.object));
+}
+
+/** Changes the object, or creates it if there is none: whichever it is once the write is made. */
+async function applyObject(ctx: Context): Promise<Result> {
+  const { namespace, name, subresource } = ctx.attributes;
+  const apply = await applier(ctx, targetOf(ctx.resource, subresource));
+  const key = keyOf(ctx.resource, namespace, name);
+  for (;;) {
+    const creates = subresource === '' && ctx.store.get(key) === undefined;
+    try {
+      if (creates) return await applyNew(ctx, apply(undefined));
+      return await writeObject(ctx, (existing) => apply(existing.object), { applied: true });
+    } catch (error) {
+      const changed = ctx.store.get(key) === undefined ? 'NotFound' : 'AlreadyExists';
+      if (subresource !== '' || !isReason(error, changed) || creates === (changed === 'NotFound'))
+        throw error;
+    }
+  }
+}
+
+/** Who may patch may not create with that alone. */
+async function applyNew(ctx: Context, object: KubeObject): Promise<Result> {
+  await authorize(ctx.authorizer, { ...ctx.attributes, verb: 'create' });
+  delete object.metadata.resourceVersion;
+  return storeNew(ctx, object);
+}
+
+/** Most patches leave the managedFields alone, and need no copy of them. */
+function bareOf(object: KubeObject): KubeObject {
+  const { managedFields: _, ...metadata } = object.metadata;
+  return { ...object, metadata: metadata as KubeObject['metadata'] };
+}
+
+function changesManagedFields(type: string, patch: any): boolean {
+  if (type !== JSON_PATCH) return patch.metadata === null || patch.metadata?.managedFields !== undefined;
+  const pointsThere = (pointer: unknown) =>
+    typeof pointer === 'string' &&
+    (pointer.startsWith('/metadata/managedFields') || ['', '/metadata'].includes(pointer));
+  return patch.some((op: any) => pointsThere(op?.path) || pointsThere(op?.from));
 }
 
 function parsePatch(ctx: Context, type: string): unknown {

@@ -6,6 +6,7 @@ import type { Context, Result } from '../context.js';
 import type { RequestInfo } from '../filters/request-info.js';
 import { findReview } from '../reviews/index.js';
 import { subresources } from '../subresources/index.js';
+import { findVirtual } from '../virtual/index.js';
 import { createObject } from './create.js';
 import { deleteObject } from './delete.js';
 import { deleteCollection } from './delete-collection.js';
@@ -45,7 +46,7 @@ export interface Route {
 /** Throws 404 and 405 as upstream words them. */
 export function route(info: RequestInfo): Route {
   const resource = findResource(info.group, info.version, info.resource);
-  if (resource === undefined) return routeReview(info);
+  if (resource === undefined) return routeVirtual(info) ?? routeReview(info);
   const ofNamespace = info.namespace !== '' && resource.plural !== 'namespaces';
   if (ofNamespace && !resource.namespaced) throw noSuchResource();
   if (info.subresource !== '') {
@@ -61,6 +62,18 @@ export function route(info: RequestInfo): Route {
   if (resource.namespaced && info.namespace === '' && (NAMED.has(info.verb) || info.verb === 'create'))
     throw info.verb === 'create' ? noSuchMethod() : noSuchResource();
   return { resource, handler: VERBS[info.verb as Verb] };
+}
+
+/** Kinds that are read, and made when they are read. */
+function routeVirtual(info: RequestInfo): Route | undefined {
+  const virtual = findVirtual(info.group, info.version, info.resource);
+  if (virtual === undefined) return undefined;
+  const { resource, handlers } = virtual;
+  if (info.subresource !== '' || (info.namespace !== '' && !resource.namespaced)) throw noSuchResource();
+  const handler = handlers[info.verb as 'get' | 'list'];
+  if (handler === undefined) throw noSuchMethod();
+  if (info.verb === 'get' && resource.namespaced && info.namespace === '') throw noSuchResource();
+  return { resource, handler };
 }
 
 function routeReview(info: RequestInfo): Route {

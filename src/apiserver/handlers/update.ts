@@ -6,6 +6,7 @@ import type { AdmissionRequest } from '../admission/admission.js';
 import type { Context, Result } from '../context.js';
 import { keyOf } from '../keys.js';
 import { decodeResource } from './body.js';
+import { trackChange } from './managed-fields.js';
 import {
   checkIdentity,
   checkPreconditions,
@@ -18,19 +19,36 @@ import { isDryRun } from './query.js';
 import { type Change, readModifyWrite } from './writes.js';
 
 export async function updateObject(ctx: Context): Promise<Result> {
-  const body = await decodeResource(ctx);
+  const [given, bare] = withoutManagedFields(ctx);
+  const body = await decodeResource(bare);
   checkIdentity(ctx, body);
   checkUnconditional(ctx, body);
-  return writeObject(ctx, () => deepCopy(body));
+  return writeObject(ctx, ({ object: { metadata } }) => {
+    const draft = deepCopy(body);
+    if (given !== undefined && given !== metadata.managedFields)
+      draft.metadata.managedFields = deepCopy(given);
+    return draft;
+  });
+}
+
+/** Within the process objects come back with the very managedFields that are stored: no need to decode them. */
+function withoutManagedFields(ctx: Context): [KubeObject['metadata']['managedFields'], Context] {
+  const { body } = ctx.call;
+  const value = body.type === 'object' ? (body.value as KubeObject | undefined) : undefined;
+  if (body.type !== 'object' || !value?.metadata?.managedFields) return [undefined, ctx];
+  const { managedFields, ...metadata } = value.metadata;
+  const bare = { ...body, value: { ...value, metadata } };
+  return [managedFields, { ...ctx, call: { ...ctx.call, body: bare } }];
 }
 
 /**
  * Replaces the stored object by what `next` makes of it: the path of update and patch alike.
- * `next` may be called again after a lost race and returns a draft.
+ * `next` may be called again after a lost race and returns a draft; an apply's has its managedFields already.
  */
 export async function writeObject(
   ctx: Context,
   next: (existing: Stored) => KubeObject | Promise<KubeObject>,
+  { applied = false } = {},
 ): Promise<Result> {
   const { namespace, name } = ctx.attributes;
   const key = keyOf(ctx.resource, namespace, name);
@@ -39,7 +57,7 @@ export async function writeObject(
     const { stored } = await readModifyWrite(ctx, key, async (existing) => {
       ended?.();
       ended = undefined;
-      const { change, end } = await prepare(ctx, existing, await next(existing));
+      const { change, end } = await prepare(ctx, existing, await next(existing), applied);
       ended = end;
       return change;
     });
@@ -53,12 +71,14 @@ async function prepare(
   ctx: Context,
   existing: Stored,
   object: KubeObject,
+  applied: boolean,
 ): Promise<{ change: Change; end?: () => void }> {
   const { resource } = ctx;
   const { subresource } = ctx.attributes;
   const old = existing.object;
   checkPreconditions(ctx, object, old);
   resource.defaults?.(object);
+  if (!applied) trackChange(ctx, object, old);
   await ctx.admission.admit(admissionRequest(ctx, object, old));
   keepSystemFields(object, old);
   const draft = takeChange(resource, subresource, object, old);
@@ -108,7 +128,9 @@ function takeChange(
 
 /** The stored object with a new status; labels, annotations and finalizers may come along with it. */
 function takeStatus(resource: Resource, object: KubeObject, old: KubeObject): KubeObject {
-  const draft: KubeObject = { ...deepCopy(old), metadata: object.metadata, status: object['status'] };
+  const { apiVersion, kind, metadata: _, status: _old, ...rest } = old;
+  const { metadata } = object;
+  const draft: KubeObject = { apiVersion, kind, metadata, ...deepCopy(rest), status: object['status'] };
   if (draft['status'] === undefined) delete draft['status'];
   if (old.metadata.ownerReferences) draft.metadata.ownerReferences = deepCopy(old.metadata.ownerReferences);
   else delete draft.metadata.ownerReferences;

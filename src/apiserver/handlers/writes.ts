@@ -1,10 +1,10 @@
 /** The one way into the store: commits of created, changed and deleted objects, dry runs included. */
 import { alreadyExists, conflict, MODIFIED, notFound, StatusError } from '../../api/machinery/status.js';
 import { deepCopy, deepFreeze, type GroupResource, type KubeObject } from '../../api/machinery/types.js';
-import { sameJson } from '../../api/machinery/validation.js';
 import type { Resource } from '../../api/resources/define.js';
 import { ConflictError, type Key, type Store, type Stored } from '../../store/store.js';
 import type { Context } from '../context.js';
+import { isUnchanged } from './managed-fields.js';
 import { isDryRun } from './query.js';
 
 /** Lost races within the server before a writer gives up. */
@@ -93,7 +93,7 @@ async function commitChange(
     return { stored: unwritten(key, revision, next.remove), removed: true };
   }
   next.put.metadata.resourceVersion = existing.object.metadata.resourceVersion;
-  if (sameJson(next.put, existing.object)) return { stored: existing, removed: false };
+  if (isUnchanged(next.put, existing.object)) return { stored: existing, removed: false };
   if (dryRun) return { stored: unwritten(key, revision, next.put), removed: false };
   const [stored] = await store.commit([{ key, object: next.put, expected: revision }]);
   return { stored: stored!, removed: false };

@@ -82,6 +82,7 @@ async function toCall(
     method: request.method ?? 'GET',
     path,
     query,
+    headerNames: () => Object.keys(request.headers),
     header: (name) => {
       const value = request.headers[name] ?? (name === 'host' ? request.headers[':authority'] : undefined);
       return Array.isArray(value) ? value.join(', ') : value;

@@ -74,6 +74,7 @@ async function dispatch(pending: Upgrade): Promise<void> {
     method: 'GET',
     path,
     query,
+    headerNames: () => Object.keys(request.headers),
     header: (name) => [request.headers[name] ?? []].flat().join(', ') || undefined,
     body: { type: 'none' },
     user: await parts.authenticate(credentialsOf(request)),

@@ -5,9 +5,10 @@ import { resources as stored } from '../../api/resources/index.js';
 import type { Call, Result } from '../context.js';
 import { mediaRanges } from '../http/media-types.js';
 import { reviews } from '../reviews/index.js';
+import { virtualResources } from '../virtual/index.js';
 import { json } from './index.js';
 
-const resources: Resource[] = [...stored, ...reviews];
+const resources: Resource[] = [...stored, ...reviews, ...virtualResources];
 
 /** Undefined for paths that are not of discovery. */
 export function discovery(path: string, call: Call): Result | undefined {

@@ -1,7 +1,7 @@
 /** SubjectAccessReview and its kin: what somebody may do. */
 import type { NonResourceAttributes, ResourceAttributes, SubjectAccessReview } from '#types';
 import { type FieldError, invalid as invalidField, required } from '../../api/machinery/field.js';
-import { invalid } from '../../api/machinery/status.js';
+import { badRequest, invalid } from '../../api/machinery/status.js';
 import type { KubeObject } from '../../api/machinery/types.js';
 import type { Attributes, User } from '../../auth/user.js';
 import type { Context, Result } from '../context.js';
@@ -74,13 +74,31 @@ async function ask(ctx: Context, object: KubeObject, user: User, question: Quest
   });
 }
 
-/** Only the rules of administrators are known as rules; for others the answer says that it is incomplete. */
+/** What the asking user may do in a namespace, in rules. */
 export async function reviewOwnRules(ctx: Context): Promise<Result> {
   const object = await decodeResource(ctx);
-  const all = ctx.call.user.groups.includes('system:masters');
-  return answered(object, {
-    resourceRules: all ? [{ verbs: ['*'], apiGroups: ['*'], resources: ['*'] }] : [],
-    nonResourceRules: all ? [{ verbs: ['*'], nonResourceURLs: ['*'] }] : [],
-    incomplete: !all,
-  });
+  const namespace: string = object['spec']?.namespace ?? '';
+  if (namespace === '') throw badRequest('no namespace on request');
+  const found = await ctx.authorizer.rulesFor?.(ctx.call.user, namespace);
+  const { rules, incomplete, errors } = found ?? { rules: [], incomplete: true, errors: [] };
+  const resourceRules = rules
+    .filter(({ resources }) => resources?.length)
+    .map(({ verbs, apiGroups, resources, resourceNames }) => ({
+      verbs,
+      apiGroups,
+      resources,
+      ...(resourceNames?.length ? { resourceNames } : {}),
+    }));
+  const nonResourceRules = rules
+    .filter(({ nonResourceURLs }) => nonResourceURLs?.length)
+    .map(({ verbs, nonResourceURLs }) => ({ verbs, nonResourceURLs }));
+  return answered(
+    { ...object, spec: {} },
+    {
+      resourceRules,
+      nonResourceRules,
+      incomplete,
+      ...(errors.length > 0 ? { evaluationError: errors.join(', ') } : {}),
+    },
+  );
 }

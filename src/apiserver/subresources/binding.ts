@@ -52,6 +52,8 @@ function bound(ctx: Context, pod: KubeObject, { metadata, target }: KubeObject):
       draft.metadata.annotations = { ...draft.metadata.annotations, ...metadata.annotations };
     if (metadata.labels) draft.metadata.labels = { ...draft.metadata.labels, ...metadata.labels };
     draft['status'] ??= {};
+    // The promise is kept (KEP-5278).
+    delete draft['status'].nominatedNodeName;
     const others = (draft['status'].conditions ?? []).filter((c: any) => c.type !== 'PodScheduled');
     const generation = pod.metadata.generation;
     others.push({

@@ -1,19 +1,20 @@
 /** scale: the replicas of a workload as an autoscaling/v1 Scale. */
 import type { LabelSelector } from '#types';
+import { parentEntries, scaleEntries, SCALE_VERSION as VERSION } from '../../api/apply/index.js';
 import { invalid as invalidField } from '../../api/machinery/field.js';
 import { labelSelector } from '../../api/machinery/selectors.js';
 import { invalid } from '../../api/machinery/status.js';
 import type { KubeObject } from '../../api/machinery/types.js';
 import type { Resource, ScalePaths } from '../../api/resources/define.js';
 import type { Context, Result } from '../context.js';
+import { applier } from '../handlers/apply.js';
 import { decodeAs } from '../handlers/body.js';
 import { requireStored } from '../handlers/get.js';
+import { SCALE_TARGET, setManagedFields, trackScale } from '../handlers/managed-fields.js';
 import { checkIdentity, checkPreconditions, countGeneration, validateChange } from '../handlers/metadata.js';
-import { patcher } from '../handlers/patch.js';
+import { isApply, patcher } from '../handlers/patch.js';
 import { draftOf, readModifyWrite } from '../handlers/writes.js';
 import { keyOf } from '../keys.js';
-
-const VERSION = 'autoscaling/v1';
 
 export function getScale(ctx: Context): Result {
   return answer(ctx.resource, requireStored(ctx).object);
@@ -22,12 +23,18 @@ export function getScale(ctx: Context): Result {
 export async function updateScale(ctx: Context): Promise<Result> {
   const scale = await decodeAs(ctx, VERSION, 'Scale');
   checkIdentity(ctx, scale);
-  return write(ctx, () => scale);
+  return write(ctx, (old) => tracked(ctx, scale, old));
 }
 
 export async function patchScale(ctx: Context): Promise<Result> {
+  if (isApply(ctx)) return write(ctx, await applier(ctx, SCALE_TARGET));
   const patch = patcher(ctx, VERSION, 'Scale');
-  return write(ctx, (object) => patch(scaleOf(ctx.resource, object)));
+  return write(ctx, (old) => tracked(ctx, patch(old), old));
+}
+
+function tracked(ctx: Context, scale: KubeObject, old: KubeObject): KubeObject {
+  trackScale(ctx, scale, old);
+  return scale;
 }
 
 const answer = (resource: Resource, object: KubeObject): Result => ({
@@ -36,11 +43,16 @@ const answer = (resource: Resource, object: KubeObject): Result => ({
   object: scaleOf(resource, object),
 });
 
-async function write(ctx: Context, next: (object: KubeObject) => KubeObject): Promise<Result> {
+/** `next` makes a new Scale of the old one, with the managedFields of both. */
+async function write(ctx: Context, next: (scale: KubeObject) => KubeObject): Promise<Result> {
   const { resource } = ctx;
   const { namespace, name } = ctx.attributes;
+  const { specReplicas } = resource.scale as ScalePaths;
   const { stored } = await readModifyWrite(ctx, keyOf(resource, namespace, name), (existing) => {
-    const scale = next(existing.object);
+    const { managedFields } = existing.object.metadata;
+    const old = scaleOf(resource, existing.object);
+    setManagedFields(old, scaleEntries(managedFields, specReplicas));
+    const scale = next(old);
     checkPreconditions(ctx, scale, existing.object);
     const replicas = scale['spec']?.replicas ?? 0;
     if (replicas < 0)
@@ -48,7 +60,14 @@ async function write(ctx: Context, next: (object: KubeObject) => KubeObject): Pr
         invalidField('spec.replicas', replicas, 'must be greater than or equal to 0'),
       ]);
     const draft = draftOf(existing);
-    assign(draft, resource.scale!.specReplicas, replicas);
+    assign(draft, specReplicas, replicas);
+    const entries = parentEntries(
+      managedFields,
+      scale.metadata.managedFields,
+      resource.apiVersion,
+      specReplicas,
+    );
+    setManagedFields(draft, entries);
     countGeneration(resource, draft, existing.object);
     validateChange(resource, resource, draft, existing.object);
     return { put: draft };

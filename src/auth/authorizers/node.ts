@@ -5,7 +5,7 @@
  */
 import type { KubeObject } from '../../api/machinery/types.js';
 import type { Store } from '../../store/store.js';
-import type { Attributes, Authorizer, User } from '../user.js';
+import type { Attributes, Authorizer, Rules, User } from '../user.js';
 import { PodReferences } from './pod-references.js';
 import { type ResourceRule, rule, ruleAllows } from './rules.js';
 
@@ -65,6 +65,13 @@ export class NodeAuthorizer implements Authorizer {
     if (ANY.some((r) => ruleAllows(r, a))) return allow;
     if (a.name === node && OWN.some((r) => ruleAllows(r, a))) return allow;
     return this.#judge(a, node);
+  }
+
+  /** What a node may do depends on its pods. */
+  rulesFor(user: User): Rules {
+    const isNode = nodeNameOf(user) !== undefined;
+    const errors = isNode ? ['node authorizer does not support user rule resolution'] : [];
+    return { rules: [], incomplete: isNode, errors };
   }
 
   close(): void {

@@ -7,11 +7,12 @@ import type { Join } from '../../agent/node.js';
 import { tellReady } from '../daemon.js';
 import { CliError } from '../error.js';
 import { nodePaths, registerNode } from '../nodes.js';
+import { type IngressOptions, ingressOptions } from '../options.js';
 import { clusterPaths } from '../paths.js';
 import { requireKernel, requireRoot } from '../preflight.js';
 import { closeOnSignal } from '../shutdown.js';
 
-interface Options {
+interface Options extends IngressOptions {
   cluster: string;
   dataDir: string | undefined;
   name: string;
@@ -30,7 +31,7 @@ export const agentCommand: CommandModule<object, Options> = {
   command: 'agent',
   describe: 'Run a node in the foreground (for systemd), joining it to a control plane',
   builder: (parser) =>
-    parser
+    ingressOptions(parser)
       .option('server', { type: 'string', describe: "host:port of the control plane's hub" })
       .option('token', { type: 'string', describe: 'Join token; not needed once the node has joined' })
       .option('ca-hash', { type: 'string', describe: "sha256:… of the cluster CA's public key" })
@@ -94,6 +95,12 @@ export const agentCommand: CommandModule<object, Options> = {
       ...(options.resolvConf ? { resolvConf: options.resolvConf } : {}),
       labels: Object.fromEntries(options.labels.map(parseLabel)),
       taints: options.taints.map(parseTaint),
+      ingress: {
+        httpPort: options.ingressHttpPort ?? 80,
+        httpsPort: options.ingressHttpsPort ?? 443,
+        metricsPort: options.ingressMetricsPort,
+        accessLog: options.ingressAccessLog,
+      },
     });
     tellReady();
   },

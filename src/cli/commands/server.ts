@@ -12,8 +12,11 @@ interface Options extends ClusterOptions {
   port: number;
   hubPort: number | undefined;
   advertiseAddress: string | undefined;
+  tlsSan: string[];
+  nodeMonitorGracePeriod: number;
   clusterCidr: string;
   serviceCidr: string;
+  loadBalancerPool: string | undefined;
   logLevel: string;
 }
 
@@ -29,6 +32,17 @@ export const serverCommand: CommandModule<object, Options> = {
         type: 'string',
         describe: 'Address under which others reach this machine [default: its first address]',
       })
+      .option('node-monitor-grace-period', {
+        type: 'number',
+        default: 40,
+        describe: 'Seconds of silence after which a node counts as gone',
+      })
+      .option('tls-san', {
+        type: 'string',
+        array: true,
+        default: [],
+        describe: 'More names and addresses for the serving certificate',
+      })
       .option('cluster-cidr', {
         type: 'string',
         default: '10.244.0.0/16',
@@ -38,6 +52,11 @@ export const serverCommand: CommandModule<object, Options> = {
         type: 'string',
         default: '10.96.0.0/16',
         describe: "Range of Services' addresses",
+      })
+      .option('load-balancer-pool', {
+        type: 'string',
+        describe:
+          "Range of addresses for Services of type LoadBalancer, on the nodes' link: 192.0.2.240/28 [default: the nodes' own addresses]",
       })
       .option('log-level', {
         type: 'string',
@@ -55,8 +74,11 @@ export const serverCommand: CommandModule<object, Options> = {
       apiPort: options.port,
       hubPort: options.hubPort ?? options.port + 1,
       advertiseAddress: options.advertiseAddress,
+      certificateNames: options.tlsSan,
+      nodeMonitorGracePeriod: options.nodeMonitorGracePeriod * 1000,
       clusterCidr: options.clusterCidr,
       serviceCidr: options.serviceCidr,
+      loadBalancerPool: options.loadBalancerPool,
       version: keelsonVersion(),
       logger,
     });

@@ -1,10 +1,8 @@
-/** `keelson up`: a cluster with one node on this machine. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+/** `keelson up`: a cluster on this machine, with one node or several. */
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
-import { nodes } from '../../api/resources/core/node.js';
-import { Client, httpsTransport, loadKubeconfig } from '../../client/index.js';
 import {
   type ClusterConfig,
   chooseClusterConfig,
@@ -14,17 +12,30 @@ import {
 import { type Daemon, runningPid, startDaemon } from '../daemon.js';
 import { CliError } from '../error.js';
 import { contextName, mergeKubeconfig, userKubeconfigPath } from '../kubeconfig.js';
-import { localNodes, nodePaths } from '../nodes.js';
-import { type ClusterOptions, clusterOptions } from '../options.js';
+import {
+  gatewayAddress,
+  isRunning,
+  moreNodes,
+  nodeNetwork,
+  nodesReady,
+  routeToPods,
+  type StartingNode,
+  startNode,
+} from '../local-nodes.js';
+import { localNodes } from '../nodes.js';
+import { type ClusterOptions, clusterOptions, type IngressOptions, ingressOptions } from '../options.js';
 import { type ClusterPaths, clusterPaths } from '../paths.js';
 import { requireDisk, requireKernel, requirePort, requireRoot } from '../preflight.js';
 import { createProgress, type Progress } from '../progress.js';
 import { takeDown } from '../take-down.js';
 
-interface Options extends ClusterOptions {
+interface Options extends ClusterOptions, IngressOptions {
   port: number | undefined;
   bind: string;
   node: string | undefined;
+  nodes: number;
+  loadBalancerPool: string | undefined;
+  nodeMonitorGracePeriod: number | undefined;
   resolvConf: string | undefined;
   kubeconfig: boolean;
   wait: number;
@@ -32,12 +43,29 @@ interface Options extends ClusterOptions {
 
 export const upCommand: CommandModule<object, Options> = {
   command: 'up',
-  describe: 'Start a cluster on this machine and wait until its node is Ready',
+  describe: 'Start a cluster on this machine and wait until its nodes are Ready',
   builder: (parser) =>
-    clusterOptions(parser)
+    ingressOptions(clusterOptions(parser), ', or 0 for one node of another cluster than "default"')
       .option('port', { type: 'number', describe: 'Port of the API server [default: 6443]' })
       .option('bind', { type: 'string', default: '0.0.0.0', describe: 'Address to listen on' })
-      .option('node', { type: 'string', default: hostname().toLowerCase(), describe: "The node's name" })
+      .option('nodes', {
+        type: 'number',
+        default: 1,
+        describe: 'How many nodes; more than one live in network namespaces of their own',
+      })
+      .option('node', {
+        type: 'string',
+        describe: "The first node's name [default: that of this machine, or node-1 of several]",
+      })
+      .option('node-monitor-grace-period', {
+        type: 'number',
+        describe: 'Seconds of silence after which a node counts as gone [default: 40]',
+      })
+      .option('load-balancer-pool', {
+        type: 'string',
+        describe:
+          "Range of addresses for Services of type LoadBalancer: 192.0.2.240/28 [default: the nodes' own]",
+      })
       .option('resolv-conf', {
         type: 'string',
         describe:
@@ -48,15 +76,15 @@ export const upCommand: CommandModule<object, Options> = {
         default: true,
         describe: 'Merge the context into your kubeconfig',
       })
-      .option('wait', { type: 'number', default: 60, describe: 'Seconds to wait for the node' }) as never,
+      .option('wait', { type: 'number', default: 60, describe: 'Seconds to wait for the nodes' }) as never,
   handler: async (options) => {
     requireRoot('up');
     const paths = clusterPaths(options.name, options.dataDir);
-    const runs = {
-      server: runningPid(serverPid(paths)) !== undefined,
-      agent: localNodes(paths).some((node) => runningPid(node.pid) !== undefined),
-    };
-    if (runs.server && runs.agent)
+    if (!Number.isInteger(options.nodes) || options.nodes < 1 || options.nodes > 200)
+      throw new CliError('--nodes takes a number from 1 to 200.', 2);
+    const serverRuns = runningPid(serverPid(paths)) !== undefined;
+    const anyRuns = serverRuns || localNodes(paths).some(({ node }) => isRunning(paths, node));
+    if (serverRuns && allRun(paths, options.nodes))
       throw new CliError(
         `A cluster named "${paths.name}" is running already: use it, stop it with "keelson down", or choose another with --name.`,
       );
@@ -64,11 +92,11 @@ export const upCommand: CommandModule<object, Options> = {
     const progress = createProgress();
     const started = performance.now();
     try {
-      await bringUp(options, paths, runs, progress);
+      await bringUp(options, paths, serverRuns, progress);
     } catch (error) {
       progress.failed();
       // What was there before stays; what this command made goes.
-      if (!runs.server && !runs.agent) await takeDown(paths, { keepData: existed });
+      if (!anyRuns) await takeDown(paths, { keepData: existed });
       throw error;
     }
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
@@ -80,73 +108,91 @@ export const upCommand: CommandModule<object, Options> = {
 
 const serverPid = (paths: ClusterPaths): string => join(paths.run, 'server.pid');
 
-/** Starts what does not run: server and agent at once, so that the agent has loaded when the server is ready. */
+function allRun(paths: ClusterPaths, count: number): boolean {
+  const { nodes = [] } = readClusterConfig(paths) ?? {};
+  return nodes.length >= count && nodes.every(({ name }) => isRunning(paths, name));
+}
+
+/** Starts what does not run: server and agents at once, so that the agents have loaded when the server is ready. */
 async function bringUp(
   options: Options,
   paths: ClusterPaths,
-  runs: { server: boolean; agent: boolean },
+  serverRuns: boolean,
   progress: Progress,
 ): Promise<void> {
   progress.step('Checking this machine');
   requireKernel();
   requireDisk(paths.data);
-  const config = await settle(options, paths, runs.server);
+  const config = await settle(options, paths, serverRuns);
 
   progress.step('Starting the control plane');
-  const node = localNodes(paths)[0]?.node ?? options.node ?? hostname().toLowerCase();
-  const server = runs.server ? undefined : startServer(options, paths, config);
-  const agent = runs.agent ? undefined : startAgent(node, options, paths);
-  if (server) await Promise.race([server.ready, ...(agent ? [failure(agent)] : [])]);
+  const server = serverRuns ? undefined : startServer(options, paths, config);
+  const nodes = await startNodes(options, paths, config);
+  if (server) await Promise.race([server.ready, ...nodes.map(({ daemon }) => failure(daemon))]);
 
-  progress.step('Starting the node');
-  agent?.send(readFileSync(paths.join, 'utf8').trim());
-  await agent?.ready;
-  await nodeReady(paths, node, options.wait);
+  progress.step(config.nodes.length === 1 ? 'Starting the node' : `Starting ${config.nodes.length} nodes`);
+  for (const node of nodes) node.join();
+  await Promise.all(nodes.map(({ daemon }) => daemon.ready));
+  await nodesReady(
+    paths,
+    config.nodes.map(({ name }) => name),
+    options.wait,
+  );
+  await routeToPods(paths);
   if (options.kubeconfig) mergeKubeconfig(paths.adminKubeconfig, userKubeconfigPath());
 }
 
-/** Ports and ranges: those of last time, or newly chosen ones; the ports must be free. */
+/** Those of last time, or newly chosen ports, ranges and nodes; the ports must be free. */
 async function settle(options: Options, paths: ClusterPaths, serverRuns: boolean): Promise<ClusterConfig> {
   const config = readClusterConfig(paths) ?? (await chooseClusterConfig(paths, options.port));
-  if (serverRuns) return config;
-  await requirePort(options.bind, config.apiPort, '--port');
-  await requirePort(options.bind, config.hubPort, '--port');
+  const { ingressHttpPort, ingressHttpsPort, ingressMetricsPort, ingressAccessLog } = options;
+  config.ingress = {
+    httpPort: ingressHttpPort ?? config.ingress?.httpPort,
+    httpsPort: ingressHttpsPort ?? config.ingress?.httpsPort,
+    metricsPort: ingressMetricsPort ?? config.ingress?.metricsPort,
+    accessLog: ingressAccessLog,
+  };
+  config.loadBalancerPool = options.loadBalancerPool ?? config.loadBalancerPool;
+  if (!serverRuns) {
+    await requirePort(options.bind, config.apiPort, '--port');
+    await requirePort(options.bind, config.hubPort, '--port');
+  }
+  if (options.nodeMonitorGracePeriod !== undefined) config.nodeGraceSeconds = options.nodeMonitorGracePeriod;
+  const missing = options.nodes - config.nodes.length;
+  if (options.nodes === 1 && missing === 1)
+    config.nodes.push({ name: options.node ?? hostname().toLowerCase() });
+  else if (missing > 0) {
+    const name = config.nodes.length === 0 ? options.node : undefined;
+    config.nodes.push(...(await moreNodes(paths, config, missing, name)));
+  }
   writeClusterConfig(paths, config);
-  mkdirSync(paths.run, { recursive: true, mode: 0o700 });
-  writeFileSync(join(paths.run, 'cluster.json'), JSON.stringify(config));
   return config;
+}
+
+/** Starts the agents that do not run. */
+async function startNodes(
+  { resolvConf }: Options,
+  paths: ClusterPaths,
+  config: ClusterConfig,
+): Promise<StartingNode[]> {
+  const argv = resolvConf === undefined ? [] : ['--resolv-conf', resolve(resolvConf)];
+  if (config.nodes.some((node) => node.address !== undefined))
+    await (await nodeNetwork(paths, config)).setup();
+  const waiting = config.nodes.filter(({ name }) => !isRunning(paths, name));
+  return Promise.all(waiting.map((entry) => startNode(paths, config, entry, argv)));
 }
 
 function startServer(options: Options, paths: ClusterPaths, config: ClusterConfig): Daemon {
   const argv = ['server', '--name', paths.name, '--data-dir', paths.data, '--bind', options.bind];
   argv.push('--port', `${config.apiPort}`, '--hub-port', `${config.hubPort}`);
+  argv.push('--tls-san', gatewayAddress(config));
+  if (config.nodeGraceSeconds !== undefined)
+    argv.push('--node-monitor-grace-period', `${config.nodeGraceSeconds}`);
   argv.push('--cluster-cidr', config.clusterCidr, '--service-cidr', config.serviceCidr);
+  if (config.loadBalancerPool) argv.push('--load-balancer-pool', config.loadBalancerPool);
   return startDaemon(argv, { log: join(paths.data, 'server.log'), pid: serverPid(paths) });
-}
-
-function startAgent(node: string, { resolvConf }: Options, paths: ClusterPaths): Daemon {
-  const { log, pid } = nodePaths(paths, node);
-  const argv = ['agent', '--cluster', paths.name, '--data-dir', paths.data, '--name', node];
-  if (resolvConf !== undefined) argv.push('--resolv-conf', resolve(resolvConf));
-  return startDaemon([...argv, '--join-from-stdin'], { log, pid });
 }
 
 /** Rejects when the daemon ends; never resolves. */
 const failure = (daemon: Daemon): Promise<never> =>
   daemon.ready.then(() => new Promise<never>(() => undefined));
-
-/** @throws CliError when the node isn't Ready in time. */
-async function nodeReady(paths: ClusterPaths, name: string, seconds: number): Promise<void> {
-  const transport = httpsTransport((await loadKubeconfig(paths.adminKubeconfig)).transport);
-  const signal = AbortSignal.timeout(seconds * 1000);
-  try {
-    const client = new Client(transport).of(nodes);
-    for await (const event of client.watch({ fieldSelector: `metadata.name=${name}`, signal }))
-      if (event.object.status?.conditions?.some((c) => c.type === 'Ready' && c.status === 'True')) return;
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  } finally {
-    await transport.close();
-  }
-  throw new CliError(`The node ${name} was not Ready after ${seconds} s: see ${nodePaths(paths, name).log}.`);
-}

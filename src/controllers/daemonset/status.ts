@@ -1,5 +1,5 @@
 /** The status of a DaemonSet, computed from nodes and pods (upstream `updateDaemonSetStatus`). */
-import type { DaemonSet, DaemonSetStatus } from '#types';
+import type { DaemonSetStatus } from '#types';
 import { isPodAvailable, isPodReady, nonZero } from '../pods.js';
 import { isUpdated, placementOn } from './placement.js';
 import { oldestFirst, type View } from './plan.js';

@@ -167,9 +167,8 @@ class DisruptionController {
     }
     const resource = findKind(ref.apiVersion, ref.kind);
     if (resource?.scale === undefined) return undefined;
-    const object = await this.#context.client.of(resource).get(namespace, ref.name);
-    if (object.metadata.uid !== ref.uid) return undefined;
-    return Number(resource.scale.specReplicas.reduce<any>((value, field) => value?.[field], object) ?? 0);
+    const scale = await this.#context.client.of(resource).getSubresource(namespace, ref.name, 'scale');
+    return scale.metadata.uid === ref.uid ? Number(scale['spec']?.replicas ?? 0) : undefined;
   }
 
   async #write(budget: PodDisruptionBudget, status: PodDisruptionBudget['status'] & object): Promise<void> {

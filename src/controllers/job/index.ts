@@ -254,8 +254,7 @@ class JobController {
   #lookAgain(key: string, { job, end }: JobView, { wait }: Scaled, now: number): void {
     if (end) return;
     const deadline = untilDeadline(job, now);
-    for (const ms of [wait, deadline])
-      if (ms !== undefined && ms > 0) this.loop.queue.addAfter(key, ms);
+    for (const ms of [wait, deadline]) if (ms !== undefined && ms > 0) this.loop.queue.addAfter(key, ms);
   }
 }
 

@@ -67,8 +67,7 @@ export function podsToKeep(
     if (hasIndex(succeeded, index) || hasIndex(failed, index)) continue;
     const last = kept.get(index);
     const later =
-      !last ||
-      (allIndexFailures(last) <= allIndexFailures(pod) && finishedAt(pod) >= finishedAt(last));
+      !last || (allIndexFailures(last) <= allIndexFailures(pod) && finishedAt(pod) >= finishedAt(last));
     if (later) kept.set(index, pod);
   }
   return kept;

@@ -6,7 +6,12 @@ import type {
   PodFailurePolicyOnExitCodesRequirement,
   SuccessPolicy,
 } from '#types';
-import { countCommon, countIndexes, type Intervals, parseIntervals } from '../../api/resources/batch/indexes.js';
+import {
+  countCommon,
+  countIndexes,
+  type Intervals,
+  parseIntervals,
+} from '../../api/resources/batch/indexes.js';
 
 export interface FailureVerdict {
   /** Whether the failure counts against the backoff limits. */
@@ -53,7 +58,9 @@ function matchingContainer(
     if (containerName !== undefined && containerName !== name) return false;
     return values.includes(code) === (operator === 'In');
   };
-  const found = (pod.status?.containerStatuses ?? []).find(matches) ?? (pod.status?.initContainerStatuses ?? []).find(matches);
+  const found =
+    (pod.status?.containerStatuses ?? []).find(matches) ??
+    (pod.status?.initContainerStatuses ?? []).find(matches);
   return (
     found &&
     `Container ${found.name} for pod ${nameOf(pod)} failed with exit code ${found.state!.terminated!.exitCode}`

@@ -36,7 +36,8 @@ export function indexTemplate(job: Job, index: number, replaced: Pod | undefined
   metadata.labels = { ...metadata.labels, [COMPLETION_INDEX]: `${index}` };
   if (spec) {
     spec.hostname = `${job.metadata.name}-${index}`;
-    for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])]) addIndexEnv(container);
+    for (const container of [...(spec.containers ?? []), ...(spec.initContainers ?? [])])
+      addIndexEnv(container);
   }
   if (job.spec.backoffLimitPerIndex !== undefined)
     Object.assign(metadata.annotations, failureCounts(job, replaced));

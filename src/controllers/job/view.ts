@@ -103,7 +103,8 @@ function endingOf(view: JobView, now: number): JobCondition | undefined {
   const { job, pods } = view;
   const decided = trueCondition(job, 'SuccessCriteriaMet') ?? trueCondition(job, 'FailureTarget');
   if (decided) return decided;
-  const fail = (reason: string, message: string) => newCondition('FailureTarget', 'True', reason, message, now);
+  const fail = (reason: string, message: string) =>
+    newCondition('FailureTarget', 'True', reason, message, now);
   for (const pod of pods) {
     const message = isFailed(pod, job) ? judgeFailure(job.spec.podFailurePolicy, pod).message : undefined;
     if (message !== undefined) return fail('PodFailurePolicy', message);
@@ -133,12 +134,17 @@ function indexedEnding(
   const failed = view.failedIndexes && countIndexes(view.failedIndexes);
   if (failed !== undefined) {
     if (spec.maxFailedIndexes !== undefined && failed > spec.maxFailedIndexes)
-      return fail('MaxFailedIndexesExceeded', 'Job has exceeded the specified maximal number of failed indexes');
+      return fail(
+        'MaxFailedIndexesExceeded',
+        'Job has exceeded the specified maximal number of failed indexes',
+      );
     if (failed > 0 && failed + view.succeeded >= completions)
       return fail('FailedIndexes', 'Job has failed indexes');
   }
   const met = matchSuccess(spec.successPolicy, completions, view.succeededIndexes);
-  return met === undefined ? undefined : newCondition('SuccessCriteriaMet', 'True', 'SuccessPolicy', met, now);
+  return met === undefined
+    ? undefined
+    : newCondition('SuccessCriteriaMet', 'True', 'SuccessPolicy', met, now);
 }
 
 /** Whether as many pods have succeeded as should; `active` pods are counted after those of this round. */

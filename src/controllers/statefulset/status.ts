@@ -1,5 +1,5 @@
 /** The status of a StatefulSet, computed from its pods (upstream `updateStatus`, `completeRollingUpdate`). */
-import type { StatefulSet, StatefulSetStatus } from '#types';
+import type { StatefulSetStatus } from '#types';
 import { isPodAvailable, nonZero } from '../pods.js';
 import { revisionOf } from './identity.js';
 import { isRunningAndReady, type View } from './plan.js';

@@ -36,6 +36,12 @@ export async function readResolvConf(path = RESOLV_CONF): Promise<ResolverConfig
   return behind.servers.length > 0 ? behind : resolver;
 }
 
+/** Changes whenever the file does. */
+async function fileVersion(path: string): Promise<string> {
+  const found = await stat(path).catch(() => undefined);
+  return found ? `${found.dev} ${found.ino} ${found.mtimeMs} ${found.size}` : 'none';
+}
+
 /** The servers of a resolv.conf, read again after it has changed. */
 export class ResolvConfServers {
   private servers: string[] = [];
@@ -59,8 +65,7 @@ export class ResolvConfServers {
   }
 
   private async check(): Promise<string[]> {
-    const found = await stat(this.path).catch(() => undefined);
-    const version = found ? `${found.dev} ${found.ino} ${found.mtimeMs} ${found.size}` : 'none';
+    const version = (await Promise.all([this.path, BEHIND_STUB].map(fileVersion))).join();
     if (version !== this.version) {
       const { servers } = await readResolvConf(this.path);
       this.servers = servers.filter((server) => !this.except.includes(server));

@@ -11,6 +11,8 @@ export interface DnsServerOptions {
 }
 
 const MAX_CONNECTIONS = 200;
+/** So that no pod can take TCP from all others. */
+const MAX_PER_CLIENT = 40;
 const IDLE_MS = 10_000;
 /** Questions of one connection that are worked on at once; more wait in it. */
 const MAX_PIPELINED = 32;
@@ -33,6 +35,11 @@ export async function listenDns({ address, port, resolve }: DnsServerOptions): P
     else send(answer);
   });
   const tcp = createServer((socket) => {
+    const same = [...connections].filter(({ remoteAddress }) => remoteAddress === socket.remoteAddress);
+    if (same.length >= MAX_PER_CLIENT) {
+      socket.destroy();
+      return;
+    }
     connections.add(socket);
     socket.on('close', () => connections.delete(socket));
     serveConnection(socket, resolve);

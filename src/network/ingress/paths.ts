@@ -35,7 +35,7 @@ function resolveDots(path: string): string {
 /** The name in a Host header: lower case, without port and final dot. Undefined for what is no host. */
 export function normalHost(host: string): string | undefined {
   const match = /^(\[[0-9a-f:.]+\]|[^\s:/?#@[\]\\]+)(?::\d{1,5})?$/i.exec(host);
-  return match?.[1]!.toLowerCase().replace(/\.$/, '');
+  return match?.[1]?.toLowerCase().replace(/\.$/, '');
 }
 
 /** The wildcard that covers the host: `*.b.c` for `a.b.c`. It stands for one label and no more. */

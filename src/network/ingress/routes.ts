@@ -95,7 +95,8 @@ function byPrecedence(a: PathRoute, b: PathRoute): number {
   return lengthOf(b) - lengthOf(a) || Number(a.type !== 'Exact') - Number(b.type !== 'Exact');
 }
 
-function byAge(a: Ingress, b: Ingress): number {
+/** The order in which Ingresses count. */
+export function byAge(a: Ingress, b: Ingress): number {
   const [first, second] = [a, b].map(({ metadata }) => metadata.creationTimestamp ?? '');
   return compare(first!, second!) || compare(keyOf(a), keyOf(b));
 }

@@ -81,7 +81,8 @@ class PortCompiler {
     const { port } = this.port;
     const inside = spec.internalTrafficPolicy === 'Local';
     const outside = spec.externalTrafficPolicy === 'Local';
-    for (const ip of clusterIps(this.service)) this.#serve('services', `${ip} . ${this.#protocol} . ${port}`, inside);
+    for (const ip of clusterIps(this.service))
+      this.#serve('services', `${ip} . ${this.#protocol} . ${port}`, inside);
     for (const ip of externalIps(this.service)) {
       const key = `${ip} . ${this.#protocol} . ${port}`;
       this.#serve('services', key, false);

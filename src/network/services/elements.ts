@@ -1,8 +1,9 @@
 /** Elements of all Services together: what has to change in the kernel when one Service changes. */
-import { type Elements } from './compile.js';
+
+import { parseAddress } from '../cidr.js';
+import type { Elements } from './compile.js';
 import { type Field, MAPS } from './layout.js';
 import { type ElementBytes, valueData, verdictData } from './messages.js';
-import { parseAddress } from '../cidr.js';
 
 export interface Changes {
   deleted: Elements;
@@ -45,10 +46,11 @@ export class Claims {
   /** Everything that there is. */
   all(): Elements {
     const all: Elements = new Map();
-    for (const [name, claims] of this.#owners) for (const data of claims.values()) {
-      all.set(name, data);
-      break;
-    }
+    for (const [name, claims] of this.#owners)
+      for (const data of claims.values()) {
+        all.set(name, data);
+        break;
+      }
     return all;
   }
 }

@@ -73,6 +73,25 @@ export function verdictData(verdict: 'drop' | { goto: string }): Buffer {
   return nest(2, u32(1, VERDICT.goto), text(2, verdict.goto));
 }
 
+/** `nest(1, nest(1, valueData(key)), nest(2, data))` in one piece: of these there are tens of thousands. */
+function element(key: Buffer, data: Buffer | undefined): Buffer {
+  const keyEnd = 12 + key.length;
+  const bytes = Buffer.alloc(keyEnd + (data ? 4 + data.length : 0));
+  const head = (at: number, length: number, type: number) => {
+    bytes.writeUInt16LE(length, at);
+    bytes.writeUInt16LE(type, at + 2);
+  };
+  head(0, bytes.length, 1 | NESTED);
+  head(4, 8 + key.length, 1 | NESTED);
+  head(8, 4 + key.length, 1);
+  key.copy(bytes, 12);
+  if (data) {
+    head(keyEnd, 4 + data.length, 2 | NESTED);
+    data.copy(bytes, keyEnd + 4);
+  }
+  return bytes;
+}
+
 /** A transaction on one table: all or nothing. */
 export class Batch {
   readonly #messages: Buffer[] = [];
@@ -109,7 +128,7 @@ export class Batch {
     for (let at = 0; at < elements.length; at += ELEMENTS_PER_MESSAGE) {
       const list = elements
         .slice(at, at + ELEMENTS_PER_MESSAGE)
-        .map(({ key, data }) => nest(1, nest(1, valueData(key)), ...(data ? [nest(2, data)] : [])));
+        .map(({ key, data }) => element(key, data));
       this.#add(type, flags, [text(1, this.table), text(2, set), nest(3, ...list)]);
     }
   }

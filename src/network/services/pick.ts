@@ -30,7 +30,11 @@ export function pickRules(name: string): Buffer[] {
   const timeout = Number(seconds) * 1000;
   const key = R + 4;
   const client = [...targetId(dispatch as Dispatch, key), clientAddress(key + 1)];
-  const lead = [lookup('sticky-endpoints', R, R + 1), remember('update', key, R, timeout), translate(R + 1, R + 2)];
+  const lead = [
+    lookup('sticky-endpoints', R, R + 1),
+    remember('update', key, R, timeout),
+    translate(R + 1, R + 2),
+  ];
   const again = rule(...client, lookup(AFFINITY, key, R), ...settle(R), ...lead);
   // What is remembered but no endpoint any more has to go first: an update leaves an element's data.
   const anew = rule(

@@ -34,6 +34,13 @@ interface Entry {
   names: Set<string>;
 }
 
+/** Who waits until no slice offers a pod. */
+interface Withdrawal {
+  uid: string;
+  slices: Set<string>;
+  done(): void;
+}
+
 /**
  * Events mark Services; one transaction at a time brings all that were marked since the last. Once at the start, and after
  * a transaction that failed, the maps are emptied and filled in one transaction, so that no connection sees them half.
@@ -47,6 +54,7 @@ export class ServiceProxy implements ServiceRules {
   readonly #claims = new Claims();
   readonly #numbers = new Numbers();
   readonly #chains = new Set<string>();
+  readonly #withdrawals = new Set<Withdrawal>();
   #node: NodeFacts = { name: '' };
   /** The kernel has what `claims` says. */
   #complete = false;
@@ -76,6 +84,8 @@ export class ServiceProxy implements ServiceRules {
   sliceChanged(key: string, slice: EndpointSlice | undefined): void {
     const name = slice?.metadata.labels?.[SERVICE_NAME];
     const owner = name === undefined ? undefined : `${slice!.metadata.namespace}/${name}`;
+    for (const waiting of this.#withdrawals)
+      if (!offers(slice, waiting.uid) && waiting.slices.delete(key) && waiting.slices.size === 0) waiting.done();
     const before = this.#serviceOf.get(key);
     if (before !== undefined && before !== owner) {
       this.#entries.get(before)?.slices.delete(key);
@@ -93,6 +103,22 @@ export class ServiceProxy implements ServiceRules {
     this.#schedule();
   }
 
+  async withdrawn(uid: string): Promise<void> {
+    const slices = new Set<string>();
+    for (const entry of this.#entries.values())
+      for (const [key, slice] of entry.slices) if (offers(slice, uid)) slices.add(key);
+    if (slices.size > 0)
+      await new Promise<void>((resolve) => {
+        const waiting = { uid, slices, done: resolve };
+        this.#withdrawals.add(waiting);
+        waiting.done = () => {
+          this.#withdrawals.delete(waiting);
+          resolve();
+        };
+      });
+    await this.settled();
+  }
+
   /** Resolves once the kernel has all that was told, or a transaction has failed. */
   async settled(): Promise<void> {
     while (this.#scheduled) await this.#scheduled;
@@ -101,6 +127,7 @@ export class ServiceProxy implements ServiceRules {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#retry);
+    for (const waiting of this.#withdrawals) waiting.done();
     await this.settled();
   }
 
@@ -142,7 +169,10 @@ export class ServiceProxy implements ServiceRules {
   }
 
   #failed(error: Error): void {
-    this.#options.logger?.error({ err: error }, 'services could not be programmed; all of them will be again');
+    this.#options.logger?.error(
+      { err: error },
+      'services could not be programmed; all of them will be again',
+    );
     this.#complete = false;
     this.#chains.clear();
     clearTimeout(this.#retry);
@@ -226,6 +256,11 @@ export class ServiceProxy implements ServiceRules {
     }
   }
 }
+
+const offers = (slice: EndpointSlice | undefined, uid: string): boolean =>
+  slice?.endpoints?.some(
+    ({ targetRef, conditions }) => targetRef?.uid === uid && conditions?.ready !== false && !conditions?.terminating,
+  ) ?? false;
 
 /** Flows to endpoints that a UDP target has lost, and those that went past destinations that nobody served. */
 export function staleFlows(before: Compiled, now: Compiled): FlowFilter[] {

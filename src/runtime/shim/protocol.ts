@@ -72,6 +72,7 @@ export const Tag = {
   rows: 46,
   version: 47,
   deviceCgroup: 48,
+  pidsOf: 49,
 } as const;
 
 /** Bits of `Tag.flags` in a setup. */

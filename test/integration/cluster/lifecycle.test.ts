@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { keelson, newClusterPlace, startTestCluster } from '../../fixtures/cluster.js';
+import { keelson, MAIN, newClusterPlace, startTestCluster } from '../../fixtures/cluster.js';
 import { assertNoLeaks, snapshot } from '../../fixtures/leaks.js';
 import { register } from '../../fixtures/registry.js';
 import { run, tool } from '../../fixtures/tools.js';
@@ -21,10 +21,12 @@ describe('keelson up and down', function () {
     await cluster.kubectl('apply', '-f', 'examples/ch05-pods/kuard-pod.yaml');
     await cluster.kubectl('wait', '--for=condition=Ready', 'pod/kuard', '--timeout=30s');
     assert.match((await cluster.keelson(['status'])).stdout, /node node-1: Ready[\s\S]*pods: 1 running/);
-    await cluster.down();
+    writeFileSync(join(cluster.dataDir, 'not-ours'), 'kept');
+    assert.equal((await cluster.keelson(['down'])).code, 0);
     await assertNoLeaks(before, OURS);
     assert.ok(!existsSync(cluster.runDir));
-    assert.ok(!existsSync(cluster.dataDir));
+    assert.deepEqual(readdirSync(cluster.dataDir), ['not-ours']);
+    rmSync(cluster.dataDir, { recursive: true });
   });
 
   it('merges a context into the kubeconfig and takes it away again', async () => {
@@ -80,6 +82,16 @@ describe('keelson up and down', function () {
     assert.ok(!existsSync(data));
     assert.ok(!existsSync(`/run/keelson/${name}`));
     rmSync(dataDir, { recursive: true });
+  });
+
+  it('names the cgroup controller that is missing', async function () {
+    if (!existsSync('/sys/fs/cgroup/pids')) this.skip(); // cgroup v2 offers all or none
+    const { name, dataDir } = newClusterPlace();
+    const command = `umount /sys/fs/cgroup/pids && exec "$0" "$1" up --name ${name} --data-dir ${dataDir}`;
+    const up = await run('unshare', ['--mount', 'sh', '-c', command, process.execPath, MAIN]);
+    assert.equal(up.code, 1);
+    assert.match(up.stderr, /^keelson: The cgroup controller pids can't be used/);
+    assert.ok(!existsSync(dataDir));
   });
 
   it('says that the disk is full, and makes nothing', async () => {

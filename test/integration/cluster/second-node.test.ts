@@ -2,13 +2,11 @@ import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { eventually, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
+import { join } from 'node:path';
+import { eventually, MAIN, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
 import { assertNoLeaks, snapshot } from '../../fixtures/leaks.js';
 import { register, registerProcess } from '../../fixtures/registry.js';
 
-const MAIN = join(dirname(fileURLToPath(import.meta.url)), '../../../src/cli/main.js');
 const ip = (...argv: string[]) => execFileSync('ip', argv);
 
 /** Everything that Keelson makes carries one of these in its name. */

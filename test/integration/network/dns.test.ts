@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { Resolver } from 'node:dns/promises';
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import { RCODE } from '../../../src/network/dns/constants.js';
 import { Forwarder } from '../../../src/network/dns/forwarder.js';
@@ -98,6 +99,21 @@ describe('the DNS server', () => {
       if (count === 500) break;
     }
     assert.equal(count, 500);
+  });
+
+  it('keeps room for others when one takes all the connections it can', async () => {
+    const { port } = await serve(() => ({ ...emptyReply(0), answers: [txtRecord('a.b', 1, 'x')] }));
+    const hogs = Array.from({ length: 300 }, () =>
+      connect({ port, host: '127.0.0.1', localAddress: '127.0.0.9' }),
+    );
+    for (const hog of hogs) hog.on('error', () => undefined);
+    await Promise.all(hogs.map((hog) => new Promise((connected) => hog.on('connect', connected))));
+    const question = query('TXT a.b');
+    const tcp = connect({ port, host: '127.0.0.1' });
+    tcp.write(Buffer.concat([Buffer.from([0, question.length]), question]));
+    const [answer] = (await once(tcp, 'data')) as [Buffer];
+    assert.equal(answer.readUInt16BE(2), 4711);
+    for (const socket of [...hogs, tcp]) socket.destroy();
   });
 
   it('tells that its address is taken, and frees what it had', async () => {

@@ -123,6 +123,17 @@ describe('the pod network', () => {
     assert.equal((await network.attach('pod-a', path(await space()))).ip, '10.199.8.2');
   });
 
+  it("holds the node's own addresses, for pods to reach", async () => {
+    const addresses = () => sh('ip', '-4', '-o', 'addr', 'show', 'dev', bridgeName(cluster));
+    await network.setup({ ...config(cluster), nodeAddresses: ['10.198.0.10', '10.198.0.11'] });
+    const pod = await space();
+    await network.attach('pod-a', path(pod));
+    await inside(pod, 'busybox', 'ping', '-c', '1', '-W', '2', '10.198.0.10');
+    await network.setup({ ...config(cluster), nodeAddresses: ['10.198.0.10'] });
+    assert.match(await addresses(), / 10\.198\.0\.10\/32 /);
+    assert.doesNotMatch(await addresses(), /10\.198\.0\.11/);
+  });
+
   it('routes to the pods of other nodes, and no longer when they are gone', async () => {
     await network.setup(config(cluster));
     const other = await space();

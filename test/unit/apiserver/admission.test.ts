@@ -92,6 +92,15 @@ describe('apiserver: admission', () => {
       );
     });
 
+    it('leave the tenth to the cluster DNS', async () => {
+      const dns = { clusterIP: '10.96.0.10' };
+      const refused = /failed to allocate IP 10\.96\.0\.10: provided IP is already allocated/;
+      await assert.rejects(h.of('services').create(service('thief', dns) as any), refused);
+      const own = service('kube-dns', dns) as any;
+      own.metadata.namespace = 'kube-system';
+      assert.equal((await h.of('services').create(own)).spec.clusterIP, '10.96.0.10');
+    });
+
     it('do not leak when the write fails or is only tried', async () => {
       await h
         .of('services')

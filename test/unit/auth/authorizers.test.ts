@@ -1,9 +1,4 @@
 import assert from 'node:assert/strict';
-import {
-  builtInAuthorizer,
-  mastersAuthorizer,
-  unionAuthorizer,
-} from '../../../src/auth/authorizers/built-in.js';
 import { referencesOf } from '../../../src/auth/authorizers/pod-references.js';
 import type { Attributes, User } from '../../../src/auth/user.js';
 import { configMap, type Harness, pod, startHarness } from '../apiserver/harness.js';
@@ -31,9 +26,13 @@ const path = (user: User, text: string, verb = 'get'): Attributes => ({
   path: text,
 });
 
-describe('auth: built-in grants', () => {
-  const authorizer = unionAuthorizer([mastersAuthorizer, builtInAuthorizer]);
-  const allowed = async (a: Attributes) => (await authorizer.authorize(a)).decision === 'allow';
+describe('auth: the default policy', () => {
+  let h: Harness;
+  before(async () => {
+    h = await startHarness();
+  });
+  after(() => h.close());
+  const allowed = async (a: Attributes) => (await h.auth.authorizer.authorize(a)).decision === 'allow';
   const user = (name: string, ...groups: string[]): User => ({
     name,
     groups: [...groups, 'system:authenticated'],

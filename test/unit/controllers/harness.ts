@@ -11,11 +11,8 @@ import type { KubeObject } from '../../../src/api/machinery/types.js';
 import type { Resource } from '../../../src/api/resources/define.js';
 import { deployments, events, nodes, pods, serviceAccounts } from '../../../src/api/resources/index.js';
 import { ApiServer } from '../../../src/apiserver/server.js';
-import {
-  builtInAuthorizer,
-  mastersAuthorizer,
-  unionAuthorizer,
-} from '../../../src/auth/authorizers/built-in.js';
+import { RbacAuthorizer } from '../../../src/auth/authorizers/rbac.js';
+import { mastersAuthorizer, unionAuthorizer } from '../../../src/auth/authorizers/union.js';
 import { Client, Informers } from '../../../src/client/index.js';
 import type { Controller, ControllersOptions } from '../../../src/controllers/index.js';
 import { openLevelStore, type Store } from '../../../src/store/index.js';
@@ -55,10 +52,11 @@ export class Harness {
     const dir = await mkdtemp(join(tmpdir(), 'keelson-test-controllers-'));
     const logger = pino({ level: 'silent' });
     const store = await openLevelStore(join(dir, 'db'), { clock, logger });
+    const rbac = new RbacAuthorizer(store);
     const api = new ApiServer({
       store,
       authenticate: async () => ({ name: 'nobody', groups: [] }),
-      authorizer: unionAuthorizer([mastersAuthorizer, builtInAuthorizer]),
+      authorizer: unionAuthorizer([mastersAuthorizer, rbac]),
       serviceCidr: '10.96.0.0/16',
       clusterName: 'test',
       version: '0.0.0',
@@ -67,6 +65,7 @@ export class Harness {
     });
     await api.bootstrap();
     const harness = new Harness(dir, store, api, clock);
+    harness.#running.push({ close: async () => rbac.close() });
     await harness.createServiceAccount();
     for (const part of parts) harness.#running.push(part(harness.options));
     harness.options.informers.start();

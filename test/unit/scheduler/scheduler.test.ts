@@ -1,7 +1,7 @@
 /** The running scheduler against an API server. */
 import assert from 'node:assert/strict';
 import type { Pod } from '#types';
-import { nodes, pods } from '../../../src/api/resources/index.js';
+import { nodes, pods, priorityClasses } from '../../../src/api/resources/index.js';
 import { startScheduler } from '../../../src/scheduler/index.js';
 import { Harness, podSpec } from '../controllers/harness.js';
 
@@ -149,6 +149,91 @@ describe('scheduler', function () {
     );
     await h.client.of(pods).delete('default', 'first');
     assert.equal(await bound('second'), 'a');
+  });
+
+  describe('preemption', () => {
+    const withClass = async (name: string, priorityClassName: string, cpu: string, spec = {}) => {
+      const [container] = podSpec().containers;
+      return h.client.of(pods).create({
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name, namespace: 'default' },
+        spec: {
+          priorityClassName,
+          containers: [{ ...container!, resources: { requests: { cpu } } }],
+          ...spec,
+        },
+      });
+    };
+    beforeEach(async () => {
+      for (const [name, value] of [
+        ['low', 1],
+        ['high', 100],
+      ] as const)
+        await h.client.of(priorityClasses).create({
+          apiVersion: 'scheduling.k8s.io/v1',
+          kind: 'PriorityClass',
+          metadata: { name },
+          value,
+        });
+      await h.createNode('a');
+      await withClass('victim', 'low', '3');
+      await bound('victim');
+    });
+
+    it('removes a pod of lower priority, waits for it, and takes its place', async () => {
+      await withClass('urgent', 'high', '3');
+      const promised = await h.until('a promise', async () => {
+        const pod = await get('urgent');
+        return pod.status?.nominatedNodeName === 'a' && pod;
+      });
+      assert.equal(condition(promised)?.message, '0/1 nodes are available: 1 Insufficient cpu.');
+      const victim = await h.until('the victim to go', async () => {
+        const pod = await get('victim');
+        return pod.metadata.deletionTimestamp !== undefined && pod;
+      });
+      const target = victim.status?.conditions?.find((c) => c.type === 'DisruptionTarget');
+      assert.equal(target?.reason, 'PreemptionByScheduler');
+      assert.equal((await get('urgent')).spec.nodeName, undefined, 'the victim is still there');
+      await create('small', {}, '3');
+      await unschedulable('small');
+      await h.client.of(pods).delete('default', 'victim', { gracePeriodSeconds: 0 });
+      assert.equal(await bound('urgent'), 'a');
+      assert.equal((await get('urgent')).status?.nominatedNodeName, undefined);
+      assert.equal((await get('small')).spec.nodeName, undefined);
+      const { uid } = (await get('urgent')).metadata;
+      assert.ok((await h.events('Pod')).includes(`Preempted: Preempted by pod ${uid} on node a`));
+    });
+
+    it('does not when the pod says that it never preempts', async () => {
+      await h.client.of(priorityClasses).create({
+        apiVersion: 'scheduling.k8s.io/v1',
+        kind: 'PriorityClass',
+        metadata: { name: 'polite' },
+        value: 100,
+        preemptionPolicy: 'Never',
+      });
+      await withClass('urgent', 'polite', '3');
+      assert.match(
+        (await unschedulable('urgent')).message ?? '',
+        /not eligible due to preemptionPolicy=Never/,
+      );
+      await h.settle();
+      assert.equal((await get('victim')).metadata.deletionTimestamp, undefined);
+    });
+
+    it('schedules pods of higher priority first', async () => {
+      await h.client.of(nodes).patch('', 'a', { spec: { unschedulable: true } }, { type: 'merge' });
+      await h.client.of(pods).delete('default', 'victim', { gracePeriodSeconds: 0 });
+      await withClass('first', 'low', '3');
+      await withClass('second', 'high', '3');
+      await unschedulable('second');
+      // Both have waited out their backoff.
+      h.clock.advance(5000);
+      await h.client.of(nodes).patch('', 'a', { spec: { unschedulable: false } }, { type: 'merge' });
+      assert.equal(await bound('second'), 'a');
+      assert.equal((await get('first')).spec.nodeName, undefined);
+    });
   });
 
   it('leaves pods with gates, and pods of other schedulers, alone', async () => {

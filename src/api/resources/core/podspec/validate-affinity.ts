@@ -52,7 +52,11 @@ const validateWeight = (weight: number | undefined, path: string): FieldError[] 
     : [];
 
 /** `strict` checks the values as label values, as upstream does for required terms alone. */
-function validateNodeSelectorTerm(term: NodeSelectorTerm, path: string, strict: boolean): FieldError[] {
+export function validateNodeSelectorTerm(
+  term: NodeSelectorTerm,
+  path: string,
+  strict: boolean,
+): FieldError[] {
   return [
     ...(term.matchExpressions ?? []).flatMap((r, i) =>
       validateNodeRequirement(r, index(child(path, 'matchExpressions'), i), strict),

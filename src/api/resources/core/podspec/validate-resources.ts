@@ -24,7 +24,8 @@ import { aggregateWith, isPodLevelResource } from './amounts.js';
 import { quantities } from './pod-level-resources.js';
 
 const CONTAINER_RESOURCES = new Set(['cpu', 'memory', 'ephemeral-storage']);
-const QUOTA_RESOURCES = new Set([
+/** What a quota can be about, besides huge pages and extended resources. */
+export const QUOTA_RESOURCES = new Set([
   ...['cpu', 'memory', 'ephemeral-storage'].flatMap((r) => [r, `requests.${r}`, `limits.${r}`]),
   'pods',
   'resourcequotas',

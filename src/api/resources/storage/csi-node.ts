@@ -1,0 +1,59 @@
+/** CSINodes: which storage drivers run on a node. */
+import type { CSINode } from '#types';
+import { child, duplicate, type FieldError, index, invalid, required } from '../../machinery/field.js';
+import { sameJson, validateQualifiedName } from '../../machinery/validation.js';
+import { ageColumn, nameColumn } from '../columns.js';
+import { defineResource } from '../define.js';
+import { validateDriverName } from './csi-driver.js';
+
+const MAX_NODE_ID = 256;
+
+function validate({ spec }: CSINode): FieldError[] {
+  const errors: FieldError[] = [];
+  const drivers = spec.drivers ?? [];
+  drivers.forEach(({ name = '', nodeID = '', allocatable, topologyKeys }, i) => {
+    const at = index('spec.drivers', i);
+    errors.push(...validateDriverName(name, child(at, 'name')));
+    const id = child(at, 'nodeID');
+    if (nodeID === '') errors.push(required(id, nodeID));
+    if (nodeID.length > MAX_NODE_ID)
+      errors.push(invalid(id, nodeID, `must be ${MAX_NODE_ID} characters or less`));
+    const count = allocatable?.count;
+    if (count !== undefined && count < 0)
+      errors.push(invalid(child(at, 'allocatable', 'count'), count, 'must be greater than or equal to 0'));
+    const keys = topologyKeys ?? [];
+    keys.forEach((key, j) => {
+      if (keys.indexOf(key) < j) errors.push(duplicate(child(at, 'topologyKeys'), key));
+      errors.push(...validateQualifiedName(key, child(at, 'topologyKeys')));
+    });
+    if (drivers.findIndex((other) => other.name === name) < i)
+      errors.push(duplicate(child(at, 'name'), name));
+  });
+  return errors;
+}
+
+export const csiNodes = defineResource<CSINode>({
+  group: 'storage.k8s.io',
+  version: 'v1',
+  kind: 'CSINode',
+  plural: 'csinodes',
+  namespaced: false,
+  validate,
+  validateUpdate: ({ spec }, old) =>
+    (spec.drivers ?? [])
+      .filter((driver) => {
+        const before = (old.spec.drivers ?? []).find(({ name }) => name === driver.name);
+        return before !== undefined && !sameJson(driver, before);
+      })
+      .map((driver) => invalid('CSINodeDriver', driver, 'field is immutable')),
+  columns: [
+    nameColumn,
+    {
+      name: 'Drivers',
+      type: 'integer',
+      description: 'How many drivers run on the node.',
+      cell: ({ spec }) => (spec.drivers ?? []).length,
+    },
+    ageColumn,
+  ],
+});

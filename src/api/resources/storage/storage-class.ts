@@ -1,0 +1,79 @@
+/** StorageClasses: kinds of volumes that claims ask for. */
+import type { StorageClass, TopologySelectorTerm } from '#types';
+import {
+  child,
+  duplicate,
+  type FieldError,
+  forbidden,
+  index,
+  notSupported,
+  required,
+} from '../../machinery/field.js';
+import { sameJson, validateImmutable, validateQualifiedName } from '../../machinery/validation.js';
+import { ageColumn, textColumn } from '../columns.js';
+import { defineResource } from '../define.js';
+import { classNameColumn, validateDriver, validateParameters } from './class-name.js';
+
+const POLICIES = ['Delete', 'Retain'];
+const MODES = ['Immediate', 'WaitForFirstConsumer'];
+
+function validate(storageClass: StorageClass): FieldError[] {
+  const { provisioner, parameters, reclaimPolicy, volumeBindingMode, allowedTopologies } = storageClass;
+  const errors = [...validateDriver(provisioner, 'provisioner'), ...validateParameters(parameters, true)];
+  if (reclaimPolicy && !POLICIES.includes(reclaimPolicy))
+    errors.push(notSupported('reclaimPolicy', reclaimPolicy, POLICIES));
+  if (!volumeBindingMode) errors.push(required('volumeBindingMode'));
+  else if (!MODES.includes(volumeBindingMode))
+    errors.push(notSupported('volumeBindingMode', volumeBindingMode, MODES));
+  (allowedTopologies ?? []).forEach((term, i) => {
+    errors.push(...validateTopology(term, index('allowedTopologies', i)));
+  });
+  return errors;
+}
+
+function validateTopology(term: TopologySelectorTerm, path: string): FieldError[] {
+  const errors: FieldError[] = [];
+  const keys = new Set<string>();
+  (term.matchLabelExpressions ?? []).forEach(({ key, values }, i) => {
+    const at = index(child(path, 'matchLabelExpressions'), i);
+    errors.push(...validateQualifiedName(key ?? '', child(at, 'key')));
+    if (keys.has(key)) errors.push(duplicate(child(at, 'key'), key));
+    keys.add(key);
+    if (!values?.length) errors.push(required(child(at, 'values')));
+    (values ?? []).forEach((value, j) => {
+      if (values.indexOf(value) < j) errors.push(duplicate(index(child(at, 'values'), j), value));
+    });
+  });
+  return errors;
+}
+
+const FIXED = ['parameters', 'provisioner', 'reclaimPolicy'] as const;
+
+export const storageClasses = defineResource<StorageClass>({
+  group: 'storage.k8s.io',
+  version: 'v1',
+  kind: 'StorageClass',
+  plural: 'storageclasses',
+  shortNames: ['sc'],
+  namespaced: false,
+  defaults(storageClass) {
+    storageClass.provisioner ??= '';
+    storageClass.reclaimPolicy ??= 'Delete';
+    storageClass.volumeBindingMode ??= 'Immediate';
+  },
+  validate,
+  validateUpdate: (storageClass, old) => [
+    ...FIXED.filter((field) => !sameJson(storageClass[field], old[field])).map((field) =>
+      forbidden(field, `updates to ${field} are forbidden.`),
+    ),
+    ...validateImmutable(storageClass.volumeBindingMode, old.volumeBindingMode, 'volumeBindingMode'),
+  ],
+  columns: [
+    classNameColumn,
+    textColumn('Provisioner', 'What makes the volumes.', (c) => c.provisioner),
+    textColumn('ReclaimPolicy', 'What becomes of a volume after its claim.', (c) => c.reclaimPolicy ?? ''),
+    textColumn('VolumeBindingMode', 'When volumes are made.', (c) => c.volumeBindingMode ?? ''),
+    textColumn('AllowVolumeExpansion', 'Whether volumes may grow.', (c) => c.allowVolumeExpansion ?? false),
+    ageColumn,
+  ],
+});

@@ -1,0 +1,28 @@
+/** VolumeAttributesClasses: changeable parameters of volumes. */
+import type { VolumeAttributesClass } from '#types';
+import { validateImmutable } from '../../machinery/validation.js';
+import { ageColumn, textColumn } from '../columns.js';
+import { defineResource } from '../define.js';
+import { classNameColumn, validateDriver, validateParameters } from './class-name.js';
+
+export const volumeAttributesClasses = defineResource<VolumeAttributesClass>({
+  group: 'storage.k8s.io',
+  version: 'v1',
+  kind: 'VolumeAttributesClass',
+  plural: 'volumeattributesclasses',
+  shortNames: ['vac'],
+  namespaced: false,
+  validate: ({ driverName, parameters }) => [
+    ...validateDriver(driverName, 'driverName'),
+    ...validateParameters(parameters, false),
+  ],
+  validateUpdate: (vac, old) => [
+    ...validateImmutable(vac.driverName, old.driverName, 'driverName'),
+    ...validateImmutable(vac.parameters, old.parameters, 'parameters'),
+  ],
+  columns: [
+    classNameColumn,
+    textColumn('DriverName', 'The driver of the volumes.', (vac) => vac.driverName),
+    ageColumn,
+  ],
+});

@@ -1,0 +1,111 @@
+/**
+ * ResourceQuota: nothing new beyond a namespace's quotas. What is admitted is booked in their status at once;
+ * the controller corrects it by what there really is.
+ * @see https://kubernetes.io/docs/concepts/policy/resource-quotas/
+ */
+import type { Container, Pod, ResourceQuota } from '#types';
+import { addQuantities, compareQuantities, subtractQuantities } from '../../api/machinery/quantity.js';
+import { produce } from '../../api/machinery/types.js';
+import { quotaCovers } from '../../api/quota/scopes.js';
+import { type Amounts, usageOf } from '../../api/quota/usage.js';
+import { ConflictError, type Store, type Stored, type Write } from '../../store/store.js';
+import { type AdmissionPlugin, type AdmissionRequest, refuse } from './admission.js';
+
+const ATTEMPTS = 20;
+/** Kinds whose usage an update can change. */
+const GROWING = new Set(['persistentvolumeclaims', 'services']);
+
+export function resourceQuota(store: Store): AdmissionPlugin {
+  return {
+    name: 'ResourceQuota',
+    async validate(request) {
+      if (!counts(request)) return;
+      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+        const { items } = await store.list(`core/resourcequotas/${request.namespace}/`);
+        if (items.length === 0) return;
+        const writes = items.flatMap((stored) => book(request, stored) ?? []);
+        if (writes.length === 0 || request.dryRun) return;
+        try {
+          await store.commit(writes);
+          return;
+        } catch (error) {
+          if (!(error instanceof ConflictError)) throw error;
+        }
+      }
+      throw refuse(request, 'status unknown for quota: too many changes at once');
+    },
+  };
+}
+
+function counts({ resource, operation, subresource, object }: AdmissionRequest): boolean {
+  if (!resource.namespaced || subresource !== '' || !object || resource.plural === 'events') return false;
+  return (
+    operation === 'CREATE' ||
+    (operation === 'UPDATE' && resource.group === '' && GROWING.has(resource.plural))
+  );
+}
+
+/** What the object adds to a quota, as a write of its status; undefined where it adds nothing. Throws 403 beyond it. */
+function book(request: AdmissionRequest, { key, object, revision }: Stored): Write | undefined {
+  const quota = object as unknown as ResourceQuota;
+  const hard = quota.status?.hard ?? {};
+  const names = Object.keys(hard);
+  if (names.length === 0 || !quotaCovers(quota, request.resource, request.object!)) return undefined;
+  if (request.resource.plural === 'pods' && request.resource.group === '')
+    requireAmounts(request, quota, names);
+  const used = quota.status?.used ?? {};
+  const added = addedBy(request, names);
+  const grown = Object.keys(added).sort();
+  if (grown.length === 0) return undefined;
+  const next = Object.fromEntries(grown.map((name) => [name, addQuantities(used[name], added[name])]));
+  const exceeded = grown.filter(
+    (name) => compareQuantities(added[name], 0) > 0 && compareQuantities(next[name], hard[name]) > 0,
+  );
+  if (exceeded.length > 0) {
+    const list = (amounts: Amounts) => exceeded.map((name) => `${name}=${amounts[name] ?? '0'}`).join(',');
+    throw refuse(
+      request,
+      `exceeded quota: ${quota.metadata.name}, requested: ${list(added)}, used: ${list(used)}, limited: ${list(hard)}`,
+    );
+  }
+  return {
+    key,
+    expected: revision,
+    object: produce(object, (draft) => {
+      draft['status'] = { ...draft['status'], used: { ...used, ...next } };
+    }),
+  };
+}
+
+/** The change of usage, of what is not 0. */
+function addedBy({ resource, object, old }: AdmissionRequest, names: string[]): Amounts {
+  const after = usageOf(resource, object!);
+  const before = old ? usageOf(resource, old) : {};
+  return Object.fromEntries(
+    names
+      .map((name): [string, string] => [name, subtractQuantities(after[name], before[name])])
+      .filter(([, change]) => change !== '0'),
+  );
+}
+
+const COMPUTE = /^(?:(requests|limits)\.)?(cpu|memory|ephemeral-storage)$/;
+
+/** Where amounts of a resource are limited, every container must say its own. */
+function requireAmounts(request: AdmissionRequest, quota: ResourceQuota, names: string[]): void {
+  const { spec } = request.object as unknown as Pod;
+  const containers = [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
+  const missing = names
+    .filter((name) => COMPUTE.test(name) && !spec.resources)
+    .sort()
+    .flatMap((name) => {
+      const lacking = containers.filter((container) => !says(container, name)).map((c) => c.name);
+      return lacking.length > 0 ? [`${name} for: ${lacking.sort().join(',')}`] : [];
+    });
+  if (missing.length > 0)
+    throw refuse(request, `failed quota: ${quota.metadata.name}: must specify ${missing.join('; ')}`);
+}
+
+function says({ resources }: Container, name: string): boolean {
+  const [, which, resource = ''] = COMPUTE.exec(name)!;
+  return (which === 'limits' ? resources?.limits : resources?.requests)?.[resource] !== undefined;
+}

@@ -1,0 +1,174 @@
+/** `keelson node list|add|remove|start|stop`: the nodes that this machine runs. */
+import { existsSync, rmSync } from 'node:fs';
+import type { Argv, CommandModule } from 'yargs';
+import { isReason } from '../../api/machinery/status.js';
+import { nodes as nodeResource } from '../../api/resources/core/node.js';
+import { type ClusterConfig, readClusterConfig, writeClusterConfig } from '../cluster-config.js';
+import { stopDaemon } from '../daemon.js';
+import { CliError } from '../error.js';
+import {
+  isRunning,
+  moreNodes,
+  nodeNetwork,
+  nodesReady,
+  removeNode,
+  routeToPods,
+  startNode,
+  stopNode,
+  withClient,
+} from '../local-nodes.js';
+import { nodePaths } from '../nodes.js';
+import { type ClusterOptions, clusterOptions } from '../options.js';
+import { type ClusterPaths, clusterPaths } from '../paths.js';
+import { requireRoot } from '../preflight.js';
+
+type Named = ClusterOptions & { node: string };
+type Starting = ClusterOptions & { node: string | undefined; wait: number };
+
+interface Place {
+  paths: ClusterPaths;
+  config: ClusterConfig;
+}
+
+/** @throws CliError when this machine has no such cluster. */
+function find({ name, dataDir }: ClusterOptions): Place {
+  requireRoot('node');
+  const paths = clusterPaths(name, dataDir);
+  const config = readClusterConfig(paths);
+  if (!config || !existsSync(paths.join))
+    throw new CliError(`There is no cluster "${name}" on this machine: make one with "keelson up".`);
+  return { paths, config };
+}
+
+/** @throws CliError when the cluster has no such node here. */
+function findNode({ config, paths }: Place, node: string) {
+  const entry = config.nodes.find(({ name }) => name === node);
+  if (entry) return entry;
+  const all = config.nodes.map(({ name }) => name).join(', ') || 'none';
+  throw new CliError(`Cluster "${paths.name}" has no node "${node}" on this machine; it has: ${all}.`);
+}
+
+const withNode = <T>(parser: Argv<T>) =>
+  clusterOptions(parser).positional('node', { type: 'string', demandOption: true }) as never;
+
+const withWait = <T>(parser: Argv<T>) =>
+  parser.option('wait', { type: 'number', default: 60, describe: 'Seconds to wait until it is Ready' });
+
+/** Starts the agent, and waits until the node is Ready. */
+async function start({ paths, config }: Place, node: string, seconds: number): Promise<void> {
+  const entry = findNode({ paths, config }, node);
+  if (entry.address !== undefined) await (await nodeNetwork(paths, config)).setup();
+  const starting = await startNode(paths, config, entry);
+  starting.join();
+  await starting.daemon.ready;
+  await nodesReady(paths, [node], seconds);
+  await routeToPods(paths);
+}
+
+const addCommand: CommandModule<object, Starting> = {
+  command: 'add [node]',
+  describe: 'Join one more node, in a network namespace of its own',
+  builder: (parser) => withWait(clusterOptions(parser).positional('node', { type: 'string' })) as never,
+  handler: async (options) => {
+    const place = find(options);
+    const { paths, config } = place;
+    const { node } = options;
+    if (node !== undefined && !/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/.test(node))
+      throw new CliError(`"${node}" can't be a node's name: use lower-case letters, digits and dashes.`);
+    if (config.nodes.some(({ name }) => name === node))
+      throw new CliError(`Cluster "${paths.name}" has a node "${node}" already.`);
+    const [entry] = await moreNodes(paths, config, 1, node);
+    config.nodes.push(entry!);
+    writeClusterConfig(paths, config);
+    await start(place, entry!.name, options.wait);
+    process.stdout.write(`node ${entry!.name} added\n`);
+  },
+};
+
+const startCommand: CommandModule<object, Starting & Named> = {
+  command: 'start <node>',
+  describe: 'Start a node that was stopped, and wait until it is Ready',
+  builder: (parser) => withWait(withNode(parser) as Argv) as never,
+  handler: async (options) => {
+    const place = find(options);
+    findNode(place, options.node);
+    if (isRunning(place.paths, options.node))
+      throw new CliError(`The node "${options.node}" is running already.`);
+    await start(place, options.node, options.wait);
+    process.stdout.write(`node ${options.node} started\n`);
+  },
+};
+
+const stopCommand: CommandModule<object, Named & { keepPods: boolean }> = {
+  command: 'stop <node>',
+  describe: 'Stop a node and all that runs on it, as if the machine were switched off',
+  builder: (parser) =>
+    (withNode(parser) as Argv).option('keep-pods', {
+      type: 'boolean',
+      default: false,
+      describe: 'End the agent only: pods run on',
+    }) as never,
+  handler: async (options) => {
+    const place = find(options);
+    findNode(place, options.node);
+    await stopNode(place.paths, options.node, { keepPods: options.keepPods });
+    process.stdout.write(`node ${options.node} stopped\n`);
+  },
+};
+
+const removeCommand: CommandModule<object, Named> = {
+  command: 'remove <node>',
+  aliases: 'rm',
+  describe:
+    'Stop a node for good: its Node object and all that it made on this machine go, nothing is drained',
+  builder: withNode,
+  handler: async (options) => {
+    const place = find(options);
+    const { paths, config } = place;
+    findNode(place, options.node);
+    const files = nodePaths(paths, options.node);
+    await stopDaemon(files.pid);
+    await withClient(paths, (client) => client.of(nodeResource).delete('', options.node)).catch((error) => {
+      if (!isReason(error, 'NotFound'))
+        throw new CliError(`The Node object could not be deleted: ${error.message}`);
+    });
+    await removeNode(paths, files);
+    rmSync(files.data, { recursive: true, force: true });
+    writeClusterConfig(paths, { ...config, nodes: config.nodes.filter((n) => n.name !== options.node) });
+    await routeToPods(paths);
+    process.stdout.write(`node ${options.node} removed\n`);
+  },
+};
+
+const listCommand: CommandModule<object, ClusterOptions> = {
+  command: 'list',
+  aliases: 'ls',
+  describe: 'List the nodes that this machine runs',
+  builder: clusterOptions,
+  handler: (options) => {
+    const { paths, config } = find(options);
+    const rows = config.nodes.map(({ name, address }) => [
+      name,
+      isRunning(paths, name) ? 'running' : 'stopped',
+      address ?? 'this machine',
+    ]);
+    rows.unshift(['NODE', 'AGENT', 'ADDRESS']);
+    const widths = [0, 1].map((i) => Math.max(...rows.map((row) => row[i]!.length)));
+    for (const [node, agent, address] of rows)
+      process.stdout.write(`${node!.padEnd(widths[0]!)}   ${agent!.padEnd(widths[1]!)}   ${address}\n`);
+  },
+};
+
+export const nodeCommand: CommandModule = {
+  command: 'node <command>',
+  describe: 'List, add, remove, start and stop nodes on this machine',
+  builder: (parser) =>
+    parser
+      .command(listCommand)
+      .command(addCommand)
+      .command(removeCommand)
+      .command(startCommand)
+      .command(stopCommand)
+      .demandCommand(1),
+  handler: () => undefined,
+};

@@ -1,0 +1,283 @@
+/** The proxy: listens, finds the route of each request, and answers for itself where there is none. */
+import http, { type IncomingMessage } from 'node:http';
+import http2 from 'node:http2';
+import type { AddressInfo, Server, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+import type { Logger } from 'pino';
+import type { Backends, Target } from './backends.js';
+import type { Certificates } from './certificates.js';
+import {
+  exchange,
+  type FrontRequest,
+  type FrontResponse,
+  isHttp2,
+  type Outcome,
+  ProxyError,
+  TIMEOUTS,
+  type Timeouts,
+} from './exchange.js';
+import type { Origin } from './headers.js';
+import type { IngressMetrics } from './metrics.js';
+import { normalHost, normalPath } from './paths.js';
+import { findRoute, type Route, type RoutingTable } from './routes.js';
+import { upgrade } from './upgrade.js';
+import type { Upstreams } from './upstream.js';
+
+export interface ProxyOptions {
+  backends: Backends;
+  upstreams: Upstreams;
+  certificates: Certificates;
+  metrics: IngressMetrics;
+  /** What holds now. */
+  routes(): RoutingTable;
+  logger: Logger;
+  /** A line in the log for each request. */
+  accessLog: boolean;
+  timeouts?: Partial<Timeouts>;
+}
+
+const MAX_HEADER_BYTES = 32 << 10;
+const MAX_CONNECTIONS = 16_384;
+const MAX_STREAMS = 128;
+const HEADERS_MS = 15_000;
+const HANDSHAKE_MS = 10_000;
+const IDLE_MS = 75_000;
+/** How long requests under way may go on when the proxy closes. */
+const DRAIN_MS = 3000;
+
+const LIMITS = {
+  maxHeaderSize: MAX_HEADER_BYTES,
+  headersTimeout: HEADERS_MS,
+  // A large upload may take its time; that it goes on at all is seen to piece by piece.
+  requestTimeout: 0,
+  keepAliveTimeout: IDLE_MS,
+  connectionsCheckingInterval: 5000,
+  insecureHTTPParser: false,
+};
+
+/** A request's way: what it asks for, and where that leads. */
+interface Way {
+  origin: Origin;
+  path: string;
+  route: Route;
+  target: Target;
+}
+
+export class IngressProxy {
+  readonly #options: ProxyOptions;
+  readonly #timeouts: Timeouts;
+  readonly #servers = new Set<Server>();
+  readonly #sockets = new Set<Socket>();
+  #secure: http2.Http2SecureServer | undefined;
+  readonly #sessions = new Set<http2.ServerHttp2Session>();
+
+  constructor(options: ProxyOptions) {
+    this.#options = options;
+    this.#timeouts = { ...TIMEOUTS, ...options.timeouts };
+  }
+
+  /** Listens for HTTP; 0 is any free port. Rejects when the port is taken. */
+  listenHttp(port: number): Promise<number> {
+    return this.#listen(http.createServer(LIMITS), port, 'http');
+  }
+
+  /** Listens for HTTPS, with HTTP/2 for who wants it. */
+  async listenHttps(port: number): Promise<number> {
+    const { certificates } = this.#options;
+    const server = http2.createSecureServer({
+      ...LIMITS,
+      ...(await certificates.general()),
+      allowHTTP1: true,
+      handshakeTimeout: HANDSHAKE_MS,
+      minVersion: 'TLSv1.2',
+      settings: { maxConcurrentStreams: MAX_STREAMS, maxHeaderListSize: MAX_HEADER_BYTES },
+      maxHeaderListPairs: 256,
+      SNICallback: (name, done) => {
+        certificates.context(name).then(
+          (context) => done(null, context),
+          (error) => done(error),
+        );
+      },
+    });
+    Object.assign(server, { keepAliveTimeout: IDLE_MS, headersTimeout: HEADERS_MS, requestTimeout: 0 });
+    server.on('session', (session) => {
+      this.#sessions.add(session);
+      session.setTimeout(IDLE_MS, () => session.close());
+      session.on('error', () => session.destroy());
+      session.on('close', () => this.#sessions.delete(session));
+    });
+    this.#secure = server;
+    return this.#listen(server, port, 'https');
+  }
+
+  /** New handshakes get the new certificates; connections that are open go on. */
+  async certificatesChanged(): Promise<void> {
+    this.#secure?.setSecureContext(await this.#options.certificates.general());
+  }
+
+  /** Takes no more connections, lets requests under way end for a moment, then cuts what is left. */
+  async close(): Promise<void> {
+    const closed = [...this.#servers].map(
+      (server) => new Promise<void>((resolve) => server.close(() => resolve())),
+    );
+    for (const server of this.#servers) (server as http.Server).closeIdleConnections?.();
+    for (const session of this.#sessions) session.close();
+    const timer = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy();
+    }, DRAIN_MS);
+    await Promise.all(closed);
+    clearTimeout(timer);
+    this.#servers.clear();
+  }
+
+  #listen(server: Server, port: number, protocol: Origin['protocol']): Promise<number> {
+    const { metrics } = this.#options;
+    server.maxConnections = MAX_CONNECTIONS;
+    server.on('connection', (socket: Socket) => {
+      metrics.connected(1);
+      this.#sockets.add(socket);
+      socket.on('close', () => {
+        metrics.connected(-1);
+        this.#sockets.delete(socket);
+      });
+    });
+    server.on('request', (req: FrontRequest, res: FrontResponse) => void this.#request(req, res, protocol));
+    server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+      void this.#upgrade(req, socket, head, protocol);
+    });
+    server.on('connect', (_: unknown, to: Duplex | http2.Http2ServerResponse) => {
+      if ('writeHead' in to) to.writeHead(405).end();
+      else endWith(to, 405, 'Method Not Allowed');
+    });
+    server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) =>
+      this.#malformed(error, socket),
+    );
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, () => {
+        server.off('error', reject);
+        server.on('error', (error) =>
+          this.#options.logger.error({ err: error }, 'the ingress listener failed'),
+        );
+        this.#servers.add(server);
+        resolve((server.address() as AddressInfo).port);
+      });
+    });
+  }
+
+  async #request(req: FrontRequest, res: FrontResponse, protocol: Origin['protocol']): Promise<void> {
+    const started = performance.now();
+    const outcome: Outcome = { retries: 0, bytes: 0 };
+    let way: Partial<Way> = {};
+    req.on('error', () => {});
+    res.on('error', () => {});
+    res.once('close', () => this.#over(req, res.headersSent ? res.statusCode : 499, started, way, outcome));
+    try {
+      way = this.#ask(req, protocol);
+      const target = this.#target(way);
+      await exchange(this.#deps, target, req, res, way as Way, outcome);
+    } catch (error) {
+      outcome.error ??= (error as Error).message;
+      if (!(error instanceof ProxyError) && !res.destroyed)
+        this.#options.logger.warn({ err: error }, 'a request failed within the proxy');
+      answer(req, res, error instanceof ProxyError ? error.status : 502);
+    }
+  }
+
+  async #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer, protocol: Origin['protocol']) {
+    const started = performance.now();
+    const outcome: Outcome = { retries: 0, bytes: 0 };
+    let way: Partial<Way> = {};
+    let status = 101;
+    socket.on('error', () => socket.destroy());
+    socket.once('close', () => this.#over(req, status, started, way, outcome));
+    try {
+      way = this.#ask(req, protocol);
+      await upgrade(this.#deps, this.#target(way), req, { socket, head }, way as Way, outcome);
+    } catch (error) {
+      outcome.error ??= (error as Error).message;
+      status = error instanceof ProxyError ? error.status : 502;
+      endWith(socket, status, http.STATUS_CODES[status] ?? '');
+    }
+  }
+
+  get #deps() {
+    const { backends, upstreams } = this.#options;
+    return { backends, upstreams, timeouts: this.#timeouts };
+  }
+
+  /** What is asked for, and the route, if there is one. @throws ProxyError for what is malformed. */
+  #ask(req: FrontRequest, protocol: Origin['protocol']): Partial<Way> {
+    const absolute = /^https?:\/\/([^/?#]*)(.*)$/i.exec(req.url ?? '');
+    const authority = isHttp2(req) ? req.authority : '';
+    const hosts = req.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host').length;
+    const named = absolute?.[1] || authority || req.headers.host || '';
+    const asked = absolute ? absolute[2]! : (req.url ?? '');
+    const url = asked.startsWith('?') || asked === '' ? `/${asked}` : asked;
+    const [host, path] = [normalHost(named), normalPath(url)];
+    if (hosts > 1 || host === undefined || path === undefined)
+      throw new ProxyError(400, hosts > 1 ? 'more than one Host header' : 'no valid host or path');
+    const socket = (isHttp2(req) ? req.stream.session?.socket : req.socket) as Socket | TLSSocket | undefined;
+    const client = (socket?.remoteAddress ?? '').replace(/^::ffff:/, '');
+    const origin: Origin = { client, protocol, host: named, port: socket?.localPort ?? 0 };
+    const route = findRoute(this.#options.routes(), host, path);
+    return { origin, path: url, ...(route ? { route } : {}) };
+  }
+
+  #target({ route }: Partial<Way>): Target {
+    if (!route) throw new ProxyError(404, 'no Ingress has a rule for it');
+    const target = this.#options.backends.target(route);
+    if (!target) throw new ProxyError(503, `there is no Service ${route.service ?? ''} with that port`);
+    return target;
+  }
+
+  /** What is no HTTP at all, or too long, or too slow: told, and closed. */
+  #malformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+    const status =
+      error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+    if (error.code !== 'ECONNRESET') this.#options.metrics.served('', status, 0, 0, 0);
+    if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+    else endWith(socket, status, http.STATUS_CODES[status] ?? '');
+  }
+
+  #over(req: FrontRequest, status: number, started: number, way: Partial<Way>, outcome: Outcome): void {
+    const { metrics, logger, accessLog } = this.#options;
+    const ms = performance.now() - started;
+    const ingress = way.route?.ingress ?? '';
+    metrics.served(ingress, status, ms / 1000, outcome.bytes, outcome.retries);
+    if (!accessLog) return;
+    const { client, host, protocol } = way.origin ?? {};
+    logger.info(
+      {
+        ...{ client, method: req.method, protocol, host, path: req.url, status, ingress },
+        ...outcome,
+        ms: Math.round(ms),
+      },
+      'request',
+    );
+  }
+}
+
+/** The proxy's own answer; a connection whose request was not read to its end is closed. */
+function answer(req: FrontRequest, res: FrontResponse, status: number): void {
+  if (res.headersSent || res.destroyed) {
+    if (!res.writableEnded) res.destroy?.();
+    return;
+  }
+  const text = `${status === 404 ? 'default backend - 404' : `${status} ${http.STATUS_CODES[status]}`}\n`;
+  const headers: Record<string, string> = {
+    'content-type': 'text/plain; charset=utf-8',
+    'content-length': `${Buffer.byteLength(text)}`,
+  };
+  if (!isHttp2(req) && (!req.complete || status === 400)) headers['connection'] = 'close';
+  (res as http.ServerResponse).writeHead(status, headers);
+  res.end(req.method === 'HEAD' ? '' : text);
+}
+
+function endWith(socket: Duplex, status: number, reason: string): void {
+  socket.on('error', () => {});
+  socket.end(`HTTP/1.1 ${status} ${reason}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () =>
+    socket.destroy(),
+  );
+}

@@ -1,0 +1,438 @@
+/** The proxy between real connections on loopback. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import http, { type RequestListener } from 'node:http';
+import http2 from 'node:http2';
+import net, { type AddressInfo } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+import tls from 'node:tls';
+import { pino } from 'pino';
+import { WebSocket, WebSocketServer } from 'ws';
+import type { EndpointSlice, Ingress, Secret, Service } from '#types';
+import { Backends } from '../../../../src/network/ingress/backends.js';
+import { Certificates } from '../../../../src/network/ingress/certificates.js';
+import { IngressMetrics } from '../../../../src/network/ingress/metrics.js';
+import { IngressProxy } from '../../../../src/network/ingress/proxy.js';
+import { mergeIngresses } from '../../../../src/network/ingress/routes.js';
+import { selfSigned } from '../../../../src/network/ingress/self-signed.js';
+import { Upstreams } from '../../../../src/network/ingress/upstream.js';
+
+const ENDPOINT_PORT_NAME = 'web';
+type Listener = (key: string, object: any, old: any) => void;
+
+/** A proxy for one Ingress of `app.test` whose Service has the endpoints that `serve` is told. */
+class Bench {
+  readonly #closers: (() => unknown)[] = [];
+  readonly #listeners = new Map<string, Listener[]>();
+  readonly metrics = new IngressMetrics();
+  readonly upstreams = new Upstreams();
+  readonly certificates: Certificates;
+  readonly proxy: IngressProxy;
+  slices: EndpointSlice[] = [];
+  secret: Secret | undefined;
+  port = 0;
+  tlsPort = 0;
+
+  constructor() {
+    const service = {
+      metadata: { name: 'app', namespace: 'default' },
+      spec: { ports: [{ name: ENDPOINT_PORT_NAME, port: 80, protocol: 'TCP' }] },
+    } as Service;
+    const view = { service: () => service, slices: () => this.slices };
+    const source = {
+      on: (resource: string, listener: Listener) =>
+        void this.#listeners.set(resource, [...(this.#listeners.get(resource) ?? []), listener]),
+    };
+    const backends = new Backends(view, source, (one) => this.upstreams.dropIdle(one), Date.now);
+    this.certificates = new Certificates({ secret: () => this.secret, unusable: () => {} });
+    const routes = mergeIngresses([this.ingress]);
+    this.proxy = new IngressProxy({
+      ...{ backends, upstreams: this.upstreams, certificates: this.certificates, metrics: this.metrics },
+      routes: () => routes,
+      logger: pino({ level: 'silent' }),
+      accessLog: false,
+      timeouts: { answer: 1000, stall: 1000, requestBody: 500 },
+    });
+  }
+
+  get ingress(): Ingress {
+    const backend = { service: { name: 'app', port: { number: 80 } } };
+    return {
+      metadata: { name: 'app', namespace: 'default' },
+      spec: {
+        tls: [{ hosts: ['app.test'], secretName: 's' }],
+        rules: [{ host: 'app.test', http: { paths: [{ path: '/', pathType: 'Prefix', backend }] } }],
+      },
+    } as Ingress;
+  }
+
+  async open(): Promise<this> {
+    this.port = await this.proxy.listenHttp(0);
+    this.tlsPort = await this.proxy.listenHttps(0);
+    return this;
+  }
+
+  /** A backend; its port. */
+  async backend(listener: RequestListener): Promise<http.Server & { port: number }> {
+    const server = http.createServer(listener).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    this.#closers.push(() => {
+      server.closeAllConnections();
+      server.close();
+    });
+    return Object.assign(server, { port: (server.address() as AddressInfo).port });
+  }
+
+  /** Each endpoint has a slice of its own, as each has a port of its own. */
+  serve(...ports: (number | { port: number; conditions: object })[]): void {
+    const before = this.slices;
+    this.slices = ports.map((one) => {
+      const { port, conditions } = typeof one === 'number' ? { port: one, conditions: { ready: true } } : one;
+      return {
+        metadata: { name: `s${port}`, namespace: 'default', labels: { 'kubernetes.io/service-name': 'app' } },
+        addressType: 'IPv4',
+        endpoints: [{ addresses: ['127.0.0.1'], conditions }],
+        ports: [{ name: ENDPOINT_PORT_NAME, port }],
+      } as unknown as EndpointSlice;
+    });
+    for (const listener of this.#listeners.get('endpointslices') ?? [])
+      for (const slice of [...before, ...this.slices]) listener('', slice, undefined);
+  }
+
+  async useCertificate(version: string): Promise<string> {
+    const { cert, key } = await selfSigned();
+    const base64 = (text: string) => Buffer.from(text).toString('base64');
+    const metadata = { name: 's', namespace: 'default', uid: 'u', resourceVersion: version };
+    this.secret = {
+      metadata,
+      data: { 'tls.crt': base64(cert), 'tls.key': base64(key) },
+    } as unknown as Secret;
+    this.certificates.update([this.ingress]);
+    await this.proxy.certificatesChanged();
+    return cert;
+  }
+
+  async close(): Promise<void> {
+    for (const close of this.#closers) await close();
+    this.upstreams.close();
+    await this.proxy.close();
+  }
+}
+
+interface Answer {
+  status: number;
+  headers: http.IncomingHttpHeaders;
+  body: string;
+}
+
+function ask(
+  bench: Bench,
+  path: string,
+  options: http.RequestOptions & { body?: string; host?: string } = {},
+): Promise<Answer> {
+  const { body, host = 'app.test', headers, ...rest } = options;
+  return new Promise((resolve, reject) => {
+    const request = http.request(
+      { port: bench.port, path, agent: false, ...rest, headers: { ...(headers as object), host } },
+      (response) => {
+        let text = '';
+        response.on('data', (chunk) => {
+          text += chunk;
+        });
+        response.on('error', reject);
+        response.on('end', () =>
+          resolve({ status: response.statusCode!, headers: response.headers, body: text }),
+        );
+      },
+    );
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+/** Sends bytes as they are; what comes back until the proxy closes. */
+async function raw(bench: Bench, text: string): Promise<string> {
+  const socket = net.connect(bench.port, '127.0.0.1');
+  socket.write(text);
+  let got = '';
+  for await (const chunk of socket) got += chunk;
+  return got;
+}
+
+const hello: RequestListener = (_, res) => res.end('hello');
+
+describe('the ingress proxy', function () {
+  this.timeout(10_000);
+  let bench: Bench;
+  beforeEach(async () => {
+    bench = await new Bench().open();
+  });
+  afterEach(() => bench.close());
+
+  it('passes a request on with where it came from, and the answer back', async () => {
+    const backend = await bench.backend((req, res) => {
+      res.setHeader('set-cookie', ['a=1', 'b=2']);
+      res.writeHead(201, { 'x-powered-by': 'tests' });
+      res.end(JSON.stringify({ method: req.method, url: req.url, headers: req.headers }));
+    });
+    bench.serve(backend.port);
+    const { status, headers, body } = await ask(bench, '/a/b?c=d%20e', { method: 'DELETE' });
+    const seen = JSON.parse(body);
+    assert.equal(status, 201);
+    assert.deepEqual(headers['set-cookie'], ['a=1', 'b=2']);
+    assert.equal(headers['x-powered-by'], 'tests');
+    assert.deepEqual([seen.method, seen.url, seen.headers.host], ['DELETE', '/a/b?c=d%20e', 'app.test']);
+    assert.equal(seen.headers['x-forwarded-proto'], 'http');
+    assert.equal(seen.headers['x-forwarded-port'], String(bench.port));
+    assert.match(seen.headers['x-real-ip'], /^(127\.0\.0\.1|::1)$/);
+  });
+
+  it('answers 404 where there is no rule, and 503 where nobody is ready', async () => {
+    const missing = await ask(bench, '/', { host: 'other.test' });
+    assert.deepEqual([missing.status, missing.body], [404, 'default backend - 404\n']);
+    assert.equal((await ask(bench, '/')).status, 503);
+    assert.match(bench.metrics.text(), /requests_total\{ingress="default\/app",status="5xx"\} 1/);
+  });
+
+  it('streams bodies both ways, no faster than they are read', async () => {
+    const size = 24 << 20;
+    let received = 0;
+    const backend = await bench.backend((req, res) => {
+      res.writeHead(200);
+      req.on('data', (chunk: Buffer) => {
+        received += chunk.length;
+      });
+      req.pipe(res);
+    });
+    bench.serve(backend.port);
+    const request = http.request({
+      port: bench.port,
+      method: 'POST',
+      headers: { host: 'app.test' },
+      agent: false,
+    });
+    let sent = 0;
+    const piece = Buffer.alloc(64 << 10);
+    const write = () => {
+      while (sent < size) {
+        sent += piece.length;
+        if (!request.write(piece)) return void request.once('drain', write);
+      }
+      request.end();
+    };
+    write();
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+    await wait(300);
+    assert.ok(received < size, 'a client that does not read holds the backend back');
+    let back = 0;
+    for await (const chunk of response) back += chunk.length;
+    assert.deepEqual([received, back], [size, size]);
+  });
+
+  it('lets the first piece of an answer through before the last is there', async () => {
+    const backend = await bench.backend((_, res) => {
+      res.writeHead(200, { 'content-type': 'text/event-stream' });
+      res.flushHeaders();
+      setTimeout(() => res.write('one'), 50);
+    });
+    bench.serve(backend.port);
+    const request = http.get({ port: bench.port, headers: { host: 'app.test' }, agent: false });
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+    const [chunk] = await once(response, 'data');
+    assert.equal(String(chunk), 'one');
+    request.destroy();
+  });
+
+  it('tells the backend when the client is gone', async () => {
+    let gone = () => {};
+    const left = new Promise<void>((resolve) => {
+      gone = resolve;
+    });
+    const backend = await bench.backend((req) => req.on('close', gone));
+    bench.serve(backend.port);
+    const request = http.get({ port: bench.port, headers: { host: 'app.test' }, agent: false });
+    request.on('error', () => {});
+    await once(backend, 'request');
+    request.destroy();
+    await left;
+  });
+
+  it('goes to another endpoint where the first refuses, bodies included', async () => {
+    const closed = await bench.backend(hello);
+    closed.close();
+    const backend = await bench.backend((req, res) => req.pipe(res));
+    bench.serve(closed.port, backend.port);
+    for (let i = 0; i < 6; i++) {
+      const { status, body } = await ask(bench, '/', { method: 'POST', body: `body ${i}` });
+      assert.deepEqual([status, body], [200, `body ${i}`]);
+    }
+    assert.match(bench.metrics.text(), /keelson_ingress_retries_total [1-9]/);
+  });
+
+  it('repeats what is idempotent when an endpoint breaks off, and nothing else', async () => {
+    let asked = 0;
+    const broken = await bench.backend((req) => {
+      asked++;
+      req.socket.destroy();
+    });
+    const backend = await bench.backend(hello);
+    bench.serve(broken.port, backend.port);
+    for (let i = 0; i < 4; i++) assert.equal((await ask(bench, '/')).status, 200);
+    assert.ok(asked > 0);
+    bench.serve(broken.port);
+    asked = 0;
+    assert.equal((await ask(bench, '/', { method: 'POST', body: 'x' })).status, 502);
+    assert.equal(asked, 1);
+  });
+
+  it('gives up an endpoint that does not answer with 504', async () => {
+    const backend = await bench.backend(() => {});
+    bench.serve(backend.port);
+    assert.equal((await ask(bench, '/')).status, 504);
+  });
+
+  it('breaks off an answer that was broken off', async () => {
+    const backend = await bench.backend((_, res) => {
+      res.writeHead(200, { 'content-length': '100' });
+      res.write('part');
+      setTimeout(() => res.destroy(), 50);
+    });
+    bench.serve(backend.port);
+    await assert.rejects(ask(bench, '/'), /aborted|hang up|reset/i);
+  });
+
+  it('uses endpoints that terminate only while no other is ready', async () => {
+    const old = await bench.backend((_, res) => res.end('old'));
+    const fresh = await bench.backend((_, res) => res.end('fresh'));
+    const draining = { port: old.port, conditions: { ready: false, serving: true, terminating: true } };
+    bench.serve(draining);
+    assert.equal((await ask(bench, '/')).body, 'old');
+    bench.serve(draining, fresh.port);
+    for (let i = 0; i < 3; i++) assert.equal((await ask(bench, '/')).body, 'fresh');
+    bench.serve({ port: old.port, conditions: { ready: false, serving: false, terminating: true } });
+    assert.equal((await ask(bench, '/')).status, 503);
+  });
+
+  it('keeps connections to backends', async () => {
+    let connections = 0;
+    const backend = await bench.backend(hello);
+    backend.on('connection', () => connections++);
+    bench.serve(backend.port);
+    for (let i = 0; i < 5; i++) await ask(bench, '/');
+    assert.equal(connections, 1);
+  });
+
+  const malformed: [what: string, text: string, status: number][] = [
+    ['no HTTP', 'hello\r\n\r\n', 400],
+    ['no host', 'GET / HTTP/1.1\r\n\r\n', 400],
+    ['two hosts', 'GET / HTTP/1.1\r\nHost: app.test\r\nHost: b\r\nConnection: close\r\n\r\n', 400],
+    ['a bad host', 'GET / HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n', 400],
+    ['a bad escape', 'GET /%zz HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n', 400],
+    [
+      'length and chunks',
+      'POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      400,
+    ],
+    ['an endless header', `GET / HTTP/1.1\r\nHost: app.test\r\nX: ${'x'.repeat(40_000)}\r\n\r\n`, 431],
+  ];
+  for (const [what, text, status] of malformed)
+    it(`answers ${what} with ${status}, and closes`, async () => {
+      const backend = await bench.backend(hello);
+      bench.serve(backend.port);
+      assert.match(await raw(bench, text), new RegExp(`^HTTP/1\\.1 ${status} `));
+    });
+
+  it('gives up a body that does not come', async () => {
+    const backend = await bench.backend((req) => req.resume());
+    bench.serve(backend.port);
+    const answer = await raw(bench, 'POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 100\r\n\r\nabc');
+    assert.match(answer, /^HTTP\/1\.1 408 /);
+  });
+
+  it('takes absolute request targets, and their host', async () => {
+    const backend = await bench.backend((req, res) => res.end(req.url));
+    bench.serve(backend.port);
+    const got = await raw(
+      bench,
+      'GET http://app.test/x?y HTTP/1.1\r\nHost: other\r\nConnection: close\r\n\r\n',
+    );
+    assert.match(got, /\r\n\r\n(\d+\r\n)?\/x\?y/);
+  });
+
+  it('joins WebSockets, and passes refusals on', async () => {
+    const backend = await bench.backend(hello);
+    const sockets = new WebSocketServer({ noServer: true });
+    backend.on('upgrade', (req, socket, head) => {
+      if (req.url === '/no') return socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno');
+      sockets.handleUpgrade(req, socket, head, (ws) => {
+        ws.on('message', (data) => ws.send(`echo ${data} ${req.headers['x-forwarded-proto']}`));
+      });
+    });
+    bench.serve(backend.port);
+    const ws = new WebSocket(`ws://127.0.0.1:${bench.port}/`, { headers: { host: 'app.test' } });
+    await once(ws, 'open');
+    ws.send('hi');
+    const [message] = await once(ws, 'message');
+    assert.equal(String(message), 'echo hi http');
+    ws.close();
+    await once(ws, 'close');
+    const refused = new WebSocket(`ws://127.0.0.1:${bench.port}/no`, { headers: { host: 'app.test' } });
+    const [error] = await once(refused, 'error');
+    assert.match(String(error), /403/);
+  });
+
+  it('speaks HTTP/2 and HTTP/1.1 over TLS, by the certificate of the name', async () => {
+    const backend = await bench.backend((req, res) => {
+      res.setHeader('x-proto', String(req.headers['x-forwarded-proto']));
+      req.pipe(res);
+    });
+    bench.serve(backend.port);
+    const ca = await bench.useCertificate('1');
+    const at = {
+      host: '127.0.0.1',
+      port: bench.tlsPort,
+      servername: 'app.test',
+      ca,
+      checkServerIdentity: () => undefined,
+    };
+    const session = http2.connect('https://app.test', {
+      createConnection: () => tls.connect({ ...at, ALPNProtocols: ['h2'] }),
+    });
+    const stream = session.request({ ':method': 'POST', ':path': '/x', cookie: 'a=1' });
+    stream.end('over h2');
+    const [headers] = await once(stream, 'response');
+    let body = '';
+    for await (const chunk of stream) body += chunk;
+    assert.deepEqual([headers[':status'], headers['x-proto'], body], [200, 'https', 'over h2']);
+    const missing = session.request({ ':path': '/', ':authority': 'other.test' });
+    assert.equal((await once(missing, 'response'))[0][':status'], 404);
+    missing.resume();
+    session.close();
+
+    const plain = tls.connect(at);
+    plain.write('GET / HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n');
+    let text = '';
+    for await (const chunk of plain) text += chunk;
+    assert.match(text, /^HTTP\/1\.1 200 /);
+  });
+
+  it('serves a new certificate to new connections while old ones go on', async () => {
+    const backend = await bench.backend(hello);
+    bench.serve(backend.port);
+    const fingerprint = async () => {
+      const socket = tls.connect({ port: bench.tlsPort, servername: 'app.test', rejectUnauthorized: false });
+      await once(socket, 'secureConnect');
+      return { socket, print: socket.getPeerCertificate().fingerprint256 };
+    };
+    await bench.useCertificate('1');
+    const old = await fingerprint();
+    await bench.useCertificate('2');
+    const fresh = await fingerprint();
+    assert.notEqual(old.print, fresh.print);
+    old.socket.write('GET / HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n');
+    let text = '';
+    for await (const chunk of old.socket) text += chunk;
+    assert.match(text, /hello/);
+    fresh.socket.destroy();
+  });
+});
