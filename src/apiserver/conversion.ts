@@ -20,7 +20,10 @@ export function convertingStore(store: Store, apiVersion: string, conversion: Co
       return { ...listed, items: listed.items.map(read) };
     },
     async commit(writes) {
-      return (await store.commit(writes.map((write) => toStored(write, conversion)))).map(maybe);
+      const own = ({ object, last }: Write) => (object ?? last)?.apiVersion === apiVersion;
+      return (
+        await store.commit(writes.map((write) => (own(write) ? toStored(write, conversion) : write)))
+      ).map(maybe);
     },
     watch: (prefix, revision) => convertedWatcher(store.watch(prefix, revision), read),
     compact: (revision) => store.compact(revision),

@@ -17,6 +17,7 @@ import {
   type ServerAddress,
 } from './bootstrap.js';
 import type { Deps } from './context.js';
+import { ensureFlowControl } from './flow-control.js';
 import { serveRequest } from './http/handler.js';
 import { type Listener, openListener } from './http/listener.js';
 import { serveUpgrade } from './http/upgrade.js';
@@ -88,6 +89,7 @@ export class ApiServer {
   async bootstrap(): Promise<void> {
     await ensureNamespaces(this.transport(SERVER));
     await reconcilePolicy(this.transport(SERVER));
+    await ensureFlowControl(this.transport(SERVER));
     await ensurePriorityClasses(this.transport(SERVER));
     await ensureIngressClass(this.transport(SERVER));
     this.#ready = true;

@@ -64,9 +64,11 @@ export function writeClusterConfig(paths: ClusterPaths, config: ClusterConfig): 
   writeFileSync(join(paths.run, 'cluster.json'), JSON.stringify(config));
 }
 
+/** Two that are free, and that no cluster is about to take. */
 async function freePortPair(from: number): Promise<number> {
-  for (let port = from; ; port += 10)
-    if ((await portIsFree('0.0.0.0', port)) && (await portIsFree('0.0.0.0', port + 1))) return port;
+  const taken = new Set(runningClusters().flatMap(({ apiPort, hubPort }) => [apiPort, hubPort]));
+  const isFree = async (port: number) => !taken.has(port) && (await portIsFree('0.0.0.0', port));
+  for (let port = from; ; port += 10) if ((await isFree(port)) && (await isFree(port + 1))) return port;
 }
 
 /** The first slot whose pod range no route of this host and no running cluster uses. */

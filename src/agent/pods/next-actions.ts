@@ -95,9 +95,13 @@ function prepare({ pod, volumes, containers }: PodView, now: number): Action[] {
 
 function debug(view: PodView, now: number): Action[] {
   return ephemeralContainers(view.pod)
-    .filter(({ name }) => (view.containers[name] ?? emptyView).state === 'none')
+    .filter(({ name }) => (view.containers[name] ?? emptyView).state === 'none' && !hasRun(view.pod, name))
     .flatMap((container) => begin(view, container, now));
 }
+
+/** Before all that is known here: the machine was switched off since. */
+const hasRun = ({ status }: Pod, name: string): boolean =>
+  status?.ephemeralContainerStatuses?.some((c) => c.name === name && c.containerID) ?? false;
 
 function run(view: PodView, now: number): Action[] {
   const { pod, containers } = view;

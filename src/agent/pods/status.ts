@@ -47,6 +47,8 @@ export function podStatus(input: StatusInput): PodStatus {
     containerStatus(input, c, records[c.name], true),
   );
   const ephemeralContainerStatuses = ephemeralContainers(pod).map((c) => {
+    const before = previous?.ephemeralContainerStatuses?.find(({ name }) => name === c.name);
+    if (before?.containerID && !records[c.name]?.latest) return lost(before);
     // Nothing waits for them, so nothing probes them.
     const { started: _, ...status } = containerStatus(input, c, records[c.name], false);
     return { ...status, ready: false };
@@ -80,6 +82,19 @@ function transitionTime(condition: PodCondition, previous: PodStatus | undefined
   return before?.status === condition.status && before.lastTransitionTime
     ? before.lastTransitionTime
     : timestamp(now);
+}
+
+/** Of a container that runs no more, and of whose end nothing is known. */
+function lost(before: ApiContainerStatus): ApiContainerStatus {
+  if (!before.state?.running) return before;
+  const terminated = {
+    exitCode: 137,
+    reason: 'ContainerStatusUnknown',
+    message: 'The container could not be located when the pod was terminated',
+    startedAt: null as unknown as string,
+    finishedAt: null as unknown as string,
+  };
+  return { ...before, state: { terminated } };
 }
 
 const containerId = (status: ContainerStatus): string => `keelson://${status.id}`;

@@ -32,6 +32,8 @@ export class PodWorker implements PodContext {
   #forgotten = false;
   #failure: { reason: string; message: string } | undefined;
   #finished = false;
+  /** Its containers have ended for good, which the API is told at once: others may take its place. */
+  #isOver = false;
   #closed = false;
   #status: PodStatus | undefined;
   #unsaved = false;
@@ -69,7 +71,7 @@ export class PodWorker implements PodContext {
 
   /** Whether it may still use what it asks of the node. */
   get isActive(): boolean {
-    return !this.#finished;
+    return !this.#finished && !this.#isOver;
   }
 
   get terminating(): boolean {
@@ -423,6 +425,7 @@ export class PodWorker implements PodContext {
   }
 
   #report(over: boolean): void {
+    this.#isOver ||= over;
     if (this.#forgotten || this.#closed) return;
     const { clock, facts } = this.#deps;
     if (this.#finished && !this.#statusText) return;

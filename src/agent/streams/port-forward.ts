@@ -39,7 +39,9 @@ async function connectToPod(worker: PodWorker, port: number, { runtime }: Stream
   if (typeof v4 === 'number') return v4;
   const v6 = await dial('::1');
   if (typeof v6 === 'number') return v6;
-  const why = `IPv4: ${v4.message} IPv6: ${v6.message}`;
+  const refused = (dialled: string, { message }: Error) =>
+    `dial ${dialled}:${port}: ${message.toLowerCase()}`;
+  const why = `IPv4: ${refused('tcp4 127.0.0.1', v4)} IPv6 ${refused('tcp6 [::1]', v6)}`;
   throw new StatusError(
     500,
     'InternalError',

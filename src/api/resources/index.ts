@@ -31,6 +31,8 @@ import { serviceAccounts } from './core/service-account.js';
 import type { Resource } from './define.js';
 import { endpointSlices } from './discovery/endpoint-slice.js';
 import { eventsV1 } from './events/event.js';
+import { flowSchemas } from './flowcontrol/flow-schema.js';
+import { priorityLevelConfigurations } from './flowcontrol/priority-level-configuration.js';
 import { ingresses } from './networking/ingress.js';
 import { ingressClasses } from './networking/ingress-class.js';
 import { networkPolicies } from './networking/network-policy.js';
@@ -64,6 +66,7 @@ export {
   endpoints,
   events,
   eventsV1,
+  flowSchemas,
   horizontalPodAutoscalers,
   horizontalPodAutoscalersV1,
   ingressClasses,
@@ -81,6 +84,7 @@ export {
   pods,
   podTemplates,
   priorityClasses,
+  priorityLevelConfigurations,
   replicaSets,
   replicationControllers,
   resourceQuotas,
@@ -145,6 +149,8 @@ export const resources: Resource[] = [
   eventsV1,
   mutatingWebhookConfigurations,
   validatingWebhookConfigurations,
+  flowSchemas,
+  priorityLevelConfigurations,
 ] as Resource<any>[];
 
 const byPlural = new Map(resources.map((r) => [`${r.apiVersion}/${r.plural}`, r]));

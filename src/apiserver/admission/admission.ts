@@ -3,6 +3,7 @@ import { forbidden, type StatusError } from '../../api/machinery/status.js';
 import type { KubeObject } from '../../api/machinery/types.js';
 import type { Resource } from '../../api/resources/define.js';
 import type { User } from '../../auth/user.js';
+import type { Write } from '../../store/store.js';
 
 export interface AdmissionRequest {
   operation: 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';
@@ -18,6 +19,13 @@ export interface AdmissionRequest {
   user: User;
   dryRun: boolean;
   warnings: string[];
+  /** Filled by plugins: what must be written together with the object. Asked again after a lost race; throws StatusError. */
+  bookings?: (() => Promise<Write[]>)[];
+}
+
+/** What a request must write besides its object. */
+export async function bookedWrites({ bookings = [] }: AdmissionRequest): Promise<Write[]> {
+  return (await Promise.all(bookings.map((book) => book()))).flat();
 }
 
 /** `admit` runs first for all plugins and may change `object`; `validate` sees what they made of it. Both throw StatusError. */

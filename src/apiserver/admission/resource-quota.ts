@@ -1,6 +1,6 @@
 /**
- * ResourceQuota: nothing new beyond a namespace's quotas. What is admitted is booked in their status at once;
- * the controller corrects it by what there really is.
+ * ResourceQuota: nothing new beyond a namespace's quotas. What is admitted is booked in their
+ * status together with the object's own commit; the controller corrects it by what there really is.
  * @see https://kubernetes.io/docs/concepts/policy/resource-quotas/
  */
 import type { Container, Pod, ResourceQuota } from '#types';
@@ -8,10 +8,9 @@ import { addQuantities, compareQuantities, subtractQuantities } from '../../api/
 import { produce } from '../../api/machinery/types.js';
 import { quotaCovers } from '../../api/quota/scopes.js';
 import { type Amounts, usageOf } from '../../api/quota/usage.js';
-import { ConflictError, type Store, type Stored, type Write } from '../../store/store.js';
+import type { Store, Stored, Write } from '../../store/store.js';
 import { type AdmissionPlugin, type AdmissionRequest, refuse } from './admission.js';
 
-const ATTEMPTS = 20;
 /** Kinds whose usage an update can change. */
 const GROWING = new Set(['persistentvolumeclaims', 'services']);
 
@@ -20,19 +19,12 @@ export function resourceQuota(store: Store): AdmissionPlugin {
     name: 'ResourceQuota',
     async validate(request) {
       if (!counts(request)) return;
-      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const book = async (): Promise<Write[]> => {
         const { items } = await store.list(`core/resourcequotas/${request.namespace}/`);
-        if (items.length === 0) return;
-        const writes = items.flatMap((stored) => book(request, stored) ?? []);
-        if (writes.length === 0 || request.dryRun) return;
-        try {
-          await store.commit(writes);
-          return;
-        } catch (error) {
-          if (!(error instanceof ConflictError)) throw error;
-        }
-      }
-      throw refuse(request, 'status unknown for quota: too many changes at once');
+        return items.flatMap((stored) => bookIn(request, stored) ?? []);
+      };
+      await book();
+      request.bookings?.push(book);
     },
   };
 }
@@ -46,7 +38,7 @@ function counts({ resource, operation, subresource, object }: AdmissionRequest):
 }
 
 /** What the object adds to a quota, as a write of its status; undefined where it adds nothing. Throws 403 beyond it. */
-function book(request: AdmissionRequest, { key, object, revision }: Stored): Write | undefined {
+function bookIn(request: AdmissionRequest, { key, object, revision }: Stored): Write | undefined {
   const quota = object as unknown as ResourceQuota;
   const hard = quota.status?.hard ?? {};
   const names = Object.keys(hard);

@@ -4,7 +4,7 @@ import { isReason } from '../../api/machinery/status.js';
 import { deepCopy, type KubeObject } from '../../api/machinery/types.js';
 import { generateName } from '../../client/names.js';
 import type { Stored } from '../../store/store.js';
-import type { AdmissionRequest } from '../admission/admission.js';
+import { type AdmissionRequest, bookedWrites } from '../admission/admission.js';
 import type { Context, Result } from '../context.js';
 import { keyOfObject } from '../keys.js';
 import { decodeResource } from './body.js';
@@ -62,9 +62,10 @@ async function createNamed(ctx: Context, request: AdmissionRequest, object: Kube
     validateNew(ctx.resource, draft);
     request.object = draft;
     request.name = draft.metadata.name;
+    request.bookings = [];
     await ctx.admission.validate(request);
     try {
-      return await withAddresses(ctx, draft);
+      return await withAddresses(ctx, request, draft);
     } catch (error) {
       if (!generated || attempt === NAME_ATTEMPTS || !isReason(error, 'AlreadyExists')) throw error;
     }
@@ -72,12 +73,13 @@ async function createNamed(ctx: Context, request: AdmissionRequest, object: Kube
 }
 
 /** Services get their addresses just before they are written, and give them back if that fails. */
-async function withAddresses(ctx: Context, object: KubeObject): Promise<Stored> {
+async function withAddresses(ctx: Context, request: AdmissionRequest, object: KubeObject): Promise<Stored> {
   const key = keyOfObject(ctx.resource, object);
-  if (ctx.resource.kind !== 'Service' || ctx.resource.group !== '') return commitCreate(ctx, key, object);
+  const create = () => commitCreate(ctx, key, object, () => bookedWrites(request));
+  if (ctx.resource.kind !== 'Service' || ctx.resource.group !== '') return create();
   const end = await ctx.addresses.claim(object, undefined);
   try {
-    return await commitCreate(ctx, key, object);
+    return await create();
   } finally {
     end();
   }

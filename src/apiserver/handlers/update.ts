@@ -2,7 +2,7 @@
 import { deepCopy, type KubeObject } from '../../api/machinery/types.js';
 import type { Resource } from '../../api/resources/define.js';
 import type { Stored } from '../../store/store.js';
-import type { AdmissionRequest } from '../admission/admission.js';
+import { type AdmissionRequest, bookedWrites } from '../admission/admission.js';
 import type { Context, Result } from '../context.js';
 import { keyOf } from '../keys.js';
 import { decodeResource } from './body.js';
@@ -85,8 +85,9 @@ async function prepare(
   if (subresource !== 'status') countGeneration(resource, draft, old);
   if (subresource === '') ctx.warnings.push(...(resource.warnings?.(draft, old) ?? []));
   validate(resource, subresource, draft, old);
-  await ctx.admission.validate(admissionRequest(ctx, draft, old));
-  const change = endsWith(draft) ? { remove: draft } : { put: draft };
+  const request: AdmissionRequest = { ...admissionRequest(ctx, draft, old), bookings: [] };
+  await ctx.admission.validate(request);
+  const change = endsWith(draft) ? { remove: draft } : { put: draft, also: await bookedWrites(request) };
   if (resource.kind !== 'Service' || resource.group !== '' || subresource !== '') return { change };
   return { change, end: await ctx.addresses.claim(draft, old) };
 }

@@ -2,7 +2,7 @@
 import { alreadyExists, conflict, MODIFIED, notFound, StatusError } from '../../api/machinery/status.js';
 import { deepCopy, deepFreeze, type GroupResource, type KubeObject } from '../../api/machinery/types.js';
 import type { Resource } from '../../api/resources/define.js';
-import { ConflictError, type Key, type Store, type Stored } from '../../store/store.js';
+import { ConflictError, type Key, type Store, type Stored, type Write } from '../../store/store.js';
 import type { Context } from '../context.js';
 import { isUnchanged } from './managed-fields.js';
 import { isDryRun } from './query.js';
@@ -27,17 +27,25 @@ function unwritten(key: Key, revision: number, object: KubeObject): Stored {
   };
 }
 
-/** Writes a new object. Throws 409 if there is one. */
-export async function commitCreate(ctx: Context, key: Key, object: KubeObject): Promise<Stored> {
+/** Writes a new object, together with what `also` gives for each attempt. Throws 409 if there is one. */
+export async function commitCreate(
+  ctx: Context,
+  key: Key,
+  object: KubeObject,
+  also: () => Promise<Write[]>,
+): Promise<Stored> {
   const existing = ctx.store.get(key);
   if (existing) throw existsError(ctx, existing);
-  if (isDryRun(ctx.call.query)) return unwritten(key, 0, object);
-  try {
-    const [stored] = await ctx.store.commit([{ key, object, expected: 0 }]);
-    return stored!;
-  } catch (error) {
-    if (error instanceof ConflictError) throw existsError(ctx, ctx.store.get(key));
-    throw error;
+  for (let attempt = 1; ; attempt++) {
+    const others = await also();
+    if (isDryRun(ctx.call.query)) return unwritten(key, 0, object);
+    try {
+      const [stored] = await ctx.store.commit([{ key, object, expected: 0 }, ...others]);
+      return stored!;
+    } catch (error) {
+      if (!(error instanceof ConflictError)) throw error;
+      if (error.key === key || attempt === ATTEMPTS) throw existsError(ctx, ctx.store.get(key));
+    }
   }
 }
 
@@ -54,7 +62,7 @@ function existsError(ctx: Context, existing: Stored | undefined): StatusError {
 }
 
 /** What a change makes of an object: the next version, or its end with a last state for watchers. */
-export type Change = { put: KubeObject } | { remove: KubeObject };
+export type Change = { put: KubeObject; also?: Write[] } | { remove: KubeObject };
 
 /**
  * Applies `change` to the newest version until the commit wins. `change` gets the stored version and returns
@@ -95,7 +103,7 @@ async function commitChange(
   next.put.metadata.resourceVersion = existing.object.metadata.resourceVersion;
   if (isUnchanged(next.put, existing.object)) return { stored: existing, removed: false };
   if (dryRun) return { stored: unwritten(key, revision, next.put), removed: false };
-  const [stored] = await store.commit([{ key, object: next.put, expected: revision }]);
+  const [stored] = await store.commit([{ key, object: next.put, expected: revision }, ...(next.also ?? [])]);
   return { stored: stored!, removed: false };
 }
 

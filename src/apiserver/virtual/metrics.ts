@@ -3,7 +3,7 @@ import type { Node, Pod } from '#types';
 import { timestamp } from '../../api/machinery/clock.js';
 import { formatQuantity } from '../../api/machinery/quantity.js';
 import { notFound } from '../../api/machinery/status.js';
-import { deepFreeze, type KubeObject } from '../../api/machinery/types.js';
+import type { KubeObject } from '../../api/machinery/types.js';
 import { nodes, pods } from '../../api/resources/index.js';
 import {
   type NodeMetrics,
@@ -13,11 +13,11 @@ import {
   type UsageList,
 } from '../../api/resources/metrics/metrics.js';
 import type { NodeUsage, PodUsage, Usage } from '../../hub/usage.js';
-import type { Stored } from '../../store/store.js';
 import type { Context, Result } from '../context.js';
 import { compileFilter } from '../handlers/filter.js';
 import { listQuery } from '../handlers/query.js';
 import { keyOf, prefixOf } from '../keys.js';
+import { page, single } from './results.js';
 
 export async function getNodeMetrics(ctx: Context): Promise<Result> {
   const { name } = ctx.attributes;
@@ -118,23 +118,3 @@ const quantities = ({ cpuNanoCores, memoryBytes }: Usage): UsageList => ({
   cpu: formatQuantity({ nano: BigInt(cpuNanoCores), format: 'DecimalSI' }),
   memory: formatQuantity({ nano: BigInt(memoryBytes) * 1_000_000_000n, format: 'BinarySI' }),
 });
-
-const single = (object: KubeObject): Result => ({ type: 'object', code: 200, object });
-
-const page = (ctx: Context, objects: KubeObject[]): Result => ({
-  type: 'list',
-  page: { items: objects.map((object) => asStored(ctx, object)), revision: ctx.store.revision },
-});
-
-/** In the form that lists are written from. */
-function asStored(ctx: Context, object: KubeObject): Stored {
-  const { name, namespace = '' } = object.metadata;
-  const frozen = deepFreeze(object);
-  return {
-    key: keyOf(ctx.resource, namespace, name),
-    revision: ctx.store.revision,
-    object: frozen,
-    json: Buffer.from(JSON.stringify(frozen)),
-    encodings: new Map(),
-  };
-}

@@ -82,6 +82,8 @@ export const upCommand: CommandModule<object, Options> = {
     const paths = clusterPaths(options.name, options.dataDir);
     if (!Number.isInteger(options.nodes) || options.nodes < 1 || options.nodes > 200)
       throw new CliError('--nodes takes a number from 1 to 200.', 2);
+    if (options.nodeMonitorGracePeriod !== undefined && !(options.nodeMonitorGracePeriod > 10))
+      throw new CliError('--node-monitor-grace-period must be longer than the 10 s between heartbeats.', 2);
     const serverRuns = runningPid(serverPid(paths)) !== undefined;
     const anyRuns = serverRuns || localNodes(paths).some(({ node }) => isRunning(paths, node));
     if (serverRuns && allRun(paths, options.nodes))

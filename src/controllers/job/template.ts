@@ -23,8 +23,9 @@ interface Template extends PodTemplateSpec {
 export function jobTemplate({ spec }: Job): Template {
   const template = deepCopy(spec.template) as Template;
   template.metadata ??= {} as Template['metadata'];
-  const finalizers = (template.metadata.finalizers ??= []);
-  if (!finalizers.includes(TRACKING_FINALIZER)) finalizers.push(TRACKING_FINALIZER);
+  const { finalizers = [] } = template.metadata;
+  if (!finalizers.includes(TRACKING_FINALIZER))
+    template.metadata.finalizers = [...finalizers, TRACKING_FINALIZER];
   return template;
 }
 

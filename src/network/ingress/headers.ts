@@ -63,7 +63,7 @@ export function requestHeaders(
   origin: Origin,
   upgrade?: string,
 ): Record<string, string | string[]> {
-  const headers: Record<string, string | string[]> = { host: origin.host };
+  const headers: Record<string, string | string[]> = origin.host === '' ? {} : { host: origin.host };
   for (const [name, values] of endToEnd(raw)) {
     // The proxy itself has answered `Expect: 100-continue`.
     if (name === 'host' || name === 'expect' || FORWARDED.has(name)) continue;

@@ -3,15 +3,14 @@ import http, { type IncomingMessage } from 'node:http';
 import http2 from 'node:http2';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { TLSSocket } from 'node:tls';
 import type { Logger } from 'pino';
+import { type Asked, ask } from './ask.js';
 import type { Backends, Target } from './backends.js';
 import type { Certificates } from './certificates.js';
 import {
   exchange,
   type FrontRequest,
   type FrontResponse,
-  isHttp2,
   type Outcome,
   ProxyError,
   TIMEOUTS,
@@ -19,8 +18,8 @@ import {
 } from './exchange.js';
 import type { Origin } from './headers.js';
 import type { IngressMetrics } from './metrics.js';
-import { normalHost, normalPath } from './paths.js';
-import { findRoute, type Route, type RoutingTable } from './routes.js';
+import { answer, endWith } from './own-answers.js';
+import type { RoutingTable } from './routes.js';
 import { upgrade } from './upgrade.js';
 import type { Upstreams } from './upstream.js';
 
@@ -55,14 +54,6 @@ const LIMITS = {
   connectionsCheckingInterval: 5000,
   insecureHTTPParser: false,
 };
-
-/** A request's way: what it asks for, and where that leads. */
-interface Way {
-  origin: Origin;
-  path: string;
-  route: Route;
-  target: Target;
-}
 
 export class IngressProxy {
   readonly #options: ProxyOptions;
@@ -100,7 +91,8 @@ export class IngressProxy {
         );
       },
     });
-    Object.assign(server, { keepAliveTimeout: IDLE_MS, headersTimeout: HEADERS_MS, requestTimeout: 0 });
+    // These come with HTTP/1.1 for an HTTP/2 server, but not by its options.
+    Object.assign(server, LIMITS);
     server.on('session', (session) => {
       this.#sessions.add(session);
       session.setTimeout(IDLE_MS, () => session.close());
@@ -169,14 +161,14 @@ export class IngressProxy {
   async #request(req: FrontRequest, res: FrontResponse, protocol: Origin['protocol']): Promise<void> {
     const started = performance.now();
     const outcome: Outcome = { retries: 0, bytes: 0 };
-    let way: Partial<Way> = {};
+    let way: Asked | undefined;
     req.on('error', () => {});
     res.on('error', () => {});
     res.once('close', () => this.#over(req, res.headersSent ? res.statusCode : 499, started, way, outcome));
     try {
-      way = this.#ask(req, protocol);
+      way = ask(req, protocol, this.#options.routes());
       const target = this.#target(way);
-      await exchange(this.#deps, target, req, res, way as Way, outcome);
+      await exchange(this.#deps, target, req, res, way, outcome);
     } catch (error) {
       outcome.error ??= (error as Error).message;
       if (!(error instanceof ProxyError) && !res.destroyed)
@@ -188,13 +180,13 @@ export class IngressProxy {
   async #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer, protocol: Origin['protocol']) {
     const started = performance.now();
     const outcome: Outcome = { retries: 0, bytes: 0 };
-    let way: Partial<Way> = {};
+    let way: Asked | undefined;
     let status = 101;
     socket.on('error', () => socket.destroy());
     socket.once('close', () => this.#over(req, status, started, way, outcome));
     try {
-      way = this.#ask(req, protocol);
-      await upgrade(this.#deps, this.#target(way), req, { socket, head }, way as Way, outcome);
+      way = ask(req, protocol, this.#options.routes());
+      await upgrade(this.#deps, this.#target(way), req, { socket, head }, way, outcome);
     } catch (error) {
       outcome.error ??= (error as Error).message;
       status = error instanceof ProxyError ? error.status : 502;
@@ -207,47 +199,32 @@ export class IngressProxy {
     return { backends, upstreams, timeouts: this.#timeouts };
   }
 
-  /** What is asked for, and the route, if there is one. @throws ProxyError for what is malformed. */
-  #ask(req: FrontRequest, protocol: Origin['protocol']): Partial<Way> {
-    const absolute = /^https?:\/\/([^/?#]*)(.*)$/i.exec(req.url ?? '');
-    const authority = isHttp2(req) ? req.authority : '';
-    const hosts = req.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host').length;
-    const named = absolute?.[1] || authority || req.headers.host || '';
-    const asked = absolute ? absolute[2]! : (req.url ?? '');
-    const url = asked.startsWith('?') || asked === '' ? `/${asked}` : asked;
-    const [host, path] = [normalHost(named), normalPath(url)];
-    if (hosts > 1 || host === undefined || path === undefined)
-      throw new ProxyError(400, hosts > 1 ? 'more than one Host header' : 'no valid host or path');
-    const socket = (isHttp2(req) ? req.stream.session?.socket : req.socket) as Socket | TLSSocket | undefined;
-    const client = (socket?.remoteAddress ?? '').replace(/^::ffff:/, '');
-    const origin: Origin = { client, protocol, host: named, port: socket?.localPort ?? 0 };
-    const route = findRoute(this.#options.routes(), host, path);
-    return { origin, path: url, ...(route ? { route } : {}) };
-  }
-
-  #target({ route }: Partial<Way>): Target {
+  #target({ route }: Asked): Target {
     if (!route) throw new ProxyError(404, 'no Ingress has a rule for it');
     const target = this.#options.backends.target(route);
     if (!target) throw new ProxyError(503, `there is no Service ${route.service ?? ''} with that port`);
     return target;
   }
 
-  /** What is no HTTP at all, or too long, or too slow: told, and closed. */
+  /** What is no HTTP at all, or too long, or too slow: told, and closed. Without a handshake nothing can be told. */
   #malformed(error: NodeJS.ErrnoException, socket: Duplex): void {
-    const status =
-      error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
-    if (error.code !== 'ECONNRESET') this.#options.metrics.served('', status, 0, 0, 0);
-    if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
-    else endWith(socket, status, http.STATUS_CODES[status] ?? '');
+    const { code = '' } = error;
+    if (!/^(HPE_|ERR_HTTP_)/.test(code) || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    const status = code === 'HPE_HEADER_OVERFLOW' ? 431 : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400;
+    this.#options.metrics.served('', status, 0, 0, 0);
+    endWith(socket, status, http.STATUS_CODES[status] ?? '');
   }
 
-  #over(req: FrontRequest, status: number, started: number, way: Partial<Way>, outcome: Outcome): void {
+  #over(req: FrontRequest, status: number, started: number, way: Asked | undefined, outcome: Outcome): void {
     const { metrics, logger, accessLog } = this.#options;
     const ms = performance.now() - started;
-    const ingress = way.route?.ingress ?? '';
+    const ingress = way?.route?.ingress ?? '';
     metrics.served(ingress, status, ms / 1000, outcome.bytes, outcome.retries);
     if (!accessLog) return;
-    const { client, host, protocol } = way.origin ?? {};
+    const { client, host, protocol } = way?.origin ?? {};
     logger.info(
       {
         ...{ client, method: req.method, protocol, host, path: req.url, status, ingress },
@@ -257,27 +234,4 @@ export class IngressProxy {
       'request',
     );
   }
-}
-
-/** The proxy's own answer; a connection whose request was not read to its end is closed. */
-function answer(req: FrontRequest, res: FrontResponse, status: number): void {
-  if (res.headersSent || res.destroyed) {
-    if (!res.writableEnded) res.destroy?.();
-    return;
-  }
-  const text = `${status === 404 ? 'default backend - 404' : `${status} ${http.STATUS_CODES[status]}`}\n`;
-  const headers: Record<string, string> = {
-    'content-type': 'text/plain; charset=utf-8',
-    'content-length': `${Buffer.byteLength(text)}`,
-  };
-  if (!isHttp2(req) && (!req.complete || status === 400)) headers['connection'] = 'close';
-  (res as http.ServerResponse).writeHead(status, headers);
-  res.end(req.method === 'HEAD' ? '' : text);
-}
-
-function endWith(socket: Duplex, status: number, reason: string): void {
-  socket.on('error', () => {});
-  socket.end(`HTTP/1.1 ${status} ${reason}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`, () =>
-    socket.destroy(),
-  );
 }

@@ -7,12 +7,19 @@ import { pickChain } from './pick.js';
 /** `<map> <key>` → data, as nft would show them; data is empty in sets. */
 export type Elements = Map<string, string>;
 
+/** Where a load balancer asks, and how many ready endpoints of the Service the node has. */
+export interface Health {
+  port: number;
+  local: number;
+}
+
 export interface Compiled {
   elements: Elements;
   /** Endpoints by target, each at its index. */
   slots: Map<string, string[]>;
   /** UDP destinations that are served: by address and port, or at any address by port alone. */
   udp: Set<string>;
+  health?: Health;
 }
 
 /** Gives names their numbers, the same each time. */
@@ -33,10 +40,15 @@ export function compile(
   const { spec } = service;
   if (spec.type === 'ExternalName' || !spec.clusterIP || spec.clusterIP === 'None') return result;
   for (const ip of clusterIps(service)) result.elements.set(`cluster-ips ${ip}`, '');
+  const localAddresses = new Set<string>();
   for (const port of spec.ports ?? []) {
     const backends = backendsOf(slices, port, node);
+    for (const { local, ready, address } of backends) if (local && ready) localAddresses.add(address);
     new PortCompiler(service, port, backends, node, numberOf, previous, result).compile();
   }
+  const { healthCheckNodePort: healthPort } = spec;
+  if (spec.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local' && healthPort)
+    result.health = { port: healthPort, local: localAddresses.size };
   return result;
 }
 

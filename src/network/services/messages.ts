@@ -126,9 +126,7 @@ export class Batch {
 
   #elements(type: number, flags: number, set: string, elements: ElementBytes[]): void {
     for (let at = 0; at < elements.length; at += ELEMENTS_PER_MESSAGE) {
-      const list = elements
-        .slice(at, at + ELEMENTS_PER_MESSAGE)
-        .map(({ key, data }) => element(key, data));
+      const list = elements.slice(at, at + ELEMENTS_PER_MESSAGE).map(({ key, data }) => element(key, data));
       this.#add(type, flags, [text(1, this.table), text(2, set), nest(3, ...list)]);
     }
   }

@@ -7,6 +7,7 @@ import type { ServiceRules } from '../types.js';
 import { type Compiled, compile, type Elements, NOTHING } from './compile.js';
 import { type Changes, Claims, encodeElements } from './elements.js';
 import type { NodeFacts } from './endpoints.js';
+import { HealthPorts } from './health.js';
 import { MAPS, MASQUERADE } from './layout.js';
 import { Batch } from './messages.js';
 import { Numbers } from './numbers.js';
@@ -54,6 +55,7 @@ export class ServiceProxy implements ServiceRules {
   readonly #claims = new Claims();
   readonly #numbers = new Numbers();
   readonly #chains = new Set<string>();
+  readonly #health: HealthPorts;
   readonly #withdrawals = new Set<Withdrawal>();
   #node: NodeFacts = { name: '' };
   /** The kernel has what `claims` says. */
@@ -66,6 +68,7 @@ export class ServiceProxy implements ServiceRules {
   constructor(options: ServiceProxyOptions) {
     this.#options = options;
     this.#kernel = options.kernel ?? native;
+    this.#health = new HealthPorts(options.logger);
   }
 
   setNode(facts: NodeFacts): void {
@@ -85,7 +88,8 @@ export class ServiceProxy implements ServiceRules {
     const name = slice?.metadata.labels?.[SERVICE_NAME];
     const owner = name === undefined ? undefined : `${slice!.metadata.namespace}/${name}`;
     for (const waiting of this.#withdrawals)
-      if (!offers(slice, waiting.uid) && waiting.slices.delete(key) && waiting.slices.size === 0) waiting.done();
+      if (!offers(slice, waiting.uid) && waiting.slices.delete(key) && waiting.slices.size === 0)
+        waiting.done();
     const before = this.#serviceOf.get(key);
     if (before !== undefined && before !== owner) {
       this.#entries.get(before)?.slices.delete(key);
@@ -128,6 +132,7 @@ export class ServiceProxy implements ServiceRules {
     this.#closed = true;
     clearTimeout(this.#retry);
     for (const waiting of this.#withdrawals) waiting.done();
+    this.#health.close();
     await this.settled();
   }
 
@@ -192,6 +197,7 @@ export class ServiceProxy implements ServiceRules {
       const before = entry.compiled;
       this.#compile(entry);
       this.#claims.set(key, entry.compiled.elements, changes);
+      this.#health.set(key, entry.compiled.health);
       if (this.#complete) flows.push(...staleFlows(before, entry.compiled));
       if (!entry.service && entry.slices.size === 0) this.#entries.delete(key);
     }
@@ -259,7 +265,8 @@ export class ServiceProxy implements ServiceRules {
 
 const offers = (slice: EndpointSlice | undefined, uid: string): boolean =>
   slice?.endpoints?.some(
-    ({ targetRef, conditions }) => targetRef?.uid === uid && conditions?.ready !== false && !conditions?.terminating,
+    ({ targetRef, conditions }) =>
+      targetRef?.uid === uid && conditions?.ready !== false && !conditions?.terminating,
   ) ?? false;
 
 /** Flows to endpoints that a UDP target has lost, and those that went past destinations that nobody served. */

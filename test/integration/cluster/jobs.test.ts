@@ -28,7 +28,7 @@ describe('Jobs, as a reader of the book runs them', function () {
     await complete('oneshot');
     const row = await kubectl('get', 'job', 'oneshot', '--no-headers');
     assert.match(row, /^oneshot\s+Complete\s+1\/1\s+\d+s\s+\d+s/);
-    assert.match(await kubectl('logs', 'job/oneshot'), /item 10\/10 done[^]*workload complete/);
+    assert.match(await kubectl('logs', 'job/oneshot'), /item 10\/10 done[\s\S]*workload complete/);
     assert.match(await kubectl('get', 'pods', '-l', 'job-name=oneshot', '--no-headers'), /0\/1\s+Completed/);
     const described = await kubectl('describe', 'job', 'oneshot');
     assert.match(described, /Pods Statuses:\s+0 Active \(0 Ready\) \/ 1 Succeeded \/ 0 Failed/);

@@ -51,6 +51,14 @@ describe('Services of type LoadBalancer', function () {
       assert.match(await kubectl('get', 'svc', 'two', '--no-headers'), /LoadBalancer\s+\S+\s+<pending>/);
       await kubectl('delete', 'svc', 'one');
       assert.equal(await addressOf(cluster, 'two'), address);
+      await kubectl('patch', 'svc', 'two', '-p', '{"spec":{"type":"ClusterIP"}}');
+      await eventually('no address', async () => (await kubectl('get', 'svc', 'two', '-o', column)) === '');
+      await eventually('a closed port', () =>
+        status(`http://${address}:28081/`).then(
+          () => false,
+          (error) => error.code === 'ECONNREFUSED',
+        ),
+      );
     } finally {
       await cluster.down();
     }

@@ -2,16 +2,18 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { nodeLinkName } from '../../../src/network/names.js';
 import { eventually, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
 import { assertNoLeaks, snapshot } from '../../fixtures/leaks.js';
 import { shellPod } from '../../fixtures/pods.js';
 import { run } from '../../fixtures/tools.js';
 
-/** Everything that Keelson makes carries one of these in its name. */
-const OURS = { containing: ['keelson', 'kl-', 'klv', 'kln'] };
+/** All clusters of this process, and nobody else's. */
+const OURS = { containing: [`t${process.pid}-`] };
 const HTTP = 'keelson.dev/demo:blue';
 
-const routes = () => execFileSync('ip', ['route'], { encoding: 'utf8' });
+const routes = () => execFileSync('ip', ['route'], { encoding: 'utf8' }).split('\n');
+const isOurs = (route: string) => route.includes(` kln-t${process.pid}-`);
 
 /** A pod that serves HTTP on port 8080. */
 function serverPod(name: string, node: string) {
@@ -36,17 +38,17 @@ describe('several nodes on one machine', function () {
   this.timeout(120_000);
   let cluster: TestCluster;
   let untouched: ReturnType<typeof snapshot>;
-  let routesBefore: string;
 
   before(async () => {
     untouched = snapshot(OURS);
-    routesBefore = routes();
-    cluster = await startTestCluster('--nodes', '3', '--node-monitor-grace-period', '4');
+    cluster = await startTestCluster('--nodes', '3', '--node-monitor-grace-period', '13');
   });
   after(async () => {
     await cluster?.down();
     await assertNoLeaks(untouched, OURS);
-    assert.equal(routes(), routesBefore);
+    assert.equal(routes().filter(isOurs).join('\n'), '');
+    for (const node of ['node-1', 'node-2', 'node-3', 'extra'])
+      assert.ok(!existsSync(`/sys/class/net/${nodeLinkName(cluster.name, node)}`), `the link of ${node}`);
   });
 
   const node = (name: string, path: string) =>
@@ -198,6 +200,9 @@ describe('several nodes on one machine', function () {
       /\[\+\]ping ok[\s\S]*livez check passed/,
     );
     assert.equal(await cluster.kubectl('get', '--raw', '/readyz'), 'ok');
+    const components = await cluster.kubectl('get', 'componentstatuses');
+    assert.match(components, /^NAME +STATUS +MESSAGE +ERROR\ncontroller-manager +Healthy +ok/);
+    assert.match(await cluster.kubectl('get', 'cs', 'scheduler'), /scheduler +Healthy/);
   });
 
   it('down cleans up although a network namespace has gone already', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually, MAIN, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
@@ -66,12 +66,13 @@ describe('a second node', function () {
     await assertNoLeaks(untouched, OURS);
   });
 
-  const agent = (wrong: { token?: string; caHash?: string } = {}) => {
-    const { server, token, caHash } = JSON.parse(readFileSync(join(cluster.dataDir, 'join.json'), 'utf8'));
-    const hub = `${host.gateway}:${server.split(':').at(-1)}`;
-    const argv = ['agent', '--cluster', cluster.name, '--data-dir', host.dataDir, '--name', 'node-2'];
-    const given = { token, caHash, ...wrong };
-    return host.run([...argv, '--server', hub, '--token', given.token, '--ca-hash', given.caHash]);
+  /** What `keelson token` prints, as it is, and where this host keeps its own data. */
+  const agent = async (wrong: { token?: string; caHash?: string } = {}) => {
+    const { stdout } = await cluster.keelson(['token']);
+    const [, ...argv] = stdout.trim().split(' ');
+    if (wrong.token) argv[argv.indexOf('--token') + 1] = wrong.token;
+    if (wrong.caHash) argv[argv.indexOf('--ca-hash') + 1] = wrong.caHash;
+    return host.run([...argv, '--data-dir', host.dataDir, '--name', 'node-2']);
   };
   const exited = (child: ChildProcess) => new Promise<number | null>((resolve) => child.on('exit', resolve));
 
@@ -80,7 +81,7 @@ describe('a second node', function () {
       [{ token: 'aaaaaa.0000000000000000' }, /token/],
       [{ caHash: `sha256:${'0'.repeat(64)}` }, /CA|hash/],
     ] as const) {
-      const child = agent(wrong);
+      const child = await agent(wrong);
       let stderr = '';
       child.stderr!.on('data', (chunk) => (stderr += chunk));
       assert.equal(await exited(child), 1);
@@ -90,7 +91,7 @@ describe('a second node', function () {
   });
 
   it('joins, runs pods with addresses of its own range, and gives logs and exec through its own connection', async () => {
-    const child = agent();
+    const child = await agent();
     try {
       await eventually('node-2 to be there', () => cluster.kubectl('get', 'node', 'node-2'));
       await cluster.kubectl('wait', '--for=condition=Ready', 'node/node-2', '--timeout=30s');
@@ -107,6 +108,18 @@ describe('a second node', function () {
       );
       assert.match(await cluster.kubectl('exec', 'there', '--', 'hostname'), /^there$/m);
       await cluster.kubectl('logs', 'there');
+      // The other node is behind the router, which knows the way.
+      const here = { ...pod, metadata: { name: 'here' }, spec: { ...spec, nodeName: 'node-1' } };
+      await cluster.kubectl.try(['apply', '-f', '-'], { stdin: JSON.stringify(here) });
+      await cluster.kubectl('wait', '--for=condition=Ready', 'pod/here', '--timeout=30s');
+      const hereIp = await cluster.kubectl('get', 'pod', 'here', '-o', 'jsonpath={.status.podIP}');
+      for (const [from, to, ip] of [
+        ['there', 'here', hereIp],
+        ['here', 'there', podIp],
+      ] as const) {
+        const answer = await cluster.kubectl('exec', from, '--', 'wget', '-qO-', `http://${ip}:8080/`);
+        assert.equal(JSON.parse(answer).hostname, to);
+      }
       await cluster.kubectl('delete', 'pod', 'there', '--grace-period=1');
     } finally {
       child.kill('SIGTERM');

@@ -285,6 +285,28 @@ describe('Services', function () {
     assert.ok(answered > 100, `only ${answered} requests`);
   });
 
+  it('find each other by name, as a reader of the book runs it', async () => {
+    const folder = 'examples/ch07-service-discovery';
+    await kubectl('apply', '-f', `${folder}/alpaca-prod.yaml`, '-f', `${folder}/bandicoot-prod.yaml`);
+    for (const name of ['alpaca-prod', 'bandicoot-prod']) await rollout(name);
+    const from = [
+      'exec',
+      'deploy/bandicoot-prod',
+      '--',
+      'wget',
+      '-q',
+      '-O',
+      '-',
+      'http://alpaca-prod:8080/json',
+    ];
+    assert.match(await kubectl(...from), /"hostname":"alpaca-prod-/);
+    await kubectl('apply', '-f', `${folder}/external-ip-service.yaml`);
+    await eventually('the mirrored slice', async () =>
+      /3306\s+192\.0\.2\.10/.test(await kubectl('get', 'endpointslices')),
+    );
+    await kubectl('delete', '-f', folder);
+  });
+
   it('outlive the agent, and catch up with what changed without it', async () => {
     const at = await ip('web');
     process.kill(cluster.pid('agent'), 'SIGKILL');

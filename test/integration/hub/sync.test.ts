@@ -1,8 +1,8 @@
 /** What an agent that speaks the protocol gets from the hub, and what comes of what it sends. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'mocha';
-import type { ConfigMap, Node, Pod } from '#types';
-import { configMaps, nodes, pods } from '../../../src/api/resources/index.js';
+import type { ConfigMap, EndpointSlice, Node, Pod } from '#types';
+import { configMaps, endpointSlices, nodes, pods } from '../../../src/api/resources/index.js';
 import { configMap, connect, type Harness, pod, type RawAgent, startHub } from './harness.js';
 
 describe('hub sync', () => {
@@ -60,6 +60,22 @@ describe('hub sync', () => {
     await harness.client.of(pods).delete('default', 'a', { gracePeriodSeconds: 0 });
     await agent.until((a) => a.told('configmaps').includes('-default/used'));
     assert.ok(!agent.told('configmaps').includes('default/unused'));
+  });
+
+  it('sends the endpoints of Services to every node', async () => {
+    const all = [await join('n1'), await join('n2')];
+    const slices = harness.client.of<EndpointSlice>(endpointSlices);
+    await slices.create({
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: { name: 'web-1', namespace: 'default' },
+      addressType: 'IPv4',
+      endpoints: [{ addresses: ['10.1.2.3'] }],
+    } as unknown as EndpointSlice);
+    for (const agent of all)
+      await agent.until((a) => a.object<EndpointSlice>('endpointslices', 'default/web-1') !== undefined);
+    await slices.delete('default', 'web-1');
+    for (const agent of all) await agent.until((a) => a.told('endpointslices').includes('-default/web-1'));
   });
 
   it('sends only differences to an agent that comes back', async () => {

@@ -210,7 +210,7 @@ export async function fakeNode(from?: {
   };
   node.close = async () => {
     await node.manager.close({ stopPods: false });
-    await rm(dir, { recursive: true, force: true });
+    await rm(dir, { recursive: true, force: true, maxRetries: 5 });
   };
   return node;
 }

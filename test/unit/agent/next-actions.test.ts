@@ -24,6 +24,7 @@ interface Given {
   /** `name`, or `name*` for a sidecar. */
   init?: string[];
   main?: string[];
+  ephemeral?: string[];
   views?: Record<string, ContainerView>;
   sandbox?: PodView['sandbox'];
   volumes?: PodView['volumes'];
@@ -38,12 +39,18 @@ function actions(given: Given): string[] {
   });
   const init = (given.init ?? []).map(container);
   const main = (given.main ?? ['a']).map(container);
+  const ephemeral = (given.ephemeral ?? []).map(container);
   const pod = {
     ...{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p' } },
-    spec: { restartPolicy: given.policy ?? 'Always', initContainers: init, containers: main },
+    spec: {
+      restartPolicy: given.policy ?? 'Always',
+      initContainers: init,
+      containers: main,
+      ephemeralContainers: ephemeral,
+    },
   } as Pod;
   const containers = Object.fromEntries(
-    [...init, ...main].map((c) => [c.name, given.views?.[c.name] ?? none]),
+    [...init, ...main, ...ephemeral].map((c) => [c.name, given.views?.[c.name] ?? none]),
   );
   const view: PodView = {
     ...{ pod, containers, sandbox: given.sandbox ?? 'ready', volumes: given.volumes ?? 'ready' },
@@ -57,6 +64,21 @@ function actions(given: Given): string[] {
 }
 
 const cases: [what: string, given: Given, expected: string[]][] = [
+  [
+    'an ephemeral container starts beside what runs, also before initialisation is over',
+    { init: ['i'], ephemeral: ['e'], views: { i: running } },
+    ['start e'],
+  ],
+  [
+    'an ephemeral container is not started again',
+    { ephemeral: ['e'], views: { a: running, e: exited(1) } },
+    [],
+  ],
+  [
+    'an ephemeral container does not keep a pod from its end, and ends with it',
+    { policy: 'Never', ephemeral: ['e'], views: { a: exited(0), e: running } },
+    ['stop e'],
+  ],
   [
     'prepares everything at once',
     { sandbox: 'none', volumes: 'none', main: ['a', 'b'], views: { a: { ...none, image: false } } },

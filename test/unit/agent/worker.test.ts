@@ -66,7 +66,7 @@ describe('PodWorker', () => {
     await until(() => node.confirmed.length === 1);
     assert.deepEqual(node.runtime.calls.at(-1), 'removeSandbox');
     assert.equal(container()!.state!.terminated!.exitCode, 143);
-    assert.equal(node.manager.list().length, 0);
+    await until(() => node.manager.list().length === 0);
   });
 
   it('kills sooner when the grace is cut short', async () => {

@@ -32,6 +32,36 @@ describe('apiserver: admission', () => {
     );
   });
 
+  it('turns the class of a pod into its priority, and knows the classes of the system', async () => {
+    const create = (name: string, fields: object = {}) =>
+      h.of('priorityclasses').create({
+        apiVersion: 'scheduling.k8s.io/v1',
+        kind: 'PriorityClass',
+        metadata: { name },
+        value: 7,
+        ...fields,
+      });
+    const classed = async (name: string, priorityClassName?: string) =>
+      (await h.of('pods').create(pod(name, priorityClassName ? { priorityClassName } : {}))).spec;
+    assert.equal((await classed('critical', 'system-node-critical')).priority, 2_000_001_000);
+    await create('polite', { preemptionPolicy: 'Never' });
+    const polite = await classed('polite', 'polite');
+    assert.deepEqual([polite.priority, polite.preemptionPolicy], [7, 'Never']);
+    await create('usual', { globalDefault: true });
+    assert.equal((await classed('plain')).priorityClassName, 'usual');
+    const refused = (work: Promise<unknown>, message: RegExp) =>
+      assert.rejects(work, (error: any) => error.code === 403 && message.test(error.message));
+    await refused(
+      create('other', { globalDefault: true }),
+      /PriorityClass usual is already marked as default/,
+    );
+    await refused(classed('none', 'none'), /no PriorityClass with name none was found/);
+    await refused(
+      h.of('priorityclasses').delete('', 'system-node-critical', {}),
+      /this is a system priority class and cannot be deleted/,
+    );
+  });
+
   it('mounts no token where the pod or the account says so', async () => {
     const made = await h.of('pods').create(pod('p', { automountServiceAccountToken: false }));
     assert.equal(made.spec.volumes, undefined);

@@ -110,7 +110,7 @@ describe('Replicas that a metric asks for', () => {
 
   it('looks at one container alone', () => {
     const question = ask(running(100, 100), { container: 'c' });
-    question.pods.forEach((pod) => pod.spec.containers.push({ name: 'side' } as never));
+    for (const pod of question.pods) pod.spec.containers.push({ name: 'side' } as never);
     assert.equal(proposeReplicas(question).replicas, 4);
   });
 });

@@ -136,7 +136,6 @@ describe('StatefulSet controller', function () {
     assert.equal(adopted.metadata.ownerReferences?.[0]?.kind, 'StatefulSet');
     await h.until('its labels', async () => {
       const pod = await h.client.of(pods).get('default', 'web-0');
-      await h.kubelet();
       return pod.metadata.labels?.['apps.kubernetes.io/pod-index'] === '0';
     });
     assert.equal((await h.client.of(pods).get('default', 'stray')).metadata.ownerReferences, undefined);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { type AddressInfo, createServer } from 'node:net';
 import { describe, it } from 'mocha';
 import type { EndpointSlice, Service } from '#types';
 import { compile, keepSlots, NOTHING } from '../../../src/network/services/compile.js';
@@ -278,6 +279,14 @@ describe('UDP flows to forget', () => {
   });
 });
 
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const probe = createServer().listen(0, () => {
+      const { port } = probe.address() as AddressInfo;
+      probe.close(() => resolve(port));
+    });
+  });
+
 describe('the service proxy', () => {
   class Kernel {
     readonly batches: Buffer[] = [];
@@ -358,6 +367,36 @@ describe('the service proxy', () => {
     proxy.sliceChanged('default/web-1', slice([[A, 'n1', ENDING]]));
     await withdrawn;
     await proxy.withdrawn('no endpoint');
+    await proxy.close();
+  });
+
+  it('answers load balancers that ask whether there is an endpoint here', async () => {
+    const { proxy } = start();
+    proxy.start();
+    const healthCheckNodePort = await freePort();
+    proxy.serviceChanged(
+      'default/web',
+      service({ type: 'LoadBalancer', externalTrafficPolicy: 'Local', healthCheckNodePort }),
+    );
+    const asked = async () => {
+      const response = await fetch(`http://127.0.0.1:${healthCheckNodePort}/healthz`);
+      return [response.status, ((await response.json()) as { localEndpoints: number }).localEndpoints];
+    };
+    for (const [endpoints, answer] of [
+      [[[B, 'n2']], [503, 0]],
+      [
+        [[A], [B, 'n2']],
+        [200, 1],
+      ],
+      [[[A, 'n1', ENDING]], [503, 0]],
+    ] as [Short[], number[]][]) {
+      proxy.sliceChanged('default/web-1', slice(endpoints));
+      await proxy.settled();
+      assert.deepEqual(await asked(), answer);
+    }
+    proxy.serviceChanged('default/web', undefined);
+    await proxy.settled();
+    await assert.rejects(asked());
     await proxy.close();
   });
 

@@ -70,7 +70,11 @@ export function toV1(object: AutoscalerV2): AutoscalerV1 {
 /** A v1 object as v2. Annotations that can't be read are dropped. */
 export function fromV1(object: AutoscalerV1): AutoscalerV2 {
   const { targetCPUUtilizationPercentage: share, ...spec } = object.spec;
-  const { currentCPUUtilizationPercentage: current, ...status } = object.status ?? { desiredReplicas: 0 };
+  const {
+    currentCPUUtilizationPercentage: current,
+    currentReplicas,
+    ...status
+  } = { desiredReplicas: 0, ...object.status };
   const carried = object.metadata.annotations ?? {};
   const read = <T>(name: string): T | undefined => {
     try {
@@ -102,6 +106,7 @@ export function fromV1(object: AutoscalerV1): AutoscalerV2 {
     metadata: withAnnotations(object.metadata, annotations),
     spec: { ...spec, ...(metrics.length > 0 ? { metrics } : {}), ...(behavior ? { behavior } : {}) },
     status: {
+      ...(currentReplicas ? { currentReplicas } : {}),
       ...status,
       ...(currentMetrics.length > 0 ? { currentMetrics } : {}),
       ...(conditions ? { conditions } : {}),

@@ -67,8 +67,37 @@ describe('columns', () => {
       replicasets: 'Name Desired Current Ready Age (Containers) (Images) (Selector)',
       replicationcontrollers: 'Name Desired Current Ready Age (Containers) (Images) (Selector)',
       statefulsets: 'Name Ready Age (Containers) (Images)',
+      cronjobs: 'Name Schedule Timezone Suspend Active Last Schedule Age (Containers) (Images) (Selector)',
+      jobs: 'Name Status Completions Duration Age (Containers) (Images) (Selector)',
+      horizontalpodautoscalers: 'Name Reference Targets MinPods MaxPods Replicas Age',
       leases: 'Name Holder Age',
       endpointslices: 'Name AddressType Ports Endpoints Age',
+      persistentvolumes:
+        'Name Capacity Access Modes Reclaim Policy Status Claim StorageClass VolumeAttributesClass Reason Age (VolumeMode)',
+      persistentvolumeclaims:
+        'Name Status Volume Capacity Access Modes StorageClass VolumeAttributesClass Age (VolumeMode)',
+      limitranges: 'Name Created At',
+      resourcequotas: 'Name Request Limit Age',
+      ingressclasses: 'Name Controller Parameters Age',
+      ingresses: 'Name Class Hosts Address Ports Age',
+      roles: 'Name Created At',
+      clusterroles: 'Name Created At',
+      rolebindings: 'Name Role Age (Users) (Groups) (ServiceAccounts)',
+      clusterrolebindings: 'Name Role Age (Users) (Groups) (ServiceAccounts)',
+      networkpolicies: 'Name Pod-Selector Age',
+      storageclasses: 'Name Provisioner ReclaimPolicy VolumeBindingMode AllowVolumeExpansion Age',
+      volumeattributesclasses: 'Name DriverName Age',
+      csidrivers:
+        'Name AttachRequired PodInfoOnMount StorageCapacity TokenRequests RequiresRepublish Modes Age',
+      csinodes: 'Name Drivers Age',
+      csistoragecapacities: 'Name StorageClassName Capacity',
+      volumeattachments: 'Name Attacher PV Node Attached Age',
+      runtimeclasses: 'Name Handler Age',
+      certificatesigningrequests: 'Name Age SignerName Requestor RequestedDuration Condition',
+      mutatingwebhookconfigurations: 'Name Webhooks Age',
+      validatingwebhookconfigurations: 'Name Webhooks Age',
+      flowschemas: 'Name PriorityLevel MatchingPrecedence DistinguisherMethod Age MissingPL',
+      prioritylevelconfigurations: 'Name Type NominalConcurrencyShares Queues HandSize QueueLengthLimit Age',
     });
   });
 });

@@ -349,6 +349,19 @@ describe('the ingress proxy', function () {
     assert.match(answer, /^HTTP\/1\.1 408 /);
   });
 
+  it('serves HTTP/1.0 without a host by rules without one', async () => {
+    const got = await raw(bench, 'GET / HTTP/1.0\r\n\r\n');
+    assert.match(got, /^HTTP\/1\.[01] 404 /);
+  });
+
+  it('closes what begins no handshake, and goes on', async () => {
+    const socket = net.connect(bench.tlsPort, '127.0.0.1');
+    socket.write('GET / HTTP/1.1\r\n\r\n');
+    socket.on('error', () => {});
+    await once(socket, 'close');
+    await bench.useCertificate('1');
+  });
+
   it('takes absolute request targets, and their host', async () => {
     const backend = await bench.backend((req, res) => res.end(req.url));
     bench.serve(backend.port);
@@ -414,6 +427,37 @@ describe('the ingress proxy', function () {
     let text = '';
     for await (const chunk of plain) text += chunk;
     assert.match(text, /^HTTP\/1\.1 200 /);
+  });
+
+  it('breaks off an HTTP/2 answer that was broken off, and no other of the connection', async () => {
+    const backend = await bench.backend((req, res) => {
+      if (req.url === '/') return res.end('whole');
+      res.write('part');
+      setTimeout(() => res.destroy(), 50);
+    });
+    bench.serve(backend.port);
+    const session = http2.connect(`https://127.0.0.1:${bench.tlsPort}`, { rejectUnauthorized: false });
+    const broken = session.request({ ':path': '/broken', ':authority': 'app.test' });
+    broken.resume();
+    await assert.rejects(once(broken, 'end'), /INTERNAL_ERROR/);
+    const whole = session.request({ ':path': '/', ':authority': 'app.test' });
+    let body = '';
+    for await (const chunk of whole) body += chunk;
+    assert.equal(body, 'whole');
+    session.close();
+  });
+
+  it('counts requests by Ingress and status', async () => {
+    const backend = await bench.backend(hello);
+    bench.serve(backend.port);
+    await ask(bench, '/');
+    await ask(bench, '/', { host: 'other.test' });
+    const text = bench.metrics.text();
+    assert.match(text, /^keelson_ingress_requests_total\{ingress="default\/app",status="2xx"\} 1$/m);
+    assert.match(text, /^keelson_ingress_requests_total\{ingress="",status="4xx"\} 1$/m);
+    assert.match(text, /^keelson_ingress_response_bytes_total\{ingress="default\/app",status="2xx"\} 5$/m);
+    bench.metrics.keep(new Set());
+    assert.doesNotMatch(bench.metrics.text(), /default\/app/);
   });
 
   it('serves a new certificate to new connections while old ones go on', async () => {

@@ -1,0 +1,350 @@
+/** What the API says to objects of the smaller kinds: defaults, errors, immutable fields, columns. */
+import assert from 'node:assert/strict';
+import type { KubeObject } from '../../../../src/api/machinery/types.js';
+import type { Resource } from '../../../../src/api/resources/define.js';
+import * as all from '../../../../src/api/resources/index.js';
+import { created, createErrors, defaulted, object, row, updateErrors } from './support.js';
+
+const of = (resource: unknown) => resource as Resource<KubeObject>;
+const make = (resource: unknown, fields: object, metadata = {}) =>
+  object(of(resource), fields as Record<string, unknown>, metadata);
+
+const CSR = Buffer.from(
+  '-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n',
+).toString('base64');
+const RBAC = 'rbac.authorization.k8s.io';
+const backend = { service: { name: 'web', port: { number: 80 } } };
+const ingress = (path: object) => ({ spec: { rules: [{ http: { paths: [{ backend, ...path }] } }] } });
+const claim = (spec: object = {}) => ({
+  spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } }, ...spec },
+});
+const volume = (spec: object = {}) => ({
+  spec: { accessModes: ['ReadWriteOnce'], capacity: { storage: '1Gi' }, hostPath: { path: '/d' }, ...spec },
+});
+const webhook = (fields: object = {}) => ({
+  webhooks: [
+    {
+      name: 'a.example.com',
+      admissionReviewVersions: ['v1'],
+      sideEffects: 'None',
+      clientConfig: { url: 'https://example.com/x' },
+      ...fields,
+    },
+  ],
+});
+const policy = (spec: object) => ({ spec: { podSelector: {}, ...spec } });
+
+describe('kinds: errors of creation', () => {
+  for (const [resource, fields, expected] of [
+    [all.roles, { rules: [{ verbs: ['get'], apiGroups: [''], resources: ['pods'] }] }, []],
+    [
+      all.roles,
+      { rules: [{ verbs: [] }] },
+      [
+        'rules[0].verbs: Required value: verbs must contain at least one value',
+        'rules[0].apiGroups: Required value: resource rules must supply at least one api group',
+        'rules[0].resources: Required value: resource rules must supply at least one resource',
+      ],
+    ],
+    [
+      all.roles,
+      { rules: [{ verbs: ['get'], nonResourceURLs: ['/x'] }] },
+      ['rules[0].nonResourceURLs: Invalid value: ["/x"]: namespaced rules cannot apply to non-resource URLs'],
+    ],
+    [all.clusterRoles, { rules: [{ verbs: ['get'], nonResourceURLs: ['/x'] }] }, []],
+    [
+      all.clusterRoles,
+      { aggregationRule: {} },
+      [
+        'aggregationRule.clusterRoleSelectors: Required value: at least one clusterRoleSelector required if aggregationRule is non-nil',
+      ],
+    ],
+    [
+      all.roleBindings,
+      { roleRef: { kind: 'Pod', name: '' }, subjects: [{ kind: 'Robot', name: 'x' }] },
+      [
+        'roleRef.kind: Unsupported value: "Pod": supported values: "ClusterRole", "Role"',
+        'roleRef.name: Required value',
+        'subjects[0].kind: Unsupported value: "Robot": supported values: "Group", "ServiceAccount", "User"',
+      ],
+    ],
+    [
+      all.clusterRoleBindings,
+      { roleRef: { kind: 'ClusterRole', name: 'x' }, subjects: [{ kind: 'ServiceAccount', name: 'x' }] },
+      ['subjects[0].namespace: Required value'],
+    ],
+    [all.ingresses, ingress({ path: '/', pathType: 'Prefix' }), []],
+    [
+      all.ingresses,
+      ingress({ path: 'x' }),
+      ['spec.rules[0].http.paths[0].pathType: Required value: pathType must be specified'],
+    ],
+    [
+      all.ingresses,
+      ingress({ path: 'a//b', pathType: 'Exact' }),
+      [
+        'spec.rules[0].http.paths[0].path: Invalid value: "a//b": must be an absolute path',
+        'spec.rules[0].http.paths[0].path: Invalid value: "a//b": must not contain \'//\'',
+      ],
+    ],
+    [
+      all.ingresses,
+      { spec: {} },
+      ['spec: Invalid value: null: either `defaultBackend` or `rules` must be specified'],
+    ],
+    [
+      all.ingressClasses,
+      { spec: { controller: 'x' } },
+      ['spec.controller: Invalid value: "x": must be a domain-prefixed path (such as "acme.io/foo")'],
+    ],
+    [all.networkPolicies, policy({ ingress: [{ from: [{ podSelector: {} }], ports: [{ port: 80 }] }] }), []],
+    [
+      all.networkPolicies,
+      policy({
+        ingress: [{ from: [{ ipBlock: { cidr: '10.0.0.0/8', except: ['11.0.0.0/9'] }, podSelector: {} }] }],
+        egress: [{ to: [{}], ports: [{ port: 90, endPort: 80 }] }],
+      }),
+      [
+        'spec.ingress[0].from[0].ipBlock.except[0]: Invalid value: "11.0.0.0/9": must be a strict subset of `cidr`',
+        'spec.ingress[0].from[0]: Forbidden: may not specify both ipBlock and another peer',
+        'spec.egress[0].ports[0].endPort: Invalid value: 80: must be greater than or equal to `port`',
+        'spec.egress[0].to[0]: Required value: must specify a peer',
+      ],
+    ],
+    [all.storageClasses, { provisioner: 'example.com/x' }, []],
+    [
+      all.storageClasses,
+      { reclaimPolicy: 'Recycle' },
+      [
+        'provisioner: Required value',
+        'reclaimPolicy: Unsupported value: "Recycle": supported values: "Delete", "Retain"',
+      ],
+    ],
+    [
+      all.volumeAttributesClasses,
+      { driverName: 'example.com' },
+      ['parameters: Required value: must contain at least one key/value pair'],
+    ],
+    [
+      all.csiDrivers,
+      { spec: { fsGroupPolicy: 'x' } },
+      [
+        'spec.fsGroupPolicy: Unsupported value: "x": supported values: "File", "None", "ReadWriteOnceWithFSType"',
+      ],
+    ],
+    [
+      all.csiNodes,
+      { spec: { drivers: [{ name: 'a.b', nodeID: '' }] } },
+      ['spec.drivers[0].nodeID: Required value'],
+    ],
+    [
+      all.volumeAttachments,
+      { spec: { attacher: 'a.b', nodeName: 'n', source: {} } },
+      ['spec.source: Required value: must specify exactly one of inlineVolumeSpec and persistentVolumeName'],
+    ],
+    [all.persistentVolumeClaims, claim(), []],
+    [
+      all.persistentVolumeClaims,
+      { spec: {} },
+      [
+        'spec.accessModes: Required value: at least 1 access mode is required',
+        'spec.resources[storage]: Required value',
+      ],
+    ],
+    [
+      all.persistentVolumeClaims,
+      claim({ accessModes: ['ReadWriteOncePod', 'ReadWriteOnce'] }),
+      ['spec.accessModes: Forbidden: may not use ReadWriteOncePod with other access modes'],
+    ],
+    [all.persistentVolumes, volume(), []],
+    [
+      all.persistentVolumes,
+      { spec: { accessModes: ['ReadWriteOnce'], capacity: { storage: '0' } } },
+      [
+        'spec.capacity[storage]: Invalid value: "0": must be greater than zero',
+        'spec: Required value: must specify a volume type',
+      ],
+    ],
+    [
+      all.persistentVolumes,
+      volume({ hostPath: undefined, local: { path: '/x' } }),
+      ['spec.nodeAffinity: Required value: Local volume requires node affinity'],
+    ],
+    [
+      all.limitRanges,
+      { spec: { limits: [{ type: 'Container', min: { cpu: '2' }, max: { cpu: '1' } }] } },
+      [
+        'spec.limits[0].min[cpu]: Invalid value: "2": min value 2 is greater than max value 1',
+        'spec.limits[0].defaultRequest[cpu]: Invalid value: "1": min value 2 is greater than default request value 1',
+        'spec.limits[0].default[cpu]: Invalid value: "2": min value 2 is greater than default value 1',
+      ],
+    ],
+    [
+      all.limitRanges,
+      { spec: { limits: [{ type: 'Pod', default: { cpu: '1' } }] } },
+      ["spec.limits[0].default: Forbidden: may not be specified when `type` is 'Pod'"],
+    ],
+    [
+      all.resourceQuotas,
+      { spec: { hard: { pods: '2', 'requests.cpu': '500m', 'count/jobs.batch': '1' } } },
+      [],
+    ],
+    [
+      all.resourceQuotas,
+      { spec: { hard: { pods: '1500m', wrong: '1' }, scopes: ['BestEffort', 'NotBestEffort'] } },
+      [
+        'spec.hard[pods]: Invalid value: "1500m": must be an integer',
+        'spec.hard[wrong]: Invalid value: "wrong": must be a standard resource for quota',
+        'spec.scopes: Invalid value: ["BestEffort","NotBestEffort"]: unsupported scope applied to resource',
+        'spec.scopes: Invalid value: ["BestEffort","NotBestEffort"]: unsupported scope applied to resource',
+        'spec.scopes: Invalid value: ["BestEffort","NotBestEffort"]: conflicting scopes',
+      ],
+    ],
+    [all.runtimeClasses, { handler: 'runc' }, []],
+    [
+      all.certificateSigningRequests,
+      { spec: { request: CSR, signerName: 'example.com/x', usages: ['client auth'] } },
+      [],
+    ],
+    [
+      all.certificateSigningRequests,
+      { spec: { request: '', signerName: 'x', expirationSeconds: 5, usages: ['x'] } },
+      [
+        'spec.request: Invalid value: "": PEM block type must be CERTIFICATE REQUEST',
+        /^spec\.usages\[0\]: Unsupported value: "x"/,
+        'spec.signerName: Invalid value: "x": must be a fully qualified domain and path of the form "example.com/signer-name"',
+        'spec.expirationSeconds: Invalid value: 5: may not specify a duration less than 600 seconds (10 minutes)',
+      ],
+    ],
+    [all.validatingWebhookConfigurations, webhook(), []],
+    [
+      all.mutatingWebhookConfigurations,
+      webhook({ name: 'short', sideEffects: undefined, clientConfig: {}, timeoutSeconds: 31 }),
+      [
+        'webhooks[0].name: Invalid value: "short": should be a domain with at least three segments separated by dots',
+        'webhooks[0].sideEffects: Required value: must specify one of None, NoneOnDryRun',
+        'webhooks[0].timeoutSeconds: Invalid value: 31: the timeout value must be between 1 and 30 seconds',
+        'webhooks[0].clientConfig: Required value: exactly one of url or service is required',
+      ],
+    ],
+  ] as [unknown, object, (string | RegExp)[]][]) {
+    it(`${of(resource).kind} ${JSON.stringify(fields).slice(0, 90)}: ${expected.length}`, () => {
+      const errors = createErrors(of(resource), make(resource, fields));
+      assert.equal(errors.length, expected.length, errors.join('\n'));
+      errors.forEach((text, i) => {
+        const wanted = expected[i]!;
+        if (typeof wanted === 'string') assert.equal(text, wanted);
+        else assert.match(text, wanted);
+      });
+    });
+  }
+});
+
+describe('kinds: errors of changes', () => {
+  for (const [resource, before, after, expected] of [
+    [
+      all.storageClasses,
+      { provisioner: 'a.b/c' },
+      { provisioner: 'a.b/d', volumeBindingMode: 'WaitForFirstConsumer' },
+      [
+        'provisioner: Forbidden: updates to provisioner are forbidden.',
+        'volumeBindingMode: Invalid value: "WaitForFirstConsumer": field is immutable',
+      ],
+    ],
+    [
+      all.persistentVolumes,
+      volume(),
+      volume({ hostPath: { path: '/other' } }),
+      ['spec.persistentvolumesource: Forbidden: spec.persistentvolumesource is immutable after creation'],
+    ],
+    [
+      all.persistentVolumeClaims,
+      claim(),
+      claim({ resources: { requests: { storage: '2Gi' } } }),
+      [
+        'spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims',
+      ],
+    ],
+    [all.persistentVolumeClaims, claim(), claim({ volumeName: 'pv' }), []],
+    [
+      all.runtimeClasses,
+      { handler: 'a' },
+      { handler: 'b' },
+      ['handler: Invalid value: "b": field is immutable'],
+    ],
+  ] as [unknown, object, object, string[]][])
+    it(`${of(resource).kind}: ${expected[0] ?? 'none'}`, () => {
+      const old = created(of(resource), make(resource, before));
+      assert.deepEqual(updateErrors(of(resource), old, make(resource, after)), expected);
+    });
+});
+
+describe('kinds: defaults and columns', () => {
+  it('bindings name the group of users', () => {
+    const binding = defaulted(
+      of(all.roleBindings),
+      make(all.roleBindings, {
+        roleRef: { kind: 'Role', name: 'r' },
+        subjects: [
+          { kind: 'User', name: 'u' },
+          { kind: 'ServiceAccount', name: 's', namespace: 'n' },
+        ],
+      }),
+    );
+    assert.equal(binding['roleRef'].apiGroup, RBAC);
+    assert.deepEqual(
+      binding['subjects'].map((s: any) => s.apiGroup),
+      [RBAC, undefined],
+    );
+    assert.deepEqual(row(of(all.roleBindings), binding), {
+      Name: 'x',
+      Role: 'Role/r',
+      Age: '90s',
+      Users: 'u',
+      Groups: '',
+      ServiceAccounts: 'n/s',
+    });
+  });
+  it('network policies are about ingress, and about egress where they have rules for it', () => {
+    const types = (spec: object) =>
+      defaulted(of(all.networkPolicies), make(all.networkPolicies, policy(spec)))['spec'].policyTypes;
+    assert.deepEqual(types({}), ['Ingress']);
+    assert.deepEqual(types({ egress: [{}] }), ['Ingress', 'Egress']);
+  });
+  it('limits stand for requests', () => {
+    const range = defaulted(
+      of(all.limitRanges),
+      make(all.limitRanges, {
+        spec: { limits: [{ type: 'Container', default: { cpu: '1' }, max: { cpu: '2', memory: '1Gi' } }] },
+      }),
+    );
+    assert.deepEqual(range['spec'].limits[0].default, { cpu: '1', memory: '1Gi' });
+    assert.deepEqual(range['spec'].limits[0].defaultRequest, { cpu: '1', memory: '1Gi' });
+  });
+  it('claims and quotas print what they have', () => {
+    const bound = { ...claim({ volumeName: 'pv', storageClassName: 'fast', volumeMode: 'Filesystem' }) };
+    const status = { phase: 'Bound', capacity: { storage: '1Gi' }, accessModes: ['ReadWriteOnce'] };
+    assert.deepEqual(
+      row(of(all.persistentVolumeClaims), make(all.persistentVolumeClaims, { ...bound, status })),
+      {
+        Name: 'x',
+        Status: 'Bound',
+        Volume: 'pv',
+        Capacity: '1Gi',
+        'Access Modes': 'RWO',
+        StorageClass: 'fast',
+        VolumeAttributesClass: '<unset>',
+        Age: '90s',
+        VolumeMode: 'Filesystem',
+      },
+    );
+    const hard = { pods: '2', 'limits.cpu': '1', 'requests.cpu': '1' };
+    const quota = make(all.resourceQuotas, { spec: { hard }, status: { hard, used: { pods: '1' } } });
+    assert.deepEqual(row(of(all.resourceQuotas), quota), {
+      Name: 'x',
+      Request: 'pods: 1/2, requests.cpu: 0/1',
+      Limit: 'limits.cpu: 0/1',
+      Age: '90s',
+    });
+  });
+});
