@@ -2,6 +2,7 @@
  * One version of an object. Its JSON is always there. The decoded form is kept while the version is new;
  * later it lives as long as somebody else holds it (informers share it), and is decoded again when asked for.
  */
+import { toJson } from '../api/machinery/json.js';
 import { deepFreeze, type KubeObject } from '../api/machinery/types.js';
 import type { Key, Stored } from './store.js';
 
@@ -52,7 +53,7 @@ export class Version implements Stored {
 export function newVersion(key: Key, revision: number, index: number, object: KubeObject): Version {
   const metadata = { ...object.metadata, resourceVersion: String(revision) };
   const stamped = deepFreeze({ ...object, metadata });
-  return new Version(key, revision, index, encode(JSON.stringify(stamped)), stamped);
+  return new Version(key, revision, index, encode(toJson(stamped)), stamped);
 }
 
 /** Not from Node's pool of buffers: what lives long would hold on to slabs of what does not. */

@@ -1,7 +1,7 @@
 /** One container of a pod: its runs, hooks and probes, and the record that its status is made of. */
 import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import type { Container, EphemeralContainer, Pod } from '#types';
+import type { Container, Pod } from '#types';
 import { sleep } from '../../client/retry.js';
 import { native } from '../../runtime/native.js';
 import { type ContainerStatus, type Image, RuntimeError } from '../../runtime/types.js';
@@ -10,6 +10,7 @@ import { logTail } from '../logs/tail.js';
 import { goDuration, KeyedBackoff } from './backoff.js';
 import { containerConfig, type Prepared, terminationLog } from './container-config.js';
 import { ConfigError } from './env.js';
+import { targetOf } from './ephemeral.js';
 import type { HandlerTarget } from './handlers.js';
 import { runHook } from './hooks.js';
 import { ImageUnavailable } from './image-puller.js';
@@ -257,7 +258,7 @@ export class ContainerRunner {
     const { objects, facts } = this.deps;
     const { namespace } = pod.metadata;
     return containerConfig({
-      ...pidsOf(this.container, this.context),
+      ...targetOf(this.container, (name) => this.context.record(name)),
       pod,
       container: this.container,
       attempt,
@@ -488,17 +489,6 @@ export class ContainerRunner {
     });
     this.#cancels.add(cancel);
   }
-}
-
-/** An ephemeral container may be meant for the processes of another. */
-function pidsOf(
-  { targetContainerName: target }: EphemeralContainer,
-  context: PodContext,
-): { pidsOf?: string } {
-  if (!target) return {};
-  const run = context.record(target)?.latest;
-  if (run?.state !== 'running') throw new Error(`unable to find target container ${JSON.stringify(target)}`);
-  return { pidsOf: run.id };
 }
 
 async function unstage(target: string): Promise<void> {

@@ -1,4 +1,5 @@
 /** Results as JSON bytes: objects, lists, tables, partial metadata and watch events. */
+import { toJson } from '../../api/machinery/json.js';
 import type { KubeList, KubeObject } from '../../api/machinery/types.js';
 import type { Resource } from '../../api/resources/define.js';
 import type { Stored } from '../../store/store.js';
@@ -137,5 +138,5 @@ function line({ type, stored, object }: WatchMessage, ctx: EncodeContext, first:
       ctx.accepted.version,
       { include: ctx.include, now: ctx.now, header: first },
     );
-  return Buffer.from(`${JSON.stringify({ type, object: shaped })}\n`);
+  return Buffer.from(`${toJson({ type, object: shaped })}\n`);
 }

@@ -5,6 +5,7 @@ import type { Http2ServerResponse } from 'node:http2';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
+import { toJson } from '../../api/machinery/json.js';
 import type { StatusError } from '../../api/machinery/status.js';
 import type { Answer } from '../core.js';
 import { type EncodeContext, eventJson, listJson, objectJson, shapeList, shapeObject } from './encode.js';
@@ -96,7 +97,7 @@ async function sendValue(
     });
     return send(response, code, Buffer.from(text), options);
   }
-  const text = isPretty(options) ? JSON.stringify(value, null, 2) : JSON.stringify(value);
+  const text = toJson(value, isPretty(options) ? 2 : undefined);
   return send(response, code, Buffer.from(`${text}\n`), options);
 }
 

@@ -51,11 +51,8 @@ const CONTROLLERS: Record<string, PolicyRule[]> = {
     allow('update patch', 'core', 'pods/status'),
     allow(`${READ} create update patch`, 'coordination.k8s.io', 'leases'),
   ],
-  'service-account-controller': [allow(`${READ} create`, 'core', 'serviceaccounts namespaces')],
-  'root-ca-cert-publisher': [
-    allow(`${READ} create update`, 'core', 'configmaps'),
-    allow(READ, 'core', 'namespaces'),
-  ],
+  'service-account-controller': [allow('create', 'core', 'serviceaccounts')],
+  'root-ca-cert-publisher': [allow('create update', 'core', 'configmaps')],
   'daemon-set-controller': [
     allow(READ, 'apps', 'daemonsets'),
     allow('update patch', 'apps', 'daemonsets/status daemonsets/finalizers'),

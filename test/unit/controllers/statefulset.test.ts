@@ -134,9 +134,12 @@ describe('StatefulSet controller', function () {
       return pod.metadata.ownerReferences && pod;
     });
     assert.equal(adopted.metadata.ownerReferences?.[0]?.kind, 'StatefulSet');
+    // It is of no known revision, so that the update may replace it meanwhile.
     await h.until('its labels', async () => {
-      const pod = await h.client.of(pods).get('default', 'web-0');
-      return pod.metadata.labels?.['apps.kubernetes.io/pod-index'] === '0';
+      const { items } = await h.client
+        .of(pods)
+        .list({ namespace: 'default', fieldSelector: 'metadata.name=web-0' });
+      return items[0]?.metadata.labels?.['apps.kubernetes.io/pod-index'] === '0';
     });
     assert.equal((await h.client.of(pods).get('default', 'stray')).metadata.ownerReferences, undefined);
   });
