@@ -69,9 +69,9 @@ export class PodWorker implements PodContext {
     this.#adopt();
   }
 
-  /** Whether it may still use what it asks of the node. */
+  /** Whether what it asks of the node counts: as the scheduler counts, not once the API has forgotten it. */
   get isActive(): boolean {
-    return !this.#finished && !this.#isOver;
+    return !this.#forgotten && !this.#finished && !this.#isOver;
   }
 
   get terminating(): boolean {

@@ -238,6 +238,17 @@ describe('PodWorker', () => {
     assert.deepEqual(node.runtime.calls.slice(-2), ['stop a SIGTERM 30000', 'removeSandbox']);
   });
 
+  it('counts no more once the API has forgotten it, though its containers are still ending', async () => {
+    await run();
+    const [worker] = node.manager.list();
+    assert.equal(worker!.isActive, true);
+    node.runtime.obedient = false;
+    worker!.forget();
+    assert.deepEqual([worker!.isActive, node.manager.list().length], [false, 1]);
+    node.runtime.end('a', 137);
+    await until(() => node.manager.list().length === 0);
+  });
+
   it('leaves a pod alone that was done before the agent came', async () => {
     const status = { phase: 'Succeeded', containerStatuses: [] } as unknown as PodStatus;
     node.tell('pods', 'default/p', { ...makePod({ restartPolicy: 'Never' }), status });
