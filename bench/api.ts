@@ -1,4 +1,5 @@
 /** The API over TLS on loopback. */
+import { setMaxListeners } from 'node:events';
 import type { ConfigMap } from '#types';
 import { configMaps } from '../src/api/resources/index.js';
 import { Client, type HttpsTransportOptions, httpsTransport } from '../src/client/index.js';
@@ -34,6 +35,7 @@ async function watchLatency(
   watchers: number,
 ): Promise<number> {
   const abort = new AbortController();
+  setMaxListeners(0, abort.signal);
   const transport = httpsTransport(options);
   const { metadata } = await client.of(configMaps).list({ namespace: 'default', limit: 1 });
   let seen = 0;

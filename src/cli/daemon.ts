@@ -7,8 +7,8 @@ import { CliError } from './error.js';
 
 const MAIN = join(dirname(fileURLToPath(import.meta.url)), 'main.js');
 
-/** Readable stacks, and a young generation that fits a process which mostly waits. */
-const NODE_FLAGS = ['--enable-source-maps', '--max-semi-space-size=4'];
+/** A young generation that fits a process which mostly waits; source maps would cost 5 MB. */
+const NODE_FLAGS = ['--max-semi-space-size=4'];
 
 export interface Daemon {
   pid: number;

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { checkServerIdentity, connect, type PeerCertificate } from 'node:tls';
 import { Client as GrpcClient, credentials as grpc, type MethodDefinition } from '@grpc/grpc-js';
 import { readIfThere, writeFileAtomic } from '../../auth/files.js';
-import { caHash, createRequest } from '../../auth/pki.js';
+import { caHash } from '../../auth/pki.js';
+import { requestApart } from '../../auth/request.js';
 import { type Certificate, hubService, MAX_DOWN } from '../../rpc/hub.js';
 
 export interface Credentials {
@@ -52,7 +53,7 @@ export async function joinCluster(source: JoinSource): Promise<Credentials> {
   const { node, hub, token, dir } = source;
   if (!token) throw new Error(`node ${node} has no valid certificate in ${dir}, and no token to get one`);
   const ca = await pinnedCa(source);
-  const { csr, key } = await createRequest({
+  const { csr, key } = await requestApart({
     commonName: `system:node:${node}`,
     organizations: ['system:nodes'],
   });
@@ -69,7 +70,7 @@ export async function joinCluster(source: JoinSource): Promise<Credentials> {
 /** Asks for a new certificate with the one before. */
 export async function renew(source: JoinSource, old: Credentials): Promise<Credentials> {
   const subject = { commonName: `system:node:${source.node}`, organizations: ['system:nodes'] };
-  const { csr, key } = await createRequest(subject);
+  const { csr, key } = await requestApart(subject);
   const { credentials, options } = channel(source.hub, old);
   const client = new GrpcClient(source.hub, credentials, options);
   try {
