@@ -1,37 +1,9 @@
 /** What the API server asks of a node while a client waits: logs, exec, attach, port-forward, stats. */
 import type { Duplex, Readable, Writable } from 'node:stream';
 import type { NodeStats } from '../rpc/stats.js';
+import type { ExecRequest, LogRequest } from '../rpc/stream-requests.js';
 
-export interface LogRequest {
-  namespace: string;
-  pod: string;
-  uid: string;
-  container: string;
-  follow: boolean;
-  previous: boolean;
-  timestamps: boolean;
-  /** Absent: from the start. */
-  tailLines?: number;
-  limitBytes?: number;
-  sinceSeconds?: number;
-  /** RFC 3339. */
-  sinceTime?: string;
-  /** Absent or `All`: both; else one of `Stdout`, `Stderr`. */
-  stream?: string;
-}
-
-export interface ExecRequest {
-  namespace: string;
-  pod: string;
-  uid: string;
-  container: string;
-  /** Empty for attach. */
-  command: string[];
-  stdin: boolean;
-  stdout: boolean;
-  stderr: boolean;
-  tty: boolean;
-}
+export type { ExecRequest, LogRequest } from '../rpc/stream-requests.js';
 
 /** An open exec or attach. Streams that were not asked for are undefined. Back-pressure is the streams' own. */
 export interface ExecSession {

@@ -5,26 +5,12 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { badRequest } from '../../api/machinery/status.js';
 import { Channel } from '../../rpc/hub.js';
+import type { LogRequest } from '../../rpc/stream-requests.js';
 import type { ContainerStatus } from '../../runtime/types.js';
 import { type LogSource, readLog } from '../logs/reader.js';
 import { logDirectory } from '../pods/container-config.js';
 import type { PodWorker } from '../pods/worker.js';
 import { findWorker, type Serve, type StreamDeps } from './serve.js';
-
-interface LogRequest {
-  namespace: string;
-  pod: string;
-  uid: string;
-  container: string;
-  follow: boolean;
-  previous: boolean;
-  timestamps: boolean;
-  tailLines?: number;
-  limitBytes?: number;
-  sinceSeconds?: number;
-  sinceTime?: string;
-  stream?: string;
-}
 
 export const serveLogs: Serve = async (stream, request: LogRequest, events, deps) => {
   const worker = findWorker(deps, request);

@@ -2,41 +2,30 @@
 import { badRequest } from '../../api/machinery/status.js';
 import type { FrameStream } from '../../rpc/frames.js';
 import { Channel } from '../../rpc/hub.js';
+import type { ExecRequest } from '../../rpc/stream-requests.js';
 import type { Session } from '../../runtime/types.js';
 import { findWorker, type Serve, type StreamDeps, type StreamEvents } from './serve.js';
 
-interface SessionRequest {
-  namespace: string;
-  pod: string;
-  uid: string;
-  container: string;
-  command: string[];
-  stdin: boolean;
-  stdout: boolean;
-  stderr: boolean;
-  tty: boolean;
-}
-
-const options = ({ stdin, stdout, stderr, tty }: SessionRequest) => ({
+const options = ({ stdin, stdout, stderr, tty }: ExecRequest) => ({
   stdin,
   stdout,
   stderr: stderr && !tty,
   tty,
 });
 
-export const serveExec: Serve = async (stream, request: SessionRequest, events, deps) => {
+export const serveExec: Serve = async (stream, request: ExecRequest, events, deps) => {
   const input = request.stdin ? stream.input(Channel.stdin) : undefined;
   const session = await deps.runtime.exec(runningContainer(deps, request), request.command, options(request));
   await carry(stream, session, input, events);
 };
 
-export const serveAttach: Serve = async (stream, request: SessionRequest, events, deps) => {
+export const serveAttach: Serve = async (stream, request: ExecRequest, events, deps) => {
   const input = request.stdin ? stream.input(Channel.stdin) : undefined;
   const session = await deps.runtime.attach(runningContainer(deps, request), options(request));
   await carry(stream, session, input, events);
 };
 
-function runningContainer(deps: StreamDeps, request: SessionRequest): string {
+function runningContainer(deps: StreamDeps, request: ExecRequest): string {
   const worker = findWorker(deps, request);
   const run = worker.record(request.container)?.latest;
   if (run?.state !== 'running')

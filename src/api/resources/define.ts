@@ -55,6 +55,22 @@ export interface Conversion {
   toStored(object: KubeObject): KubeObject;
 }
 
+/** The counts of kinds that are scaled as Deployments are. */
+export const REPLICAS: ScalePaths = {
+  specReplicas: ['spec', 'replicas'],
+  statusReplicas: ['status', 'replicas'],
+  selector: ['spec', 'selector'],
+};
+
+/** Their `scale` subresource. */
+export const SCALE: Subresource = {
+  name: 'scale',
+  kind: 'Scale',
+  group: 'autoscaling',
+  version: 'v1',
+  verbs: ['get', 'patch', 'update'],
+};
+
 export interface ResourceSpec<T extends KubeObject = KubeObject> {
   /** '' for the core group. */
   group: string;

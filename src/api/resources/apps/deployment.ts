@@ -5,7 +5,7 @@ import { sameJson, validateImmutable, validateNonnegative } from '../../machiner
 import { ageColumn, nameColumn, templateColumns } from '../columns.js';
 import { defaultPodTemplate } from '../core/podspec/defaults.js';
 import { podSpecWarnings } from '../core/podspec/warnings.js';
-import { defineResource } from '../define.js';
+import { defineResource, REPLICAS, SCALE } from '../define.js';
 import { sizeOf, validateAtMostAll, validateIntOrPercent } from '../int-or-percent.js';
 import { dropUnset } from '../unset.js';
 import { validateCounts, validateSelector, validateTemplate } from './workload.js';
@@ -98,15 +98,8 @@ export const deployments = defineResource<Deployment>({
   categories: ['all'],
   namespaced: true,
   generation: true,
-  scale: {
-    specReplicas: ['spec', 'replicas'],
-    statusReplicas: ['status', 'replicas'],
-    selector: ['spec', 'selector'],
-  },
-  subresources: [
-    { name: 'scale', kind: 'Scale', group: 'autoscaling', version: 'v1', verbs: ['get', 'patch', 'update'] },
-    { name: 'status', kind: 'Deployment', verbs: ['get', 'patch', 'update'] },
-  ],
+  scale: REPLICAS,
+  subresources: [SCALE, { name: 'status', kind: 'Deployment', verbs: ['get', 'patch', 'update'] }],
   defaults,
   prepareForCreate(deployment) {
     deployment.status = {};

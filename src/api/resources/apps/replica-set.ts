@@ -5,7 +5,7 @@ import { validateImmutable, validateNonnegative } from '../../machinery/validati
 import { ageColumn, nameColumn, templateColumns } from '../columns.js';
 import { defaultPodTemplate } from '../core/podspec/defaults.js';
 import { podSpecWarnings } from '../core/podspec/warnings.js';
-import { defineResource } from '../define.js';
+import { defineResource, REPLICAS, SCALE } from '../define.js';
 import { dropUnset } from '../unset.js';
 import { validateCounts, validateSelector, validateTemplate } from './workload.js';
 
@@ -29,15 +29,8 @@ export const replicaSets = defineResource<ReplicaSet>({
   categories: ['all'],
   namespaced: true,
   generation: true,
-  scale: {
-    specReplicas: ['spec', 'replicas'],
-    statusReplicas: ['status', 'replicas'],
-    selector: ['spec', 'selector'],
-  },
-  subresources: [
-    { name: 'scale', kind: 'Scale', group: 'autoscaling', version: 'v1', verbs: ['get', 'patch', 'update'] },
-    { name: 'status', kind: 'ReplicaSet', verbs: ['get', 'patch', 'update'] },
-  ],
+  scale: REPLICAS,
+  subresources: [SCALE, { name: 'status', kind: 'ReplicaSet', verbs: ['get', 'patch', 'update'] }],
   defaults(set) {
     set.spec ??= {} as ReplicaSet['spec'];
     dropUnset(set.spec, ['minReadySeconds']);

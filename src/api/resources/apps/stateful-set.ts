@@ -6,7 +6,7 @@ import { checked, sameJson, validateLabelSelector, validateNonnegative } from '.
 import { ageColumn, nameColumn, templateColumns } from '../columns.js';
 import { defaultPodTemplate } from '../core/podspec/defaults.js';
 import { podSpecWarnings } from '../core/podspec/warnings.js';
-import { defineResource } from '../define.js';
+import { defineResource, REPLICAS, SCALE } from '../define.js';
 import { validateAtMostAll, validateIntOrPercent } from '../int-or-percent.js';
 import { dropUnset } from '../unset.js';
 import { validateTemplate } from './workload.js';
@@ -197,15 +197,8 @@ export const statefulSets = defineResource<StatefulSet>({
   generation: true,
   // Host names are made of it.
   validateName: dns1123Label,
-  scale: {
-    specReplicas: ['spec', 'replicas'],
-    statusReplicas: ['status', 'replicas'],
-    selector: ['spec', 'selector'],
-  },
-  subresources: [
-    { name: 'scale', kind: 'Scale', group: 'autoscaling', version: 'v1', verbs: ['get', 'patch', 'update'] },
-    { name: 'status', kind: 'StatefulSet', verbs: ['get', 'patch', 'update'] },
-  ],
+  scale: REPLICAS,
+  subresources: [SCALE, { name: 'status', kind: 'StatefulSet', verbs: ['get', 'patch', 'update'] }],
   defaults,
   prepareForCreate(set) {
     set.status = { replicas: 0, availableReplicas: 0 };

@@ -4,7 +4,7 @@ import { type FieldError, required } from '../../machinery/field.js';
 import { validateLabels, validateNonnegative } from '../../machinery/validation.js';
 import { validateCounts, validateTemplate } from '../apps/workload.js';
 import { ageColumn, formatLabels, nameColumn, templateColumns } from '../columns.js';
-import { defineResource } from '../define.js';
+import { defineResource, REPLICAS, SCALE } from '../define.js';
 import { dropUnset } from '../unset.js';
 import { defaultPodTemplate } from './podspec/defaults.js';
 import { podSpecWarnings } from './podspec/warnings.js';
@@ -61,15 +61,8 @@ export const replicationControllers = defineResource<ReplicationController>({
   categories: ['all'],
   namespaced: true,
   generation: true,
-  scale: {
-    specReplicas: ['spec', 'replicas'],
-    statusReplicas: ['status', 'replicas'],
-    selector: ['spec', 'selector'],
-  },
-  subresources: [
-    { name: 'scale', kind: 'Scale', group: 'autoscaling', version: 'v1', verbs: ['get', 'patch', 'update'] },
-    { name: 'status', kind: 'ReplicationController', verbs: ['get', 'patch', 'update'] },
-  ],
+  scale: REPLICAS,
+  subresources: [SCALE, { name: 'status', kind: 'ReplicationController', verbs: ['get', 'patch', 'update'] }],
   defaults,
   prepareForCreate(controller) {
     controller.status = { replicas: 0 };
