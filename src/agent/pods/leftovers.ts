@@ -7,12 +7,14 @@ import { logDirectory } from './container-config.js';
 
 /** Unmounts and removes the folders of all pods below `podsDir`, and their logs. Their sandboxes must be gone. */
 export async function removeLeftovers(podsDir: string): Promise<void> {
-  for (const uid of await podFolders(podsDir)) {
-    const dir = join(podsDir, uid);
-    const pod = await savedPod(dir);
-    if (pod) await rm(logDirectory(pod), { recursive: true, force: true });
-    await removeTree(dir);
-  }
+  for (const uid of await podFolders(podsDir)) await removeLeftover(join(podsDir, uid));
+}
+
+/** That of one pod, by its folder. */
+export async function removeLeftover(dir: string): Promise<void> {
+  const pod = await savedPod(dir);
+  if (pod) await rm(logDirectory(pod), { recursive: true, force: true });
+  await removeTree(dir);
 }
 
 /** The pod as its worker has written it down. */

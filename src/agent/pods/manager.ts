@@ -4,9 +4,9 @@ import type { Node, Pod, PodStatus } from '#types';
 import { timestamp } from '../../api/machinery/clock.js';
 import { deepFreeze, type KubeObject } from '../../api/machinery/types.js';
 import type { ContainerStatus } from '../../runtime/types.js';
-import { podFolders, removeTree } from '../volumes/volumes.js';
+import { podFolders } from '../volumes/volumes.js';
 import { admit } from './admission.js';
-import { savedPod } from './leftovers.js';
+import { removeLeftover, savedPod } from './leftovers.js';
 import { qosClass } from './resources.js';
 import { PodWorker } from './worker.js';
 import type { WorkerDeps } from './worker-deps.js';
@@ -132,6 +132,6 @@ export class PodManager {
         .catch((err) => logger.error({ err, sandbox: id }, 'could not remove it'));
     }
     for (const uid of await podFolders(podsDir))
-      if (!this.#workers.has(uid)) await removeTree(join(podsDir, uid));
+      if (!this.#workers.has(uid)) await removeLeftover(join(podsDir, uid));
   }
 }

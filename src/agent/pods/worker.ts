@@ -413,6 +413,8 @@ export class PodWorker implements PodContext {
     // If it was deleted meanwhile, the next look goes on from here.
     if (!deleting) this.#finished = !this.#isDeleted;
     if (!deleting) return;
+    // The folder goes last: by it, a next agent finds what this one did not come to remove.
+    await rm(logDirectory(this.pod), { recursive: true, force: true });
     await this.#volumes.tearDown();
     if (!this.#forgotten) {
       await deps.statusSent(uid);
@@ -420,7 +422,6 @@ export class PodWorker implements PodContext {
     }
     this.#finished = true;
     this.close();
-    await rm(logDirectory(this.pod), { recursive: true, force: true });
     deps.gone(uid);
   }
 

@@ -12,6 +12,8 @@ import { run, tool } from '../../fixtures/tools.js';
 /** Everything that Keelson makes carries one of these in its name. */
 const OURS = { containing: ['keelson', 'kl-', 'klv'] };
 
+const logsOf = (uid: string) => readdirSync('/var/log/pods').filter((name) => name.endsWith(uid));
+
 describe('keelson up and down', function () {
   this.timeout(120_000);
 
@@ -21,9 +23,12 @@ describe('keelson up and down', function () {
     await cluster.kubectl('apply', '-f', 'examples/ch05-pods/kuard-pod.yaml');
     await cluster.kubectl('wait', '--for=condition=Ready', 'pod/kuard', '--timeout=30s');
     assert.match((await cluster.keelson(['status'])).stdout, /node node-1: Ready[\s\S]*pods: 1 running/);
+    const uid = await cluster.kubectl('get', 'pod', 'kuard', '-o', 'jsonpath={.metadata.uid}');
+    assert.ok(logsOf(uid).length > 0);
     writeFileSync(join(cluster.dataDir, 'not-ours'), 'kept');
     assert.equal((await cluster.keelson(['down'])).code, 0);
     await assertNoLeaks(before, OURS);
+    assert.deepEqual(logsOf(uid), []);
     assert.ok(!existsSync(cluster.runDir));
     assert.deepEqual(readdirSync(cluster.dataDir), ['not-ours']);
     rmSync(cluster.dataDir, { recursive: true });
