@@ -52,9 +52,6 @@ export const required = (field: string, detail = ''): FieldError =>
 export const invalid = (field: string, value: unknown, detail: string): FieldError =>
   error('FieldValueInvalid', field, `Invalid value: ${shown(value)}`, detail);
 
-export const typeInvalid = (field: string, value: unknown, detail: string): FieldError =>
-  error('FieldValueTypeInvalid', field, `Invalid value: ${shown(value)}`, detail);
-
 export const notFound = (field: string, value: unknown): FieldError =>
   error('FieldValueNotFound', field, `Not found: ${shown(value)}`, '');
 

@@ -173,13 +173,3 @@ export function compareQuantities(a: QuantityInput, b: QuantityInput): -1 | 0 | 
   const [left, right] = [quantityOf(a).nano, quantityOf(b).nano];
   return left < right ? -1 : left > right ? 1 : 0;
 }
-
-/** Whether the text is a quantity. */
-export function isQuantity(text: string): boolean {
-  try {
-    lookUp(text);
-    return true;
-  } catch {
-    return false;
-  }
-}

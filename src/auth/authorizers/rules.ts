@@ -1,4 +1,4 @@
-/** Authorization by rules as RBAC has them: verbs on resources, and paths. */
+/** Authorization by rules as RBAC has them: verbs on resources. */
 import type { Attributes } from '../user.js';
 
 export interface ResourceRule {
@@ -11,12 +11,6 @@ export interface ResourceRule {
   names?: string[];
 }
 
-export interface PathRule {
-  /** A trailing `*` stands for any rest. */
-  paths: string[];
-  verbs: string[];
-}
-
 const has = (list: string[], value: string) => list.includes(value) || list.includes('*');
 
 export function ruleAllows(rule: ResourceRule, a: Attributes): boolean {
@@ -25,13 +19,6 @@ export function ruleAllows(rule: ResourceRule, a: Attributes): boolean {
   const matches =
     has(rule.resources, what) || (a.subresource !== '' && rule.resources.includes(`*/${a.subresource}`));
   return matches && (rule.names === undefined || rule.names.includes(a.name));
-}
-
-export function pathAllows(rule: PathRule, a: Attributes): boolean {
-  if (a.isResource || !has(rule.verbs, a.verb)) return false;
-  return rule.paths.some((path) =>
-    path.endsWith('*') ? a.path.startsWith(path.slice(0, -1)) : a.path === path,
-  );
 }
 
 /** `rule('apps', 'deployments deployments/status', 'get list')`: words are split at blanks, and `core` is ''. */

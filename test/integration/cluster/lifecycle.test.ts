@@ -5,12 +5,9 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { keelson, MAIN, newClusterPlace, startTestCluster } from '../../fixtures/cluster.js';
-import { assertNoLeaks, snapshot } from '../../fixtures/leaks.js';
+import { assertNoLeaks, OURS, snapshot } from '../../fixtures/leaks.js';
 import { register } from '../../fixtures/registry.js';
 import { run, tool } from '../../fixtures/tools.js';
-
-/** Everything that Keelson makes carries one of these in its name. */
-const OURS = { containing: ['keelson', 'kl-', 'klv'] };
 
 const logsOf = (uid: string) => readdirSync('/var/log/pods').filter((name) => name.endsWith(uid));
 

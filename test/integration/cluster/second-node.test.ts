@@ -4,13 +4,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually, MAIN, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
-import { assertNoLeaks, snapshot } from '../../fixtures/leaks.js';
+import { assertNoLeaks, OURS, snapshot } from '../../fixtures/leaks.js';
 import { register, registerProcess } from '../../fixtures/registry.js';
 
 const ip = (...argv: string[]) => execFileSync('ip', argv);
-
-/** Everything that Keelson makes carries one of these in its name. */
-const OURS = { containing: ['keelson', 'kl-', 'klv'] };
 
 /** A network namespace joined to this one by a veth pair: another host, as far as the network goes. */
 class OtherHost {
