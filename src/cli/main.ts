@@ -40,6 +40,11 @@ function refuseRepeats(argv: Record<string, unknown>): true {
 }
 
 process.on('unhandledRejection', report);
+// Who reads the output may go ("keelson down | head"): the work is done nevertheless.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
 
 try {
   await yargs(hideBin(process.argv))

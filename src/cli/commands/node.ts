@@ -17,6 +17,7 @@ import {
   stopNode,
   withClient,
 } from '../local-nodes.js';
+import { withMachineLock } from '../machine-lock.js';
 import { nodePaths } from '../nodes.js';
 import { type ClusterOptions, clusterOptions } from '../options.js';
 import { type ClusterPaths, clusterPaths } from '../paths.js';
@@ -70,18 +71,21 @@ const addCommand: CommandModule<object, Starting> = {
   describe: 'Join one more node, in a network namespace of its own',
   builder: (parser) => withWait(clusterOptions(parser).positional('node', { type: 'string' })) as never,
   handler: async (options) => {
-    const place = find(options);
-    const { paths, config } = place;
     const { node } = options;
     if (node !== undefined && !/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/.test(node))
       throw new CliError(`"${node}" can't be a node's name: use lower-case letters, digits and dashes.`);
-    if (config.nodes.some(({ name }) => name === node))
-      throw new CliError(`Cluster "${paths.name}" has a node "${node}" already.`);
-    const [entry] = await moreNodes(paths, config, 1, node);
-    config.nodes.push(entry!);
-    writeClusterConfig(paths, config);
-    await start(place, entry!.name, options.wait);
-    process.stdout.write(`node ${entry!.name} added\n`);
+    const { place, name } = await withMachineLock(async () => {
+      const place = find(options);
+      const { paths, config } = place;
+      if (config.nodes.some(({ name }) => name === node))
+        throw new CliError(`Cluster "${paths.name}" has a node "${node}" already.`);
+      const [entry] = await moreNodes(paths, config, 1, node);
+      config.nodes.push(entry!);
+      writeClusterConfig(paths, config);
+      return { place, name: entry!.name };
+    });
+    await start(place, name, options.wait);
+    process.stdout.write(`node ${name} added\n`);
   },
 };
 
@@ -124,7 +128,7 @@ const removeCommand: CommandModule<object, Named> = {
   builder: withNode,
   handler: async (options) => {
     const place = find(options);
-    const { paths, config } = place;
+    const { paths } = place;
     findNode(place, options.node);
     const files = nodePaths(paths, options.node);
     await stopDaemon(files.pid);
@@ -134,7 +138,11 @@ const removeCommand: CommandModule<object, Named> = {
     });
     await removeNode(paths, files);
     rmSync(files.data, { recursive: true, force: true });
-    writeClusterConfig(paths, { ...config, nodes: config.nodes.filter((n) => n.name !== options.node) });
+    await withMachineLock(async () => {
+      const { config } = find(options);
+      const nodes = config.nodes.filter(({ name }) => name !== options.node);
+      writeClusterConfig(paths, { ...config, nodes });
+    });
     await routeToPods(paths);
     process.stdout.write(`node ${options.node} removed\n`);
   },

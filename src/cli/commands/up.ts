@@ -22,6 +22,7 @@ import {
   type StartingNode,
   startNode,
 } from '../local-nodes.js';
+import { lockMachine } from '../machine-lock.js';
 import { localNodes } from '../nodes.js';
 import { type ClusterOptions, clusterOptions, type IngressOptions, ingressOptions } from '../options.js';
 import { type ClusterPaths, clusterPaths } from '../paths.js';
@@ -84,22 +85,18 @@ export const upCommand: CommandModule<object, Options> = {
       throw new CliError('--nodes takes a number from 1 to 200.', 2);
     if (options.nodeMonitorGracePeriod !== undefined && !(options.nodeMonitorGracePeriod > 10))
       throw new CliError('--node-monitor-grace-period must be longer than the 10 s between heartbeats.', 2);
-    const serverRuns = runningPid(serverPid(paths)) !== undefined;
-    const anyRuns = serverRuns || localNodes(paths).some(({ node }) => isRunning(paths, node));
-    if (serverRuns && allRun(paths, options.nodes))
-      throw new CliError(
-        `A cluster named "${paths.name}" is running already: use it, stop it with "keelson down", or choose another with --name.`,
-      );
-    const existed = existsSync(paths.config);
     const progress = createProgress();
     const started = performance.now();
+    const release = await lockMachine();
     try {
-      await bringUp(options, paths, serverRuns, progress);
-    } catch (error) {
-      progress.failed();
-      // What was there before stays; what this command made goes.
-      if (!anyRuns) await takeDown(paths, { keepData: existed });
-      throw error;
+      const serverRuns = runningPid(serverPid(paths)) !== undefined;
+      if (serverRuns && allRun(paths, options.nodes))
+        throw new CliError(
+          `A cluster named "${paths.name}" is running already: use it, stop it with "keelson down", or choose another with --name.`,
+        );
+      await bringUpOrLeave(options, paths, serverRuns, progress, release);
+    } finally {
+      await release();
     }
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     progress.done(
@@ -115,12 +112,35 @@ function allRun(paths: ClusterPaths, count: number): boolean {
   return nodes.length >= count && nodes.every(({ name }) => isRunning(paths, name));
 }
 
-/** Starts what does not run: server and agents at once, so that the agents have loaded when the server is ready. */
+/** What was there before stays if it fails; what this command made goes. */
+async function bringUpOrLeave(
+  options: Options,
+  paths: ClusterPaths,
+  serverRuns: boolean,
+  progress: Progress,
+  begun: () => Promise<void>,
+): Promise<void> {
+  const anyRuns = serverRuns || localNodes(paths).some(({ node }) => isRunning(paths, node));
+  const existed = existsSync(paths.config);
+  try {
+    await bringUp(options, paths, serverRuns, progress, begun);
+  } catch (error) {
+    progress.failed();
+    if (!anyRuns) await takeDown(paths, { keepData: existed });
+    throw error;
+  }
+}
+
+/**
+ * Starts what does not run: server and agents at once, so that the agents have loaded when the server is ready. `begun`
+ * is called when other commands can see what runs, and which ports and ranges are taken.
+ */
 async function bringUp(
   options: Options,
   paths: ClusterPaths,
   serverRuns: boolean,
   progress: Progress,
+  begun: () => Promise<void>,
 ): Promise<void> {
   progress.step('Checking this machine');
   requireKernel();
@@ -130,6 +150,7 @@ async function bringUp(
   progress.step('Starting the control plane');
   const server = serverRuns ? undefined : startServer(options, paths, config);
   const nodes = await startNodes(options, paths, config);
+  await begun();
   if (server) await Promise.race([server.ready, ...nodes.map(({ daemon }) => failure(daemon))]);
 
   progress.step(config.nodes.length === 1 ? 'Starting the node' : `Starting ${config.nodes.length} nodes`);

@@ -59,6 +59,40 @@ describe('keelson up and down', function () {
     }
   });
 
+  it('gives clusters that start at once ports and ranges of their own, and a name to one only', async () => {
+    const places = [newClusterPlace(), newClusterPlace(), newClusterPlace()];
+    const place = ({ name, dataDir }: { name: string; dataDir: string }) => [
+      ...['--name', name, '--data-dir', join(dataDir, 'cluster')],
+    ];
+    const starts = [...places, places[0]!].map((at) => keelson(['up', ...place(at), '--no-kubeconfig']));
+    const ups = await Promise.all(starts);
+    const refused = ups.filter(({ code }) => code !== 0);
+    const configs = places.map(({ dataDir }) =>
+      JSON.parse(readFileSync(join(dataDir, 'cluster/cluster.json'), 'utf8')),
+    );
+    const downs = await Promise.all(places.map((at) => keelson(['down', ...place(at)])));
+    assert.deepEqual(
+      refused.map(({ stderr }) => stderr.replace(/t\d+-\d+/, 'x').slice(0, 50)),
+      ['keelson: A cluster named "x" is running already: u'],
+    );
+    for (const what of ['apiPort', 'clusterCidr', 'serviceCidr', 'nodeCidr'])
+      assert.equal(new Set(configs.map((config) => config[what])).size, 3, what);
+    assert.deepEqual(
+      downs.map(({ code }) => code),
+      [0, 0, 0],
+    );
+    for (const { dataDir } of places) rmSync(dataDir, { recursive: true });
+  });
+
+  it('goes down to its end when nobody reads what it says', async () => {
+    const cluster = await startTestCluster();
+    const command = `set -o pipefail; "$0" "$1" down --name ${cluster.name} --data-dir ${cluster.dataDir} | true`;
+    const down = await run('bash', ['-c', command, process.execPath, MAIN]);
+    assert.deepEqual([down.code, down.stderr], [0, '']);
+    assert.ok(!existsSync(cluster.runDir));
+    rmSync(cluster.dataDir, { recursive: true, force: true });
+  });
+
   it('keeps its objects through down --keep-data and up', async () => {
     const cluster = await startTestCluster();
     try {
