@@ -7,6 +7,7 @@ import type { Authorizer } from '../auth/user.js';
 import type { NodeStreams } from '../hub/node-streams.js';
 import type { ResourceMetrics } from '../hub/usage.js';
 import type { Store } from '../store/store.js';
+import type { PodSecurityConfiguration } from './admission/pod-security/configuration.js';
 
 export interface ApiServerOptions {
   store: Store;
@@ -23,6 +24,8 @@ export interface ApiServerOptions {
   clusterName: string;
   /** Keelson's own version, which follows Kubernetes' in `/version`. */
   version: string;
+  /** The policy of namespaces without Pod Security labels, and exemptions; privileged and none when absent. */
+  podSecurity?: PodSecurityConfiguration;
   /** Makes and checks service account tokens, for the TokenRequest API. */
   tokens?: ServiceAccountTokens;
   clock?: Clock;

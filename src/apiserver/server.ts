@@ -55,7 +55,11 @@ export class ApiServer {
       clock: options.clock ?? systemClock,
       logger: options.logger,
       authorizer: options.authorizer,
-      admission: builtInAdmission({ store, authorizer: options.authorizer }),
+      admission: builtInAdmission({
+        store,
+        authorizer: options.authorizer,
+        podSecurity: options.podSecurity,
+      }),
       addresses: new ServiceAddresses(store, serviceCidr, nodePorts),
       nodeStreams: options.nodeStreams,
       metrics: options.metrics,

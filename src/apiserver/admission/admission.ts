@@ -19,6 +19,8 @@ export interface AdmissionRequest {
   user: User;
   dryRun: boolean;
   warnings: string[];
+  /** Filled by plugins: what the audit log tells of the request. */
+  auditAnnotations?: Record<string, string>;
   /** Filled by plugins: what must be written together with the object. Asked again after a lost race; throws StatusError. */
   bookings?: (() => Promise<Write[]>)[];
 }
@@ -52,6 +54,11 @@ export function createAdmission(plugins: AdmissionPlugin[]): Admission {
       for (const plugin of validating) await plugin.validate!(request);
     },
   };
+}
+
+/** Tells the audit log something of the request. */
+export function annotateAudit(request: AdmissionRequest, key: string, value: string): void {
+  request.auditAnnotations = { ...request.auditAnnotations, [key]: value };
 }
 
 /** 403 as upstream's `admission.NewForbidden` words it. */

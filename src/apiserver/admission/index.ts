@@ -9,18 +9,29 @@ import { limitRanger } from './limit-ranger.js';
 import { namespaceLifecycle } from './namespace-lifecycle.js';
 import { nodeRestriction, taintNewNodes } from './nodes.js';
 import { defaultTolerations, priority } from './pod-defaults.js';
+import type { PodSecurityConfiguration } from './pod-security/configuration.js';
+import { podSecurity } from './pod-security/plugin.js';
 import { priorityClassRules } from './priority-class.js';
 import { rbacEscalation } from './rbac-escalation.js';
 import { resourceQuota } from './resource-quota.js';
 import { serviceAccountPlugin } from './service-account.js';
 
-export function builtInAdmission({ store, authorizer }: { store: Store; authorizer: Authorizer }): Admission {
+export function builtInAdmission({
+  store,
+  authorizer,
+  podSecurity: configuration,
+}: {
+  store: Store;
+  authorizer: Authorizer;
+  podSecurity?: PodSecurityConfiguration;
+}): Admission {
   return createAdmission([
     namespaceLifecycle(store),
     limitRanger(store),
     serviceAccountPlugin(store),
     nodeRestriction(store),
     taintNewNodes,
+    podSecurity(store, configuration),
     priority(store),
     priorityClassRules(store),
     defaultTolerations,

@@ -6,8 +6,9 @@ import type { Logger } from 'pino';
 import { pino } from 'pino';
 import { systemClock } from '../../../src/api/machinery/clock.js';
 import type { KubeObject, WatchEvent } from '../../../src/api/machinery/types.js';
+import type { Resource } from '../../../src/api/resources/define.js';
 import { resources } from '../../../src/api/resources/index.js';
-import { ApiServer } from '../../../src/apiserver/server.js';
+import { ApiServer, type ApiServerOptions } from '../../../src/apiserver/server.js';
 import { type Auth, createAuth } from '../../../src/auth/index.js';
 import { loadOrCreatePki } from '../../../src/auth/pki.js';
 import type { User } from '../../../src/auth/user.js';
@@ -25,10 +26,11 @@ export interface Harness {
   as(user: User): Client;
   /** The administrator's client of a resource, by its plural. */
   of(plural: string): ResourceClient<any>;
+  resource(plural: string): Resource<any>;
   close(): Promise<void>;
 }
 
-export async function startHarness(): Promise<Harness> {
+export async function startHarness(options: Partial<ApiServerOptions> = {}): Promise<Harness> {
   const dir = mkdtempSync(join(tmpdir(), 'keelson-test-apiserver-'));
   const store = await openLevelStore(join(dir, 'db'));
   const pki = await loadOrCreatePki(join(dir, 'pki'));
@@ -41,10 +43,12 @@ export async function startHarness(): Promise<Harness> {
     clusterName: 'test',
     version: '0.0.0',
     logger: quiet,
+    ...options,
   });
   await server.bootstrap();
   const client = new Client(server.transport(ADMIN));
-  const of = (plural: string) => client.of<any>(resources.find((r) => r.plural === plural)!);
+  const resource = (plural: string): Resource<any> => resources.find((r) => r.plural === plural)!;
+  const of = (plural: string) => client.of<any>(resource(plural));
   await of('serviceaccounts').create({
     apiVersion: 'v1',
     kind: 'ServiceAccount',
@@ -56,6 +60,7 @@ export async function startHarness(): Promise<Harness> {
     auth,
     client,
     of,
+    resource,
     as: (user) => new Client(server.transport(user)),
     async close() {
       await server.close();
