@@ -24,10 +24,16 @@ export interface Call {
   /** Without the query; percent-encoded as it came. */
   path: string;
   query: URLSearchParams;
+  /** As it came, without the question mark; absent: `query` in its own encoding. */
+  rawQuery?: string;
+  /** Where the client is, if it is not in this process. */
+  remoteAddress?: string | undefined;
   header(name: string): string | undefined;
   /** The names of all headers, in lower case. */
   headerNames?(): string[];
   body: Body;
+  /** The body of a request that is passed on, not read here. */
+  stream?: Readable | undefined;
   user: User;
   signal: AbortSignal;
 }
@@ -52,7 +58,12 @@ export type Result =
   | { type: 'object'; code: number; object: KubeObject; stored?: Stored }
   | { type: 'list'; page: ListPage }
   | { type: 'watch'; batches: AsyncGenerator<WatchMessage[], void> }
-  | { type: 'raw'; code: number; headers: Record<string, string>; body: string | Buffer | Readable };
+  | {
+      type: 'raw';
+      code: number;
+      headers: Record<string, string | string[]>;
+      body: string | Buffer | Readable;
+    };
 
 /** The parts of the server that handlers use. */
 export interface Deps {

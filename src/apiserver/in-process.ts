@@ -75,7 +75,7 @@ function toCall(request: Request, user: User, signal: AbortSignal): Call {
   };
 }
 
-function rawValue(body: unknown, contentType: string | undefined): unknown {
+function rawValue(body: unknown, contentType: string | string[] | undefined): unknown {
   if (typeof body !== 'string' && !Buffer.isBuffer(body)) return body;
-  return contentType?.startsWith('application/json') ? JSON.parse(body.toString()) : body.toString();
+  return String(contentType).startsWith('application/json') ? JSON.parse(body.toString()) : body.toString();
 }

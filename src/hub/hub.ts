@@ -31,7 +31,14 @@ import { CallError, nodeOf, nodeUser, serverCredentials } from './credentials.js
 import { type JoinOptions, Joins } from './join.js';
 import { NodeObjects } from './node-objects.js';
 import { NodeSession } from './node-session.js';
-import type { ExecRequest, ExecSession, LogRequest, NodeStreams } from './node-streams.js';
+import type {
+  ExecRequest,
+  ExecSession,
+  KubeletRequest,
+  LogRequest,
+  NodeStreams,
+  PortForwardRequest,
+} from './node-streams.js';
 import { notConnected, PendingStreams, type SendOrder } from './pending-streams.js';
 
 export interface HubOptions {
@@ -142,12 +149,12 @@ export class Hub implements NodeStreams {
     return this.#streams.run(node, 'attach', request, this.#order(node), signal);
   }
 
-  async portForward(
-    node: string,
-    request: { namespace: string; pod: string; uid: string; port: number },
-    signal: AbortSignal,
-  ): Promise<Duplex> {
-    return this.#streams.portForward(node, request, this.#order(node), signal);
+  async portForward(node: string, request: PortForwardRequest, signal: AbortSignal): Promise<Duplex> {
+    return this.#streams.connect(node, 'portforward', request, this.#order(node), signal);
+  }
+
+  async kubelet(node: string, request: KubeletRequest, signal: AbortSignal): Promise<Duplex> {
+    return this.#streams.connect(node, 'kubelet', request, this.#order(node), signal);
   }
 
   async stats(node: string, signal: AbortSignal): Promise<NodeStats> {

@@ -1,9 +1,9 @@
-/** What the API server asks of a node while a client waits: logs, exec, attach, port-forward, stats. */
+/** What the API server asks of a node while a client waits: logs, exec, attach, connections, stats. */
 import type { Duplex, Readable, Writable } from 'node:stream';
 import type { NodeStats } from '../rpc/stats.js';
-import type { ExecRequest, LogRequest } from '../rpc/stream-requests.js';
+import type { ExecRequest, KubeletRequest, LogRequest, PortForwardRequest } from '../rpc/stream-requests.js';
 
-export type { ExecRequest, LogRequest } from '../rpc/stream-requests.js';
+export type { ExecRequest, KubeletRequest, LogRequest, PortForwardRequest } from '../rpc/stream-requests.js';
 
 /** An open exec or attach. Streams that were not asked for are undefined. Back-pressure is the streams' own. */
 export interface ExecSession {
@@ -22,11 +22,9 @@ export interface NodeStreams {
   logs(node: string, request: LogRequest, signal: AbortSignal): Promise<Readable>;
   exec(node: string, request: ExecRequest, signal: AbortSignal): Promise<ExecSession>;
   attach(node: string, request: ExecRequest, signal: AbortSignal): Promise<ExecSession>;
-  portForward(
-    node: string,
-    request: { namespace: string; pod: string; uid: string; port: number },
-    signal: AbortSignal,
-  ): Promise<Duplex>;
+  portForward(node: string, request: PortForwardRequest, signal: AbortSignal): Promise<Duplex>;
+  /** A connection that speaks HTTP with the agent (as a kubelet's port does), or leads to a port of the node. */
+  kubelet(node: string, request: KubeletRequest, signal: AbortSignal): Promise<Duplex>;
   /** The counters of the node and its containers as they are now. */
   stats(node: string, signal: AbortSignal): Promise<NodeStats>;
 }

@@ -113,8 +113,15 @@ export class PendingStreams {
     });
   }
 
-  portForward(node: string, request: object, send: SendOrder, signal: AbortSignal): Promise<Duplex> {
-    return this.#order(node, 'portforward', request, send, signal, {
+  /** Bytes both ways. */
+  connect(
+    node: string,
+    kind: 'portforward' | 'kubelet',
+    request: object,
+    send: SendOrder,
+    signal: AbortSignal,
+  ): Promise<Duplex> {
+    return this.#order(node, kind, request, send, signal, {
       channels: (stream) => {
         const writable = stream.output(Channel.stdin);
         const readable = stream.input(Channel.stdout);

@@ -33,7 +33,7 @@ export type Failure = Message<keelson.v1.Failure.$Properties>;
 export const Channel = { stdin: 0, stdout: 1, stderr: 2 } as const;
 
 /** What `Open.kind` may be. */
-export type StreamKind = 'logs' | 'exec' | 'attach' | 'portforward' | 'stats';
+export type StreamKind = 'logs' | 'exec' | 'attach' | 'portforward' | 'stats' | 'kubelet';
 
 export type SyncCall = ClientDuplexStream<AgentMessage, HubMessage>;
 export type StreamCall = ClientDuplexStream<Frame, Frame>;

@@ -30,3 +30,19 @@ export interface ExecRequest {
   stderr: boolean;
   tty: boolean;
 }
+
+/** A TCP connection into a pod's network. */
+export interface PortForwardRequest {
+  namespace: string;
+  pod: string;
+  uid: string;
+  port: number;
+  /** Which address of the pod is dialled; its loopback addresses in turn when absent. */
+  address?: string;
+}
+
+/** A connection to the HTTP endpoints that a kubelet has, or to another port of the node. */
+export interface KubeletRequest {
+  /** Absent: the agent's own endpoints. */
+  port?: number;
+}

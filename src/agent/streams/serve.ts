@@ -22,6 +22,7 @@ export function serveStream(order: Open, dial: () => StreamCall, deps: StreamDep
     exec: async () => (await import('./sessions.js')).serveExec,
     attach: async () => (await import('./sessions.js')).serveAttach,
     stats: async () => (await import('./stats.js')).serveStats,
+    kubelet: async () => (await import('./kubelet.js')).serveKubelet,
     portforward: async () => (await import('./port-forward.js')).servePortForward,
   };
   const events: StreamEvents = { resize: [], closed: new AbortController() };

@@ -1,14 +1,15 @@
 /** An HTTP request through the core: authenticate, negotiate, handle, respond; every error becomes a Status. */
 import { asStatusError, StatusError, timeout } from '../../api/machinery/status.js';
 import type { Authenticate } from '../../auth/authenticate.js';
-import type { User } from '../../auth/user.js';
-import type { Call, Deps } from '../context.js';
+import type { Body, Call, Deps } from '../context.js';
 import { type Answer, handle } from '../core.js';
+import { requestInfo } from '../filters/request-info.js';
 import type { Metrics } from '../metrics.js';
 import type { NonResource } from '../nonresource/index.js';
+import { isProxy } from '../subresources/proxy.js';
 import type { IncomingRequest } from './listener.js';
 import { type Accepted, JSON_ACCEPTED, negotiate, type ObjectForm } from './media-types.js';
-import { credentialsOf, parseUrl, readBody } from './request.js';
+import { credentialsOf, parseUrl, readBody, unreadBody } from './request.js';
 import { type RespondOptions, type Response, respond, respondError } from './respond.js';
 
 export interface HttpParts {
@@ -30,7 +31,10 @@ export async function serveRequest(
 ): Promise<void> {
   const { deps, metrics } = parts;
   const started = performance.now();
-  const { path, query } = parseUrl(request);
+  const url = parseUrl(request);
+  const { path, query } = url;
+  const info = requestInfo(request.method ?? 'GET', path, query);
+  const passedOn = isProxy(info);
   const options: RespondOptions = {
     accepted: JSON_ACCEPTED,
     query,
@@ -42,9 +46,12 @@ export async function serveRequest(
   try {
     const gone = goneSignal(response);
     const user = await parts.authenticate(credentialsOf(request));
-    options.accepted = acceptedFor(path, request.headers.accept);
-    const call = await toCall(request, path, query, user, gone);
-    answer = await withTimeout(handle(deps, parts.nonResource, call), query);
+    if (!passedOn) options.accepted = acceptedFor(path, request.headers.accept);
+    const stream = passedOn ? unreadBody(request) : undefined;
+    const body: Body = passedOn ? { type: 'none' } : await readBody(request);
+    const call: Call = { ...callOf(request, url), body, stream, user, signal: gone };
+    const handled = handle(deps, parts.nonResource, call);
+    answer = passedOn ? await handled : await withTimeout(handled, query);
     if (response.destroyed) return;
     metrics.request(answer.attributes, codeOf(answer), performance.now() - started);
     const ended = answer.result.type === 'watch' ? metrics.watchStarted() : () => undefined;
@@ -71,25 +78,22 @@ function acceptedFor(path: string, accept: string | undefined): Accepted {
   return path.startsWith('/api/') || path.startsWith('/apis/') ? negotiate(accept, FORMS) : JSON_ACCEPTED;
 }
 
-async function toCall(
+/** All of a request but its body and who sends it. */
+export function callOf(
   request: IncomingRequest,
-  path: string,
-  query: URLSearchParams,
-  user: User,
-  signal: AbortSignal,
-): Promise<Call> {
+  { path, query, rawQuery }: ReturnType<typeof parseUrl>,
+): Omit<Call, 'body' | 'user' | 'signal'> {
   return {
     method: request.method ?? 'GET',
     path,
     query,
+    rawQuery,
+    remoteAddress: request.socket.remoteAddress?.replace(/^::ffff:/, ''),
     headerNames: () => Object.keys(request.headers),
     header: (name) => {
       const value = request.headers[name] ?? (name === 'host' ? request.headers[':authority'] : undefined);
       return Array.isArray(value) ? value.join(', ') : value;
     },
-    body: await readBody(request),
-    user,
-    signal,
   };
 }
 

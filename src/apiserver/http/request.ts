@@ -8,12 +8,16 @@ import type { IncomingRequest } from './listener.js';
 /** Upstream's limit of a request's body. */
 export const MAX_BODY_BYTES = 3 * 1024 * 1024;
 
-export function parseUrl(request: IncomingRequest): { path: string; query: URLSearchParams } {
+export function parseUrl(request: IncomingRequest): {
+  path: string;
+  query: URLSearchParams;
+  rawQuery: string;
+} {
   const url = request.url ?? '/';
   const at = url.indexOf('?');
   return at < 0
-    ? { path: url, query: new URLSearchParams() }
-    : { path: url.slice(0, at), query: new URLSearchParams(url.slice(at + 1)) };
+    ? { path: url, query: new URLSearchParams(), rawQuery: '' }
+    : { path: url.slice(0, at), query: new URLSearchParams(url.slice(at + 1)), rawQuery: url.slice(at + 1) };
 }
 
 /** Certificates are read once per connection. */
@@ -82,6 +86,14 @@ export async function readBody(request: IncomingRequest): Promise<Body> {
   if (size === 0) return { type: 'none' };
   const bytes = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks);
   return { type: 'bytes', bytes, contentType: request.headers['content-type'] ?? '' };
+}
+
+/** The body of a request that is passed on, unread. */
+export function unreadBody(request: IncomingRequest): IncomingRequest | undefined {
+  const { 'content-length': length, 'transfer-encoding': encoding } = request.headers;
+  const h2 = (request as any).stream;
+  const none = h2?.session ? h2.endAfterHeaders : encoding === undefined && Number(length ?? 0) === 0;
+  return none ? undefined : request;
 }
 
 const tooLargeBody = (): StatusError => tooLarge(`Request entity too large: limit is ${MAX_BODY_BYTES}`);

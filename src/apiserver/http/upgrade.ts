@@ -10,15 +10,17 @@ import { authorize } from '../filters/authorize.js';
 import { impersonated } from '../filters/impersonate.js';
 import { requestInfo } from '../filters/request-info.js';
 import { route } from '../handlers/router.js';
+import { tunnel } from '../proxy/tunnel.js';
 import { Channels, chooseProtocol, type Protocol, SESSION_PROTOCOLS } from '../streams/channels.js';
 import { serveSession } from '../streams/exec.js';
 import { FORWARD_PROTOCOLS, serveForward } from '../streams/port-forward.js';
 import { SPDY_SESSION_PROTOCOLS, spdySession } from '../streams/spdy-exec.js';
 import { spdyPortForward } from '../streams/spdy-port-forward.js';
 import { serveSpdySocket, serveSpdyTunnel } from '../streams/spdy-transport.js';
+import { isProxy, proxyRoute } from '../subresources/proxy.js';
 import { type OpenedSession, openSession, portForwarder } from '../subresources/sessions.js';
 import { eventJson } from './encode.js';
-import type { HttpParts } from './handler.js';
+import { callOf, type HttpParts } from './handler.js';
 import type { IncomingRequest } from './listener.js';
 import { JSON_ACCEPTED } from './media-types.js';
 import { credentialsOf, parseUrl, protocols } from './request.js';
@@ -65,22 +67,26 @@ export async function serveUpgrade(
 async function dispatch(pending: Upgrade): Promise<void> {
   const { parts, request, socket } = pending;
   const upgrade = String(request.headers.upgrade);
-  if (upgrade.toLowerCase() !== 'websocket' && upgrade.toUpperCase() !== SPDY)
-    throw badRequest(`unable to upgrade: ${JSON.stringify(upgrade)} is not served`);
-  const { path, query } = parseUrl(request);
+  const url = parseUrl(request);
+  const info = requestInfo(request.method ?? 'GET', url.path, url.query);
   const gone = new AbortController();
   socket.on('close', () => gone.abort());
+  if (isProxy(info))
+    return proxied(pending, {
+      ...callOf(request, url),
+      body: { type: 'none' },
+      user: await parts.authenticate(credentialsOf(request)),
+      signal: gone.signal,
+    });
+  if (upgrade.toLowerCase() !== 'websocket' && upgrade.toUpperCase() !== SPDY)
+    throw badRequest(`unable to upgrade: ${JSON.stringify(upgrade)} is not served`);
   const call: Call = {
+    ...callOf(request, url),
     method: 'GET',
-    path,
-    query,
-    headerNames: () => Object.keys(request.headers),
-    header: (name) => [request.headers[name] ?? []].flat().join(', ') || undefined,
     body: { type: 'none' },
     user: await parts.authenticate(credentialsOf(request)),
     signal: gone.signal,
   };
-  const info = requestInfo('GET', path, query);
   if (info.isResource && info.resource === 'pods' && SESSIONS.has(info.subresource))
     return session(pending, call);
   if (upgrade.toUpperCase() === SPDY) throw badRequest('only sessions are served over SPDY');
@@ -92,6 +98,19 @@ async function dispatch(pending: Upgrade): Promise<void> {
   if (result.type === 'raw' && typeof result.body !== 'string' && !Buffer.isBuffer(result.body))
     return sendMessages(pending, result.body);
   throw badRequest('this request can not be upgraded');
+}
+
+/** Whatever is asked for goes to the backend. */
+async function proxied({ parts, socket, head }: Upgrade, call: Call): Promise<void> {
+  const { deps } = parts;
+  const user = await impersonated(deps.authorizer, call);
+  const attributes: Attributes = { ...requestInfo(call.method, call.path, call.query), user };
+  await authorize(deps.authorizer, attributes);
+  const end = () => socket.destroy();
+  deps.closing.addEventListener('abort', end, { once: true });
+  await tunnel(call, proxyRoute(deps, attributes, call), socket, head).finally(() =>
+    deps.closing.removeEventListener('abort', end),
+  );
 }
 
 async function session(upgrade: Upgrade, call: Call): Promise<void> {

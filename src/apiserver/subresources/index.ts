@@ -7,6 +7,7 @@ import { updateObject } from '../handlers/update.js';
 import { bindPod } from './binding.js';
 import { evictPod } from './eviction.js';
 import { getLog } from './log.js';
+import { proxyRequest } from './proxy.js';
 import { getScale, patchScale, updateScale } from './scale.js';
 import { upgradeRequired } from './sessions.js';
 import { createToken } from './token.js';
@@ -17,14 +18,27 @@ const OBJECT: Handlers = { get: getObject, update: updateObject, patch: patchObj
 const SCALE: Handlers = { get: getScale, update: updateScale, patch: patchScale };
 const SESSION: Handlers = { get: upgradeRequired, create: upgradeRequired };
 
+const PROXY: Handlers = {
+  get: proxyRequest,
+  create: proxyRequest,
+  update: proxyRequest,
+  patch: proxyRequest,
+  delete: proxyRequest,
+  // OPTIONS is no verb.
+  '': proxyRequest,
+};
+
 const SPECIAL: Record<string, Handlers> = {
+  'nodes/proxy': PROXY,
   'pods/attach': SESSION,
   'pods/binding': { create: bindPod },
   'pods/eviction': { create: evictPod },
   'pods/exec': SESSION,
   'pods/log': { get: getLog },
   'pods/portforward': SESSION,
+  'pods/proxy': PROXY,
   'serviceaccounts/token': { create: createToken },
+  'services/proxy': PROXY,
 };
 
 /** Undefined for a subresource that is declared but not served. */

@@ -165,6 +165,9 @@ const playedNodes: NodeStreams = {
     });
     return socket;
   },
+  async kubelet() {
+    throw new Error('no node');
+  },
   async stats() {
     return { node: { time: Date.now(), cpuNanos: 0, workingSetBytes: 0 }, pods: [] };
   },

@@ -1,0 +1,36 @@
+/**
+ * pods/proxy, services/proxy and nodes/proxy: requests are passed on through the stream to the node.
+ * @see https://kubernetes.io/docs/tasks/access-application-cluster/access-cluster-services/
+ */
+import { StatusError } from '../../api/machinery/status.js';
+import type { Attributes } from '../../auth/user.js';
+import type { Call, Context, Result } from '../context.js';
+import type { Backend } from '../proxy/backend.js';
+import { forward, type Route } from '../proxy/forward.js';
+import { nodeTarget, podTarget, type Reach, serviceTarget } from '../proxy/targets.js';
+
+const TARGETS: Record<string, (reach: Reach, attributes: Attributes) => Backend> = {
+  nodes: (reach, { name }) => nodeTarget(reach, name),
+  pods: (reach, { namespace, name }) => podTarget(reach, namespace, name),
+  services: (reach, { namespace, name }) => serviceTarget(reach, namespace, name),
+};
+
+/** Whether a request is passed on, with its body as it comes. */
+export const isProxy = ({ isResource, group, resource, subresource }: Omit<Attributes, 'user'>): boolean =>
+  isResource && subresource === 'proxy' && group === '' && resource in TARGETS;
+
+const PATH = /^((?:\/[^/]*)+?\/(?:nodes|pods|services)\/[^/]+\/proxy)(\/.*)?$/;
+
+/** Throws 404, 400 and 503 as upstream words them. */
+export function proxyRoute(reach: Reach, attributes: Attributes, call: Call): Route {
+  const [, prefix = '', rest = ''] = PATH.exec(call.path) ?? [];
+  if (prefix === '')
+    throw new StatusError(404, 'NotFound', 'the server could not find the requested resource');
+  const asked = call.query.get('path') ?? '';
+  const path = rest === '' && asked !== '' ? `/${asked.replace(/^\/+/, '')}` : rest;
+  return { backend: TARGETS[attributes.resource]!(reach, attributes), path, prefix, redirects: true };
+}
+
+export async function proxyRequest(ctx: Context): Promise<Result> {
+  return forward(ctx.call, proxyRoute(ctx, ctx.attributes, ctx.call));
+}
