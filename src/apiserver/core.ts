@@ -18,8 +18,13 @@ export interface Answer {
   warnings: string[];
 }
 
-/** Authorizes and handles `call`. Rejects with StatusError. */
-export async function handle(deps: Deps, nonResource: NonResource, call: Call): Promise<Answer> {
+/** Authorizes and handles `call`; `routed` runs once its handler is known, and may throw. Rejects with StatusError. */
+export async function handle(
+  deps: Deps,
+  nonResource: NonResource,
+  call: Call,
+  routed?: (attributes: Attributes) => void,
+): Promise<Answer> {
   const user = await impersonated(deps.authorizer, call);
   const attributes: Attributes = { ...requestInfo(call.method, call.path, call.query), user };
   await authorize(deps.authorizer, attributes);
@@ -28,6 +33,7 @@ export async function handle(deps: Deps, nonResource: NonResource, call: Call): 
     return { result, resource: undefined, attributes, warnings: [] };
   }
   const { resource, handler } = route(attributes);
+  routed?.(attributes);
   const store = resource.conversion
     ? convertingStore(deps.store, resource.apiVersion, resource.conversion)
     : deps.store;

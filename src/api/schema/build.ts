@@ -1,6 +1,6 @@
 /** Builds type schemas from the table of facts, each on first use. */
-import { type FieldFact, type TypeFact, typeFact } from './facts.js';
-import { typeNameOf } from './groups.js';
+import { type FieldFact, hasTypes, type TypeFact, typeFact } from './facts.js';
+import { typeNameOf, typePrefixOf } from './groups.js';
 import type { FieldSchema, TypeSchema, ValueKind, ValueSchema } from './types.js';
 
 /** Types with a JSON form of their own. */
@@ -153,4 +153,9 @@ export function typeSchema(name: string): TypeSchema | undefined {
 /** The schema of a built-in kind; undefined for what this API does not have. */
 export function typeOfKind(apiVersion: string, kind: string): TypeSchema | undefined {
   return typeSchema(typeNameOf(apiVersion, kind));
+}
+
+/** Whether the kinds of a group version ('' for core) have a schema, and so a protobuf form. */
+export function hasSchema(group: string, version: string): boolean {
+  return hasTypes(typePrefixOf(group, version));
 }

@@ -63,3 +63,11 @@ export function typeFact(name: string): TypeFact | undefined {
 export function typeNames(): string[] {
   return [...table().keys()];
 }
+
+let prefixes: Set<string> | undefined;
+
+/** Whether there are types whose names begin so: `apps/v1.`. */
+export function hasTypes(prefix: string): boolean {
+  prefixes ??= new Set(typeNames().map((name) => name.slice(0, name.indexOf('.') + 1)));
+  return prefixes.has(prefix);
+}

@@ -70,3 +70,8 @@ export function typeNameOf(apiVersion: string, kind: string): string {
   if (meta || OPTIONS.has(kind)) return `meta/v1.${kind}`;
   return `${familyOf(group) ?? group}/${version}.${kind}`;
 }
+
+/** The prefix of the names of a group version's types, such as `apps/v1.`. */
+export function typePrefixOf(group: string, version: string): string {
+  return `${familyOf(group) ?? group}/${version}.`;
+}

@@ -5,7 +5,7 @@
  * const { object, warnings } = decode('apps/v1', 'Deployment', JSON.parse(body), { mode: 'warn' });
  * ```
  */
-export { typeOfKind, typeSchema } from './build.js';
+export { hasSchema, typeOfKind, typeSchema } from './build.js';
 export { type Decoded, type DecodeOptions, decode, type FieldValidation } from './decode.js';
 export { typeNameOf } from './groups.js';
 export { JsonSyntaxError, parseJsonStrict, type StrictJson } from './json.js';

@@ -2,9 +2,9 @@
 import { badRequest, StatusError } from '../../api/machinery/status.js';
 import type { KubeObject } from '../../api/machinery/types.js';
 import type { Resource } from '../../api/resources/define.js';
-import { decode, parseJsonStrict, parseYamlStrict } from '../../api/schema/index.js';
+import { decode, parseJsonStrict, parseYamlStrict, typeOfKind } from '../../api/schema/index.js';
 import type { Body, Context } from '../context.js';
-import { bareType, OFFERED, PROTOBUF, unsupportedBody } from '../http/media-types.js';
+import { bareType, offered, PROTOBUF, unsupportedBody } from '../http/media-types.js';
 
 export type ValidationMode = 'strict' | 'warn' | 'ignore';
 
@@ -41,8 +41,11 @@ export async function parseBody(body: Body, apiVersion: string, kind: string): P
   if (body.type === 'object') return { value: body.value };
   const { bytes } = body;
   if (bytes.length === 0) return { value: undefined };
+  const hasProtobuf = typeOfKind(apiVersion, kind) !== undefined;
+  const type = bareType(body.contentType);
+  if (type === PROTOBUF && !hasProtobuf) throw unsupportedBody(offered(false));
   try {
-    switch (bareType(body.contentType)) {
+    switch (type) {
       case '':
       case 'application/json':
         return parseJsonStrict(bytes.toString());
@@ -53,7 +56,7 @@ export async function parseBody(body: Body, apiVersion: string, kind: string): P
         return decodeProtobuf(bytes, { apiVersion, kind });
       }
       default:
-        throw unsupportedBody([...OFFERED, PROTOBUF]);
+        throw unsupportedBody(offered(hasProtobuf));
     }
   } catch (error) {
     if (error instanceof StatusError) throw error;

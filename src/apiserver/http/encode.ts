@@ -4,6 +4,7 @@ import type { KubeList, KubeObject } from '../../api/machinery/types.js';
 import type { Resource } from '../../api/resources/define.js';
 import type { Stored } from '../../store/store.js';
 import type { ListPage, WatchMessage } from '../context.js';
+import { eventProtobuf } from './encode-protobuf.js';
 import type { Accepted } from './media-types.js';
 import { type Include, toTable } from './table.js';
 
@@ -69,7 +70,7 @@ export function shapeList(page: ListPage, { resource, accepted, include, now }: 
       kind: 'PartialObjectMetadataList',
       apiVersion: `meta.k8s.io/${accepted.version}`,
       metadata: listMetadata(page),
-      items: objects.map((object) => ({ metadata: object.metadata })),
+      items: objects.map((object) => toPartial(object, accepted.version)),
     };
   // The list tells the type of its items.
   return { ...toList(resource!, page), items: objects.map(({ apiVersion: _v, kind: _k, ...rest }) => rest) };
@@ -114,7 +115,18 @@ class EventCache {
 
 const cache = new EventCache();
 
-/** One line of a watch. `first` asks a table for its column definitions. */
+/** One event of a watch in the form that the client accepts. `first` asks a table for its column definitions. */
+export function eventBytes(message: WatchMessage, ctx: EncodeContext, first: boolean): Buffer {
+  const { accepted } = ctx;
+  if (accepted.format !== 'protobuf') return eventJson(message, ctx, first);
+  if (!message.stored) return eventProtobuf(message, accepted);
+  const form = accepted.form === 'partial' ? `partial ${accepted.version}` : '';
+  return cache.get(message.stored, `${message.type} protobuf ${form}`, () =>
+    eventProtobuf(message, accepted),
+  );
+}
+
+/** One line of a watch. */
 export function eventJson(message: WatchMessage, ctx: EncodeContext, first: boolean): Buffer {
   const { type, stored } = message;
   if (stored && ctx.accepted.form === 'object')

@@ -1,6 +1,8 @@
 /** An HTTP request through the core: authenticate, negotiate, handle, respond; every error becomes a Status. */
 import { asStatusError, StatusError, timeout } from '../../api/machinery/status.js';
+import { hasSchema } from '../../api/schema/index.js';
 import type { Authenticate } from '../../auth/authenticate.js';
+import type { Attributes } from '../../auth/user.js';
 import type { Body, Call, Deps } from '../context.js';
 import { type Answer, handle } from '../core.js';
 import { requestInfo } from '../filters/request-info.js';
@@ -8,7 +10,7 @@ import type { Metrics } from '../metrics.js';
 import type { NonResource } from '../nonresource/index.js';
 import { isProxy } from '../subresources/proxy.js';
 import type { IncomingRequest } from './listener.js';
-import { type Accepted, JSON_ACCEPTED, negotiate, type ObjectForm } from './media-types.js';
+import { type Accepted, JSON_ACCEPTED, negotiate, type ObjectForm, requireStream } from './media-types.js';
 import { credentialsOf, parseUrl, readBody, unreadBody } from './request.js';
 import { type RespondOptions, type Response, respond, respondError } from './respond.js';
 
@@ -46,11 +48,13 @@ export async function serveRequest(
   try {
     const gone = goneSignal(response);
     const user = await parts.authenticate(credentialsOf(request));
-    if (!passedOn) options.accepted = acceptedFor(path, request.headers.accept);
+    const negotiated = passedOn ? NOT_NEGOTIATED : negotiation(path, request.headers.accept);
+    if (negotiated.accepted) options.accepted = negotiated.accepted;
     const stream = passedOn ? unreadBody(request) : undefined;
     const body: Body = passedOn ? { type: 'none' } : await readBody(request);
     const call: Call = { ...callOf(request, url), body, stream, user, signal: gone };
-    const handled = handle(deps, parts.nonResource, call);
+    const routed = ({ verb }: Attributes) => requireAccepted(negotiated, verb);
+    const handled = handle(deps, parts.nonResource, call, routed);
     answer = passedOn ? await handled : await withTimeout(handled, query);
     if (response.destroyed) return;
     metrics.request(answer.attributes, codeOf(answer), performance.now() - started);
@@ -74,8 +78,32 @@ function goneSignal(response: Response): AbortSignal {
   return controller.signal;
 }
 
-function acceptedFor(path: string, accept: string | undefined): Accepted {
-  return path.startsWith('/api/') || path.startsWith('/apis/') ? negotiate(accept, FORMS) : JSON_ACCEPTED;
+interface Negotiation {
+  /** Absent where the client accepts nothing that is offered. */
+  accepted: Accepted | undefined;
+  error?: unknown;
+  protobuf: boolean;
+}
+
+/** Of a request that is passed on to a pod or node, which negotiates itself. */
+const NOT_NEGOTIATED: Negotiation = { accepted: JSON_ACCEPTED, protobuf: false };
+
+/** What the client accepts of the path's group version. It fails later: 401, 403 and 404 come first. */
+function negotiation(path: string, accept: string | undefined): Negotiation {
+  const [, root, ...parts] = path.split('/');
+  const protobuf = root === 'api' ? hasSchema('', parts[0] ?? '') : hasSchema(parts[0] ?? '', parts[1] ?? '');
+  if ((root !== 'api' && root !== 'apis') || parts.length === 0) return { accepted: JSON_ACCEPTED, protobuf };
+  try {
+    return { accepted: negotiate(accept, { forms: FORMS, protobuf }), protobuf };
+  } catch (error) {
+    return { accepted: undefined, error, protobuf };
+  }
+}
+
+/** Throws 406. */
+function requireAccepted({ accepted, error, protobuf }: Negotiation, verb: string): void {
+  if (!accepted) throw error;
+  if (verb === 'watch') requireStream(accepted.format, protobuf);
 }
 
 /** All of a request but its body and who sends it. */

@@ -5,7 +5,7 @@ export type ObjectForm = 'object' | 'table' | 'partial';
 
 /** The chosen form of an answer. */
 export interface Accepted {
-  format: 'json' | 'yaml';
+  format: 'json' | 'yaml' | 'protobuf';
   form: ObjectForm;
   /** meta.k8s.io version of a Table or PartialObjectMetadata. */
   version: 'v1' | 'v1beta1';
@@ -19,17 +19,33 @@ export interface MediaRange {
 
 export const JSON_ACCEPTED: Accepted = { format: 'json', form: 'object', version: 'v1' };
 
+export const PROTOBUF = 'application/vnd.kubernetes.protobuf';
+
 const FORMATS: Record<string, Accepted['format']> = {
   'application/json': 'json',
   'application/*': 'json',
   '*/*': 'json',
   'application/yaml': 'yaml',
+  [PROTOBUF]: 'protobuf',
 };
 
-export const OFFERED = ['application/json', 'application/yaml'];
+/** What is spoken of kinds without a protobuf form: custom resources. */
+const TEXTS = ['application/json', 'application/yaml'];
 
-/** Read, but not written. */
-export const PROTOBUF = 'application/vnd.kubernetes.protobuf';
+/** What can be served. */
+export interface Offer {
+  forms: readonly ObjectForm[];
+  /** Whether the kind has a protobuf form. */
+  protobuf: boolean;
+}
+
+export const offered = (protobuf: boolean): string[] => (protobuf ? [...TEXTS, PROTOBUF] : TEXTS);
+
+/** The content type of an answer, and of a watch, which is a stream of messages in protobuf. */
+export function contentType(format: Accepted['format'], stream: boolean): string {
+  if (format !== 'protobuf') return `application/${format}`;
+  return stream ? `${PROTOBUF};stream=watch` : PROTOBUF;
+}
 
 const rangesCache = new Map<string, MediaRange[]>();
 
@@ -63,19 +79,29 @@ export function mediaRanges(header: string): MediaRange[] {
 }
 
 /** Chooses the first range that can be served. Throws 406. */
-export function negotiate(accept: string | undefined, forms: readonly ObjectForm[]): Accepted {
+export function negotiate(accept: string | undefined, offer: Offer): Accepted {
   if (accept === undefined || accept === '') return JSON_ACCEPTED;
   for (const { type, parameters } of mediaRanges(accept)) {
     const format = FORMATS[type];
-    if (format === undefined) continue;
-    const accepted = formOf(format, parameters, forms);
+    if (format === undefined || (format === 'protobuf' && !offer.protobuf)) continue;
+    const accepted = formOf(format, parameters, offer.forms);
     if (accepted) return accepted;
   }
-  throw notAcceptableFor(OFFERED);
+  throw notAcceptableFor(offered(offer.protobuf));
 }
 
-export function notAcceptableFor(offered: readonly string[]): StatusError {
-  return notAcceptable(`only the following media types are accepted: ${offered.join(', ')}`);
+export function notAcceptableFor(types: readonly string[]): StatusError {
+  return notAcceptable(`only the following media types are accepted: ${types.join(', ')}`);
+}
+
+/** Watches are streams, which YAML has no form of. Throws 406. */
+export function requireStream(format: Accepted['format'], protobuf: boolean): void {
+  if (format === 'yaml')
+    throw notAcceptableFor(
+      offered(protobuf)
+        .filter((type) => type !== 'application/yaml')
+        .map((type) => `${type};stream=watch`),
+    );
 }
 
 const FORMS: Record<string, ObjectForm> = {
@@ -93,6 +119,8 @@ function formOf(
   if (as === undefined) return { format, form: 'object', version: 'v1' };
   const form = FORMS[as];
   if (form === undefined || !forms.includes(form)) return undefined;
+  // Tables hold values of any type: they have no protobuf form.
+  if (form === 'table' && format === 'protobuf') return undefined;
   if ((g ?? 'meta.k8s.io') !== 'meta.k8s.io' || (v !== 'v1' && v !== 'v1beta1')) return undefined;
   return { format, form, version: v };
 }

@@ -7,9 +7,11 @@ import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 import { toJson } from '../../api/machinery/json.js';
 import type { StatusError } from '../../api/machinery/status.js';
+import type { KubeObject } from '../../api/machinery/types.js';
 import type { Answer } from '../core.js';
-import { type EncodeContext, eventJson, listJson, objectJson, shapeList, shapeObject } from './encode.js';
-import type { Accepted } from './media-types.js';
+import { type EncodeContext, eventBytes, listJson, objectJson, shapeList, shapeObject } from './encode.js';
+import { listProtobuf, objectProtobuf, partialListProtobuf, valueProtobuf } from './encode-protobuf.js';
+import { type Accepted, contentType } from './media-types.js';
 import { includeOption } from './table.js';
 
 export type Response = ServerResponse | Http2ServerResponse;
@@ -37,9 +39,17 @@ export async function respond(response: Response, answer: Answer, options: Respo
     now: options.now,
   };
   if (result.type === 'watch') return streamWatch(response, result.batches, ctx);
-  const plain =
-    options.accepted.format === 'json' && options.accepted.form === 'object' && !isPretty(options);
+  const { format, form, version } = options.accepted;
   const code = result.type === 'object' ? result.code : 200;
+  if (format === 'protobuf' && result.type === 'list') {
+    const { page } = result;
+    const bytes =
+      form === 'partial' ? partialListProtobuf(page, version) : listProtobuf(answer.resource!, page);
+    return send(response, code, bytes, options);
+  }
+  if (format === 'protobuf' && form === 'object' && result.type === 'object' && result.stored)
+    return send(response, code, objectProtobuf(result.stored), options);
+  const plain = format === 'json' && form === 'object' && !isPretty(options);
   if (plain && result.type === 'list')
     return send(response, code, listJson(answer.resource!, result.page), options);
   if (plain && result.type === 'object' && result.stored)
@@ -86,6 +96,8 @@ async function sendValue(
   value: unknown,
   options: RespondOptions,
 ): Promise<void> {
+  if (options.accepted.format === 'protobuf')
+    return send(response, code, valueProtobuf(value as KubeObject), options);
   if (options.accepted.format === 'yaml') {
     const { stringify } = await import('yaml');
     const text = stringify(value, {
@@ -103,7 +115,7 @@ async function sendValue(
 
 async function send(response: Response, code: number, bytes: Buffer, options: RespondOptions): Promise<void> {
   response.statusCode = code;
-  response.setHeader('content-type', `application/${options.accepted.format}`);
+  response.setHeader('content-type', contentType(options.accepted.format, false));
   response.setHeader('cache-control', 'no-cache, private');
   response.setHeader('vary', 'Accept');
   if (bytes.length >= GZIP_BYTES && /\bgzip\b/.test(options.acceptEncoding)) {
@@ -154,14 +166,14 @@ async function streamWatch(
   ctx: EncodeContext,
 ): Promise<void> {
   response.statusCode = 200;
-  response.setHeader('content-type', 'application/json');
+  response.setHeader('content-type', contentType(ctx.accepted.format, true));
   response.setHeader('cache-control', 'no-cache, private');
   flushHeaders(response);
   let first = true;
   for await (const messages of batches) {
     const now = Date.now();
     const lines = messages.map((message) => {
-      const bytes = eventJson(message, { ...ctx, now }, first);
+      const bytes = eventBytes(message, { ...ctx, now }, first);
       first = false;
       return bytes;
     });

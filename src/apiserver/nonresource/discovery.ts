@@ -6,7 +6,7 @@ import type { Call, Result } from '../context.js';
 import { mediaRanges } from '../http/media-types.js';
 import { reviews } from '../reviews/index.js';
 import { virtualResources } from '../virtual/index.js';
-import { json } from './index.js';
+import { negotiated } from './negotiated.js';
 
 const resources: Resource[] = [...stored, ...reviews, ...virtualResources];
 
@@ -14,14 +14,14 @@ const resources: Resource[] = [...stored, ...reviews, ...virtualResources];
 export function discovery(path: string, call: Call): Result | undefined {
   const [, root, ...parts] = path.split('/');
   if (root === 'api') {
-    if (parts.length === 0) return aggregated(call, root) ?? json(coreVersions(call));
-    return parts.length === 1 ? resourceList('', parts[0]!) : undefined;
+    if (parts.length === 0) return aggregated(call, root) ?? negotiated(call, coreVersions(call));
+    return parts.length === 1 ? resourceList(call, '', parts[0]!) : undefined;
   }
   if (root !== 'apis' || parts.length > 2) return undefined;
-  if (parts.length === 0) return aggregated(call, root) ?? json(groupList());
-  if (parts.length === 2) return resourceList(parts[0]!, parts[1]!);
+  if (parts.length === 0) return aggregated(call, root) ?? negotiated(call, groupList());
+  if (parts.length === 2) return resourceList(call, parts[0]!, parts[1]!);
   const group = groups().find((g) => g.name === parts[0]);
-  return group && json({ kind: 'APIGroup', apiVersion: 'v1', ...group });
+  return group && negotiated(call, { kind: 'APIGroup', apiVersion: 'v1', ...group });
 }
 
 function coreVersions(call: Call) {
@@ -56,10 +56,10 @@ const versionsOf = (group: string): string[] =>
 
 const groupList = () => ({ kind: 'APIGroupList', apiVersion: 'v1', groups: groups() });
 
-function resourceList(group: string, version: string): Result | undefined {
+function resourceList(call: Call, group: string, version: string): Result | undefined {
   const served = resources.filter((r) => r.group === group && r.version === version);
   if (served.length === 0) return undefined;
-  return json({
+  return negotiated(call, {
     kind: 'APIResourceList',
     ...(group === '' ? {} : { apiVersion: 'v1' }),
     groupVersion: group === '' ? version : `${group}/${version}`,

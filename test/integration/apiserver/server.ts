@@ -14,18 +14,20 @@ import { createAuth } from '../../../src/auth/index.js';
 import { loadOrCreatePki, type Pki } from '../../../src/auth/pki.js';
 import type { ExecSession, NodeStreams } from '../../../src/hub/node-streams.js';
 import { renderKubeconfig } from '../../../src/server/kubeconfig.js';
-import { openLevelStore } from '../../../src/store/index.js';
+import { openLevelStore, type Store } from '../../../src/store/index.js';
 
 export interface Reply {
   code: number;
   headers: IncomingHttpHeaders;
   text: string;
+  bytes: Buffer;
   json: any;
 }
 
 export interface TestServer {
   port: number;
   dir: string;
+  store: Store;
   pki: Pki;
   admin: { cert: string; key: string };
   /** Runs kubectl; resolves with its output and exit code. */
@@ -35,6 +37,8 @@ export interface TestServer {
     path: string,
     options?: { headers?: object; body?: string | Buffer; anonymous?: boolean },
   ): Promise<Reply>;
+  /** Watches until so many bytes have come, or the watch ends. */
+  watch(path: string, accept: string, bytes: number): Promise<{ contentType: string; bytes: Buffer }>;
   close(): Promise<void>;
 }
 
@@ -76,6 +80,7 @@ export async function startServer(): Promise<TestServer> {
   return {
     port,
     dir,
+    store,
     pki,
     admin,
     kubectl: (args, input) => kubectl(args, { ...process.env, KUBECONFIG: kubeconfig, HOME: dir }, input),
@@ -88,9 +93,10 @@ export async function startServer(): Promise<TestServer> {
             try {
               const chunks: Buffer[] = [];
               for await (const chunk of response) chunks.push(chunk);
-              const text = Buffer.concat(chunks).toString();
+              const bytes = Buffer.concat(chunks);
+              const text = bytes.toString();
               const json = path.includes('watch=') ? undefined : parsed(response.headers, text);
-              resolve({ code: response.statusCode!, headers: response.headers, text, json });
+              resolve({ code: response.statusCode!, headers: response.headers, text, bytes, json });
             } catch (error) {
               reject(error);
             }
@@ -98,6 +104,29 @@ export async function startServer(): Promise<TestServer> {
         );
         outgoing.on('error', reject);
         outgoing.end(body);
+      }),
+    watch: (path, accept, bytes) =>
+      new Promise((resolve, reject) => {
+        const outgoing = request(
+          { host: '127.0.0.1', port, path, agent: agents.admin, headers: { accept } },
+          (response) => {
+            const chunks: Buffer[] = [];
+            const done = () => {
+              resolve({
+                contentType: response.headers['content-type'] ?? '',
+                bytes: Buffer.concat(chunks),
+              });
+              outgoing.destroy();
+            };
+            response.on('data', (chunk: Buffer) => {
+              chunks.push(chunk);
+              if (chunks.reduce((sum, { length }) => sum + length, 0) >= bytes) done();
+            });
+            response.on('end', done);
+          },
+        );
+        outgoing.on('error', reject);
+        outgoing.end();
       }),
     async close() {
       for (const agent of Object.values(agents)) agent.destroy();

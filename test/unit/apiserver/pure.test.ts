@@ -37,24 +37,28 @@ describe('apiserver: what a request is about', () => {
 
 describe('apiserver: content negotiation', () => {
   const forms = ['object', 'table', 'partial'] as const;
+  const offer = { forms, protobuf: true };
+  const PROTOBUF = 'application/vnd.kubernetes.protobuf';
   for (const [accept, expected] of [
     [undefined, 'json object'],
     ['*/*', 'json object'],
     ['application/json;as=Table;v=v1;g=meta.k8s.io,application/json', 'json table'],
     ['application/json;as=Unknown;v=v1;g=meta.k8s.io,application/yaml', 'yaml object'],
-    ['application/vnd.kubernetes.protobuf,application/json', 'json object'],
+    [`${PROTOBUF},application/json`, 'protobuf object'],
+    [`${PROTOBUF};as=Table;g=meta.k8s.io;v=v1,application/json`, 'json object'],
+    [`${PROTOBUF};as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json`, 'protobuf partial'],
     ['application/yaml;q=0.5, application/json;q=0.9', 'json object'],
     ['application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1', 'json partial'],
   ] as const) {
     it(`${accept}`, () => {
-      const { format, form } = negotiate(accept, forms);
+      const { format, form } = negotiate(accept, offer);
       assert.equal(`${format} ${form}`, expected);
     });
   }
 
   it('refuses what is not offered', () => {
     assert.throws(
-      () => negotiate('text/plain', forms),
+      () => negotiate(PROTOBUF, { forms, protobuf: false }),
       (error: any) => {
         assert.equal(error.code, 406);
         assert.equal(
@@ -64,6 +68,10 @@ describe('apiserver: content negotiation', () => {
         return true;
       },
     );
+    assert.throws(() => negotiate('text/plain', offer), {
+      code: 406,
+      message: `only the following media types are accepted: application/json, application/yaml, ${PROTOBUF}`,
+    });
     assert.equal(bareType('Application/JSON; charset=utf-8'), 'application/json');
   });
 });

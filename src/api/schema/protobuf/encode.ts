@@ -133,21 +133,58 @@ function writeUnion(writer: Writer, value: any, kind: keyof typeof UNIONS, schem
       else message(writer, numbers.other, () => writeObject(writer, item, type));
 }
 
+/** The message of an object of a type such as `core/v1.Pod`, without an envelope: as it stands in lists. */
+export function encodeMessage(object: object, type: string): Buffer {
+  const writer = protobuf.Writer.create();
+  writeObject(writer, object, type);
+  const bytes = writer.finish();
+  // Not from Node's pool of buffers, which it would hold on to as long as the object's version lives.
+  const own = Buffer.allocUnsafeSlow(bytes.length);
+  own.set(bytes);
+  return own;
+}
+
+const heads = new Map<string, Buffer>();
+
+/** The envelope's type, which is the same for all objects of a kind. */
+function headOf(apiVersion: string, kind: string): Buffer {
+  const key = `${apiVersion} ${kind}`;
+  let head = heads.get(key);
+  if (!head) {
+    const writer = protobuf.Writer.create();
+    message(writer, 1, () => {
+      writer.uint32((1 << 3) | BYTES).string(apiVersion);
+      writer.uint32((2 << 3) | BYTES).string(kind);
+    });
+    head = Buffer.concat([MAGIC, writer.finish()]);
+    heads.set(key, head);
+  }
+  return head;
+}
+
+/** The envelope's content encoding and type, both empty. */
+const TAIL = Buffer.from([(3 << 3) | BYTES, 0, (4 << 3) | BYTES, 0]);
+
+/** The tag and length that stand before a length-delimited field of `length` bytes. */
+export function fieldHead(id: number, length: number): Uint8Array {
+  return protobuf.Writer.create()
+    .uint32((id << 3) | BYTES)
+    .uint32(length)
+    .finish();
+}
+
+/** A message, given in pieces, in the envelope that the API wraps protobuf in. */
+export function inEnvelope(apiVersion: string, kind: string, pieces: Uint8Array[]): Buffer {
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  return Buffer.concat([headOf(apiVersion, kind), fieldHead(2, length), ...pieces, TAIL]);
+}
+
 /**
  * An object in the envelope that the API wraps protobuf in; undefined for a kind without a schema (custom
  * resources have no protobuf form).
  */
-export function encodeProtobuf(object: { apiVersion: string; kind: string }): Uint8Array | undefined {
+export function encodeProtobuf(object: { apiVersion: string; kind: string }): Buffer | undefined {
   const { apiVersion, kind } = object;
   if (!typeOfKind(apiVersion, kind)) return undefined;
-  const writer = protobuf.Writer.create();
-  message(writer, 1, () => {
-    writer.uint32((1 << 3) | BYTES).string(apiVersion);
-    writer.uint32((2 << 3) | BYTES).string(kind);
-  });
-  message(writer, 2, () => writeObject(writer, object, typeNameOf(apiVersion, kind)));
-  // The envelope's content encoding and type, both empty.
-  writer.uint32((3 << 3) | BYTES).string('');
-  writer.uint32((4 << 3) | BYTES).string('');
-  return Buffer.concat([MAGIC, writer.finish()]);
+  return inEnvelope(apiVersion, kind, [encodeMessage(object, typeNameOf(apiVersion, kind))]);
 }

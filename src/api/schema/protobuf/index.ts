@@ -8,4 +8,4 @@
  * ```
  */
 export { decodeProtobuf, isProtobuf, type ProtobufBody } from './decode.js';
-export { encodeProtobuf } from './encode.js';
+export { encodeMessage, encodeProtobuf, fieldHead, inEnvelope } from './encode.js';
