@@ -11,6 +11,7 @@ import type { ResourceMetrics } from '../hub/usage.js';
 import type { Store, Stored } from '../store/store.js';
 import type { Admission } from './admission/admission.js';
 import type { ServiceAddresses } from './admission/service-addresses.js';
+import type { WebhookClient } from './webhooks/index.js';
 
 /** What a request carries: bytes from the network, or an object from within the process. */
 export type Body =
@@ -73,6 +74,7 @@ export interface Deps {
   authorizer: Authorizer;
   admission: Admission;
   addresses: ServiceAddresses;
+  webhooks: WebhookClient;
   nodeStreams: NodeStreams | undefined;
   /** CPU and memory in use; undefined where no node can be asked. */
   metrics: ResourceMetrics | undefined;

@@ -26,6 +26,7 @@ import { Metrics } from './metrics.js';
 import { createNonResource, type NonResource } from './nonresource/index.js';
 import type { ApiServerOptions, ListenOptions } from './options.js';
 import { reconcilePolicy } from './rbac/reconcile.js';
+import { WebhookClient } from './webhooks/index.js';
 
 export type { ApiServerOptions, ListenOptions } from './options.js';
 
@@ -50,8 +51,10 @@ export class ApiServer {
     // Every open watch listens for the server's end.
     setMaxListeners(0, this.#closing.signal);
     const { store, serviceCidr, nodePorts = { from: 30000, to: 32767 } } = options;
+    const webhooks = new WebhookClient(store);
     this.#deps = {
       store,
+      webhooks,
       clock: options.clock ?? systemClock,
       logger: options.logger,
       authorizer: options.authorizer,
@@ -139,6 +142,7 @@ export class ApiServer {
     this.#closing.abort();
     await Promise.all(this.#listeners.splice(0).map((listener) => listener.close(CLOSE_GRACE_MS)));
     await Promise.all(this.#keeping.splice(0));
+    await this.#deps.webhooks.close();
   }
 
   #checkReady(): void {
