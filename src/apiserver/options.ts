@@ -26,6 +26,8 @@ export interface ApiServerOptions {
   version: string;
   /** The policy of namespaces without Pod Security labels, and exemptions; privileged and none when absent. */
   podSecurity?: PodSecurityConfiguration;
+  /** What an administrator may have done by a POST to `/keelson/<name>`; each resolves with what it did. */
+  operations?: Record<string, () => Promise<object>>;
   /** Makes and checks service account tokens, for the TokenRequest API. */
   tokens?: ServiceAccountTokens;
   clock?: Clock;

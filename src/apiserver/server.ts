@@ -72,6 +72,7 @@ export class ApiServer {
     this.#nonResource = createNonResource({
       version: options.version,
       tokens: options.tokens,
+      operations: options.operations ?? {},
       checks: [
         { name: 'ping', check: () => undefined },
         { name: 'log', check: () => undefined },

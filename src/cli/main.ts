@@ -7,6 +7,7 @@ import { downCommand } from './commands/down.js';
 import { imageCommand } from './commands/image.js';
 import { kubeconfigCommand } from './commands/kubeconfig.js';
 import { nodeCommand } from './commands/node.js';
+import { secretsCommand } from './commands/secrets.js';
 import { serverCommand } from './commands/server.js';
 import { statusCommand } from './commands/status.js';
 import { tokenCommand } from './commands/token.js';
@@ -57,6 +58,7 @@ try {
     .command(agentCommand)
     .command(nodeCommand)
     .command(tokenCommand)
+    .command(secretsCommand)
     .command(kubeconfigCommand)
     .command(imageCommand)
     .command(versionCommand)

@@ -48,7 +48,17 @@ function folders(paths: ClusterPaths): string[] {
 
 /** What a data folder holds of ours: a folder that the user chose may hold other things. */
 const OURS = [
-  ...['pki', 'db', 'images', 'nodes', 'server.log', 'cluster.json', 'admin.kubeconfig', 'join.json'],
+  ...[
+    'pki',
+    'db',
+    'images',
+    'nodes',
+    'server.log',
+    'cluster.json',
+    'encryption.yaml',
+    'admin.kubeconfig',
+    'join.json',
+  ],
   ...['image-aliases.yaml', 'registries.yaml'],
 ];
 

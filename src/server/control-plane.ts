@@ -14,15 +14,16 @@ import { Client, Informers } from '../client/index.js';
 import { startControllers } from '../controllers/index.js';
 import { Hub } from '../hub/hub.js';
 import { startScheduler } from '../scheduler/index.js';
-import { openLevelStore } from '../store/index.js';
+import { openLevelStore, type Store } from '../store/index.js';
 import { dnsAddress, firstAddress, machineAddresses } from './addresses.js';
 import { ensureBootstrapToken } from './bootstrap-token.js';
 import { signForSubject } from './certificate-signing.js';
+import { type Encryption, loadEncryption } from './encryption.js';
 import { renderKubeconfig } from './kubeconfig.js';
 
 export interface ControlPlaneOptions {
   clusterName: string;
-  /** Holds `pki/`, `db/`, `admin.kubeconfig`, `join.json`. */
+  /** Holds `pki/`, `db/`, `encryption.yaml`, `admin.kubeconfig`, `join.json`. */
   dataDir: string;
   /** Address to listen on. */
   bind: string;
@@ -33,6 +34,8 @@ export interface ControlPlaneOptions {
   advertiseAddress?: string;
   /** How long (ms) a node may be silent before it is Unknown; 40 s when absent. */
   nodeMonitorGracePeriod?: number;
+  /** An EncryptionConfiguration; `encryption.yaml` in the data folder, made when it is missing, when absent. */
+  encryptionKeyFile?: string;
   /** More DNS names and addresses that this server is called by. */
   certificateNames?: string[];
   clusterCidr: string;
@@ -88,11 +91,14 @@ async function assemble(
   const clock = options.clock ?? systemClock;
   const advertise = options.advertiseAddress ?? machineAddresses()[0] ?? '127.0.0.1';
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const [pki, store] = await Promise.all([
+  const [pki, { store, encryption }] = await Promise.all([
     loadOrCreatePki(join(dataDir, 'pki')),
-    openLevelStore(join(dataDir, 'db'), { clock, logger: logger.child({ component: 'store' }) }),
+    openStore(options, clock),
   ]);
   closers.push(() => store.close());
+  encryption
+    .finish(store)
+    .catch((error) => logger.error({ err: error }, 'encryption at rest is not complete'));
   const serving = await issueCertificates(pki, options, advertise);
 
   const auth = createAuth({ store, pki, clock });
@@ -102,6 +108,7 @@ async function assemble(
     authenticate: auth.authenticate,
     authorizer: auth.authorizer,
     tokens: auth.tokens,
+    operations: { 'rotate-encryption-key': () => encryption.rotate(store) },
     serviceCidr,
     clusterName,
     version: options.version,
@@ -178,6 +185,27 @@ async function assemble(
   }));
   logger.info({ apiPort, hubPort, cluster: clusterName }, 'the control plane is ready');
   return { apiPort, hubPort, kubeconfig, join: joinInfo, clientFor, close };
+}
+
+/** The encrypted database. */
+async function openStore(
+  { dataDir, encryptionKeyFile, logger }: ControlPlaneOptions,
+  clock: Clock,
+): Promise<{ store: Store; encryption: Encryption }> {
+  const file = encryptionKeyFile ?? join(dataDir, 'encryption.yaml');
+  const encryption = await loadEncryption(file, encryptionKeyFile === undefined);
+  const store = await openLevelStore(join(dataDir, 'db'), {
+    clock,
+    logger: logger.child({ component: 'store' }),
+    transformer: encryption.transformer,
+  }).catch((error) => {
+    throw encryption.explain(error);
+  });
+  await encryption.keep().catch(async (error) => {
+    await store.close();
+    throw error;
+  });
+  return { store, encryption };
 }
 
 /** The identity of a controller or of the scheduler. */

@@ -1,4 +1,10 @@
 /** What others use of the store. */
 export { type LevelStoreOptions, openLevelStore } from './leveldb/open.js';
 export * from './store.js';
-export { aesTransformer, identityTransformer, type Transformer } from './transformer.js';
+export {
+  type AesKey,
+  aesTransformer,
+  identityTransformer,
+  resourceTransformer,
+  type Transformer,
+} from './transformer.js';

@@ -53,7 +53,7 @@ export class RevisionError extends Error {
 /** The store can't do what it was asked, whatever was asked. Commits that got `write-failed` may be tried again. */
 export class StoreError extends Error {
   constructor(
-    readonly kind: 'closed' | 'locked' | 'damaged' | 'write-failed',
+    readonly kind: 'closed' | 'locked' | 'damaged' | 'undecipherable' | 'write-failed',
     message: string,
     options?: ErrorOptions,
   ) {
@@ -119,5 +119,10 @@ export interface Store {
   watch(prefix: string, revision: number): Watcher;
   /** Forgets superseded versions at or below `revision`. */
   compact(revision: number): Promise<void>;
+  /**
+   * Writes anew what the transformer would encode otherwise by now (it was written plain, or with an older key), and
+   * lets no trace of the old form stay on disk. Resolves with how many values that were. No revision is taken.
+   */
+  reencode?(): Promise<number>;
   close(): Promise<void>;
 }

@@ -1,4 +1,5 @@
 /** Paths that are not of resources: discovery, health, version, OpenAPI, metrics. */
+import { methodNotAllowed } from '../../api/machinery/status.js';
 import type { ServiceAccountTokens } from '../../auth/tokens/service-account.js';
 import type { Call, Result } from '../context.js';
 import { discovery } from './discovery.js';
@@ -15,6 +16,8 @@ export interface NonResourceOptions {
   /** Name → check; each throws what is wrong. */
   checks: HealthCheck[];
   tokens: ServiceAccountTokens | undefined;
+  /** By the name behind `/keelson/`. */
+  operations: Record<string, () => Promise<object>>;
   metrics(): Promise<{ contentType: string; text: string }>;
 }
 
@@ -26,10 +29,17 @@ const NOT_FOUND: Result = {
   body: '404 page not found\n',
 };
 
-export function createNonResource({ version, checks, tokens, metrics }: NonResourceOptions): NonResource {
+export function createNonResource({
+  version,
+  checks,
+  tokens,
+  operations,
+  metrics,
+}: NonResourceOptions): NonResource {
   return async (call) => {
     const path = call.path.length > 1 ? call.path.replace(/\/+$/, '') : call.path;
     if (path === '/version') return json(versionInfo(version));
+    if (path.startsWith(OPERATIONS)) return operate(call, operations, path.slice(OPERATIONS.length));
     if (path === '/metrics') {
       const { contentType, text } = await metrics();
       return { type: 'raw', code: 200, headers: { 'content-type': contentType }, body: text };
@@ -42,6 +52,19 @@ export function createNonResource({ version, checks, tokens, metrics }: NonResou
       NOT_FOUND
     );
   };
+}
+
+const OPERATIONS = '/keelson/';
+
+async function operate(
+  { method }: Call,
+  operations: Record<string, () => Promise<object>>,
+  name: string,
+): Promise<Result> {
+  const operation = Object.hasOwn(operations, name) ? operations[name] : undefined;
+  if (!operation) return NOT_FOUND;
+  if (method !== 'POST') throw methodNotAllowed('only POST is allowed on this path');
+  return json(await operation());
 }
 
 export function json(value: unknown, code = 200): Result {

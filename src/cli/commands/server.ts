@@ -1,8 +1,10 @@
 /** `keelson server`: the control plane in the foreground. */
 import { pino } from 'pino';
 import type { CommandModule } from 'yargs';
+import type { ControlPlaneOptions } from '../../server/control-plane.js';
 import { keelsonVersion } from '../../server/version.js';
 import { tellReady } from '../daemon.js';
+import { CliError } from '../error.js';
 import { type ClusterOptions, clusterOptions } from '../options.js';
 import { clusterPaths } from '../paths.js';
 import { closeOnSignal } from '../shutdown.js';
@@ -17,6 +19,7 @@ interface Options extends ClusterOptions {
   clusterCidr: string;
   serviceCidr: string;
   loadBalancerPool: string | undefined;
+  encryptionKeyFile: string | undefined;
   logLevel: string;
 }
 
@@ -58,6 +61,11 @@ export const serverCommand: CommandModule<object, Options> = {
         describe:
           "Range of addresses for Services of type LoadBalancer, on the nodes' link: 192.0.2.240/28 [default: the nodes' own addresses]",
       })
+      .option('encryption-key-file', {
+        type: 'string',
+        describe:
+          'EncryptionConfiguration with the keys for Secrets at rest [default: <data-dir>/encryption.yaml]',
+      })
       .option('log-level', {
         type: 'string',
         default: 'info',
@@ -65,9 +73,13 @@ export const serverCommand: CommandModule<object, Options> = {
       }) as never,
   handler: async (options) => {
     const { startControlPlane } = await import('../../server/control-plane.js');
+    const start = (settings: ControlPlaneOptions) =>
+      startControlPlane(settings).catch((error) => {
+        throw explained(error);
+      });
     const paths = clusterPaths(options.name, options.dataDir);
     const logger = pino({ level: options.logLevel });
-    const controlPlane = await startControlPlane({
+    const controlPlane = await start({
       clusterName: options.name,
       dataDir: paths.data,
       bind: options.bind,
@@ -79,6 +91,7 @@ export const serverCommand: CommandModule<object, Options> = {
       clusterCidr: options.clusterCidr,
       serviceCidr: options.serviceCidr,
       loadBalancerPool: options.loadBalancerPool,
+      encryptionKeyFile: options.encryptionKeyFile,
       version: keelsonVersion(),
       logger,
     });
@@ -86,3 +99,7 @@ export const serverCommand: CommandModule<object, Options> = {
     tellReady();
   },
 };
+
+/** What an administrator can mend is one sentence. */
+const explained = (error: Error): Error =>
+  error.name === 'StoreError' || error.name === 'ConfigurationError' ? new CliError(error.message) : error;

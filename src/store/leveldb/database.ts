@@ -9,8 +9,10 @@ export interface Database {
   /** All operations or none; with `sync` on disk once it resolves. */
   write(operations: Operation[], sync: boolean): Promise<void>;
   get(key: Buffer): Promise<Buffer | undefined>;
-  /** Entries whose keys start with `prefix`, in order of key. */
-  entries(prefix: string): AsyncIterable<[key: Buffer, value: Buffer]>;
+  /** Entries whose keys start with `prefix`, in order of key; only those behind `after`, if it is given. */
+  entries(prefix: string, after?: Buffer): AsyncIterable<[key: Buffer, value: Buffer]>;
+  /** Rewrites the files below `prefix`, so that what was overwritten or deleted is gone from disk. */
+  scrub(prefix: string): Promise<void>;
   /** After a failed write: LevelDB reads its log again up to the last whole write, and starts a new one. */
   reopen(): Promise<void>;
   close(): Promise<void>;
@@ -35,8 +37,9 @@ export async function openDatabase(dir: string): Promise<Database> {
   return {
     write: (operations, sync) => db.batch(operations, { sync }),
     get: (key) => db.get(key),
-    async *entries(prefix) {
-      const range = { gte: Buffer.from(prefix), lt: after(prefix) };
+    async *entries(prefix, behind) {
+      const from = behind === undefined ? { gte: Buffer.from(prefix) } : { gt: behind };
+      const range = { ...from, lt: after(prefix) };
       const iterator = db.iterator({ ...range, fillCache: false, highWaterMarkBytes: READ_AHEAD });
       try {
         for (;;) {
@@ -48,6 +51,7 @@ export async function openDatabase(dir: string): Promise<Database> {
         await iterator.close();
       }
     },
+    scrub: (prefix) => compactRange(db, Buffer.from(prefix), after(prefix)),
     async reopen() {
       await db.close();
       db = await open(dir);
@@ -81,4 +85,12 @@ function after(prefix: string): Buffer {
   const bytes = Buffer.from(prefix);
   bytes[bytes.length - 1]!++;
   return bytes;
+}
+
+/** On Linux a Level is a ClassicLevel, which has this. */
+function compactRange(db: Level<Buffer, Buffer>, from: Buffer, to: Buffer): Promise<void> {
+  const classic = db as unknown as {
+    compactRange(from: Buffer, to: Buffer, options: { keyEncoding: string }): Promise<void>;
+  };
+  return classic.compactRange(from, to, { keyEncoding: 'buffer' });
 }

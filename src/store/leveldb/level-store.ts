@@ -16,7 +16,8 @@ import type { Transformer } from '../transformer.js';
 import { type Batch, makeBatch, type Pending } from './commits.js';
 import type { Database, Operation } from './database.js';
 import { History, type Window } from './history.js';
-import { COMPACTED_KEY, encodeRevision, recordKey } from './records.js';
+import { COMPACTED_KEY, encodeRevision, RECORDS, recordKey } from './records.js';
+import { Reencoding } from './reencode.js';
 import type { TimeLine } from './timeline.js';
 
 export interface LevelStoreParts extends Window {
@@ -43,6 +44,8 @@ export class LevelStore implements Store {
   #garbage: Operation[];
   #garbageWaiters: (() => void)[] = [];
   #flushing: Promise<void> | undefined;
+  #reencodings: { work: Reencoding; done(count: number): void; failed(error: unknown): void }[] = [];
+  #scrubbing: Promise<void> | undefined;
   /** The database failed, and could not be opened again yet. */
   #broken: { error: StoreError; batch: Batch; until: number } | undefined;
   #closed = false;
@@ -99,12 +102,27 @@ export class LevelStore implements Store {
     await done;
   }
 
+  async reencode(): Promise<number> {
+    if (this.#closed) throw closedError();
+    const { db, transformer } = this.#parts;
+    const count = await new Promise<number>((done, failed) => {
+      this.#reencodings.push({ work: new Reencoding(db, transformer), done, failed });
+      this.#schedule();
+    });
+    if (count === 0 || this.#closed) return count;
+    this.#scrubbing = db.scrub(RECORDS);
+    await this.#scrubbing;
+    return count;
+  }
+
   /** Commits that were accepted before are finished first. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     this.#cancelTick();
     await this.#flushing;
+    for (const { failed } of this.#reencodings.splice(0)) failed(closedError());
+    await this.#scrubbing?.catch(() => undefined);
     this.#settleGarbage();
     this.#index.close();
     await this.#parts.db.close();
@@ -118,12 +136,28 @@ export class LevelStore implements Store {
   async #flush(): Promise<void> {
     do {
       await turn();
-    } while (
-      (await this.#writeBatch()) &&
-      (this.#queue.length > 0 || (this.#garbage.length > 0 && !this.#closed))
-    );
+    } while ((await this.#writeBatch()) && (this.#queue.length > 0 || (this.#hasChores() && !this.#closed)));
     // At once, with no promise between: whoever commits next must find that nothing flushes.
     this.#flushing = undefined;
+  }
+
+  #hasChores(): boolean {
+    return this.#garbage.length > 0 || this.#reencodings.length > 0;
+  }
+
+  /** Between the batches of commits: a record must not be removed between its being read and written. */
+  async #reencodeSome(): Promise<void> {
+    const [first] = this.#reencodings;
+    if (first === undefined || this.#closed) return;
+    try {
+      if (!(await first.work.step())) return;
+      first.done(first.work.count);
+    } catch (error) {
+      // Nothing may follow a torn record in LevelDB's log.
+      await this.#parts.db.reopen().catch(() => undefined);
+      first.failed(error);
+    }
+    this.#reencodings.shift();
   }
 
   /** Whether there is a point in going on. */
@@ -144,6 +178,7 @@ export class LevelStore implements Store {
     }
     this.#publish(batch, time);
     if (this.#garbage.length === 0) this.#settleGarbage();
+    await this.#reencodeSome();
     return true;
   }
 

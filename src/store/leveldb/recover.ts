@@ -1,7 +1,7 @@
 /** Reads a database into memory when it is opened, and says which record is damaged if one is. */
 import type { Contents } from '../memory.js';
 import { type Key, StoreError, type StoreEvent } from '../store.js';
-import type { Transformer } from '../transformer.js';
+import { TransformError, type Transformer } from '../transformer.js';
 import { Version } from '../version.js';
 import type { Database } from './database.js';
 import {
@@ -27,7 +27,7 @@ export interface Recovered extends Contents {
   garbage: Buffer[];
 }
 
-/** Rejects with StoreError `damaged`. */
+/** Rejects with StoreError `damaged`, or `undecipherable` where a key is missing. */
 export async function recover(db: Database, dir: string, transformer: Transformer): Promise<Recovered> {
   await checkFormat(db, dir);
   const compacted = await db.get(COMPACTED_KEY);
@@ -74,6 +74,11 @@ class Reader implements Recovered {
       return { record, json: this.transformer.decode(record.key, record.payload) };
     } catch (error) {
       const key = keyOf(value);
+      if (error instanceof TransformError)
+        throw new StoreError(
+          'undecipherable',
+          `a value in the database ${this.dir} can't be read${key}: ${error.message}`,
+        );
       throw damaged(this.dir, `record ${revision}.${index}${key} can't be read: ${(error as Error).message}`);
     }
   }

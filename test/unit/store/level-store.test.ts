@@ -42,8 +42,12 @@ class TestDatabase implements Database {
     return this.db.get(key);
   }
 
-  entries(prefix: string): AsyncIterable<[Buffer, Buffer]> {
-    return this.db.entries(prefix);
+  entries(prefix: string, after?: Buffer): AsyncIterable<[Buffer, Buffer]> {
+    return this.db.entries(prefix, after);
+  }
+
+  scrub(prefix: string): Promise<void> {
+    return this.db.scrub(prefix);
   }
 
   async reopen(): Promise<void> {
