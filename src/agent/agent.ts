@@ -18,9 +18,12 @@ import type { Welcome } from '../rpc/hub.js';
 import type { ImageStore, Runtime } from '../runtime/types.js';
 import { HubConnection } from './hub/connection.js';
 import { LogRotation } from './logs/rotation.js';
+import { EvictionManager } from './node/eviction/manager.js';
+import { observe } from './node/eviction/observe.js';
+import { reclaimDisk } from './node/eviction/reclaim.js';
 import { capacity, KUBELET_VERSION, ownAddress } from './node/facts.js';
-import { PressureMemory, shortages, supply } from './node/pressure.js';
 import { NodeRegistration } from './node/registration.js';
+import type { NodeSettings } from './node/settings.js';
 import { podEvents } from './pods/events.js';
 import { ImagePuller } from './pods/image-puller.js';
 import { PodManager } from './pods/manager.js';
@@ -54,6 +57,7 @@ export interface AgentOptions {
   ingress?: { httpPort: number; httpsPort: number; metricsPort?: number; accessLog?: boolean };
   /** The node's resolver configuration, for pods and for the cluster's DNS; /etc/resolv.conf when absent. */
   resolvConf?: string;
+  settings: NodeSettings;
 }
 
 const NETWORK_NOT_READY =
@@ -86,6 +90,7 @@ export class Agent {
   readonly #ip: string;
   readonly #services: ServiceView;
   #rotation: LogRotation | undefined;
+  #evictions: EvictionManager | undefined;
   readonly #ingress: NodeIngress | undefined;
   readonly #balancer: BalancerAddresses;
   #dns: ClusterDns | undefined;
@@ -135,7 +140,6 @@ export class Agent {
     };
     const isConnected = () => this.#connection.isConnected;
     this.#statuses = new StatusSender(this.#client, isConnected, clock, logger);
-    const pressures = new PressureMemory();
     this.#registration = new NodeRegistration({
       client: this.#client,
       clock,
@@ -145,9 +149,9 @@ export class Agent {
         ip: this.#ip,
         labels: { ...options.labels, [INGRESS_NODE_LABEL]: `${this.#ingress !== undefined}` },
         taints: options.taints ?? [],
-        capacity: capacity(dataDir),
+        capacity: capacity(dataDir, options.settings),
         images: images.list(),
-        pressures: pressures.update(shortages(supply(dataDir)), now),
+        pressures: this.#evictions?.conditions ?? new Set(),
         notReady: this.#notReady,
         previous,
         now,
@@ -163,6 +167,7 @@ export class Agent {
       networkReady: new Promise((resolve) => {
         this.#networkUp = resolve;
       }),
+      pressures: () => this.#evictions?.conditions ?? [],
       token: (pod, audience, seconds) => this.#token(pod, audience, seconds),
       setStatus: (pod, status) => this.#statuses.set(pod, status),
       statusSent: (uid) => this.#statuses.sent(uid),
@@ -184,11 +189,12 @@ export class Agent {
   async start(): Promise<void> {
     const { dataDir, runtime, clock, logger } = this.#options;
     await mkdir(join(dataDir, 'pods'), { recursive: true, mode: 0o750 });
-    const machine = capacity(dataDir);
+    const machine = capacity(dataDir, this.#options.settings);
     Object.assign(this.#facts, { allocatable: machine.allocatable, memoryCapacity: machine.memory });
     await runtime.recover();
     await this.#pods.recover();
     this.#rotation = new LogRotation({ runtime, clock, logger: logger.child({ component: 'logs' }) });
+    this.#evictions = this.#watchResources();
     const registered = new Promise<void>((resolve, reject) => {
       this.#registered = resolve;
       this.#refused = reject;
@@ -202,6 +208,7 @@ export class Agent {
     this.#abort.abort();
     this.#registration.close();
     this.#rotation?.close();
+    this.#evictions?.close();
     await this.#pods.close({ stopPods });
     await this.#options.network.services.close();
     await this.#dns?.close();
@@ -209,6 +216,23 @@ export class Agent {
     await this.#balancer.close();
     await this.#recorder.close();
     await this.#connection.close();
+  }
+
+  #watchResources(): EvictionManager {
+    const { dataDir, runtime, images, clock, logger, settings, node } = this.#options;
+    return new EvictionManager({
+      ...{ settings: settings.eviction, runtime, clock, logger: logger.child({ component: 'evictions' }) },
+      pods: () => this.#pods.list(),
+      observe: () => observe(dataDir),
+      reclaimDisk: () => reclaimDisk(runtime, images),
+      changed: () => this.#registration.changed(),
+      event: (reason, message) => {
+        const regarding = this.#connection.objects.get<Node & KubeObject>('nodes', node);
+        if (regarding) this.#recorder.event(regarding, 'Warning', reason, message);
+      },
+      evicted: (pod, { message, annotations }) =>
+        this.#recorder.event(pod, 'Warning', 'Evicted', message, { annotations }),
+    });
   }
 
   #connected(welcome: Welcome): void {

@@ -11,6 +11,7 @@ import { createRuntime } from '../runtime/index.js';
 import type { Runtime } from '../runtime/types.js';
 import { Agent } from './agent.js';
 import { serveLocalApi } from './local-api.js';
+import { type NodeFlags, nodeSettings } from './node/settings.js';
 import { removeLeftovers } from './pods/leftovers.js';
 
 export interface NodeOptions {
@@ -44,6 +45,7 @@ export interface Join {
   ingress?: { httpPort: number; httpsPort: number; metricsPort?: number; accessLog?: boolean };
   /** /etc/resolv.conf when absent. */
   resolvConf?: string;
+  flags?: NodeFlags;
 }
 
 export interface RunningNode {
@@ -90,7 +92,7 @@ export async function openNode(options: NodeOptions): Promise<RunningNode> {
   const localApi = await serveLocalApi(join(options.runDir, 'agent.sock'), images, runtime);
   let agent: Agent | undefined;
   return {
-    async join({ server, ...rest }) {
+    async join({ server, flags, ...rest }) {
       agent = new Agent({
         node: options.node,
         hub: server,
@@ -102,6 +104,7 @@ export async function openNode(options: NodeOptions): Promise<RunningNode> {
         network,
         clock: options.clock ?? systemClock,
         logger,
+        settings: nodeSettings(flags),
         ...rest,
       });
       await agent.start();

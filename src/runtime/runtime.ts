@@ -150,6 +150,10 @@ export class ContainerRuntime implements Runtime {
     await this.#find(id).sandbox.reopenLog(id);
   }
 
+  writableLayer(id: string): string {
+    return join(containersDir(this.#env), id, 'upper');
+  }
+
   async stats(id: string): Promise<ContainerStats> {
     const sandbox = this.#sandboxes.get(id);
     const { cgroups, cgroupRoot } = this.#env;

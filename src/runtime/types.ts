@@ -179,6 +179,8 @@ export interface Runtime {
   attach(id: string, options: SessionOptions): Promise<Session>;
   /** Writes on to a new file at the log's path, after the old one was renamed. */
   reopenLog(id: string): Promise<void>;
+  /** The folder with what a container has written to its root filesystem; it need not be there. */
+  writableLayer(id: string): string;
   /** Of a container or a sandbox. */
   stats(id: string): Promise<ContainerStats>;
   on<E extends keyof RuntimeEvents>(event: E, listener: (...args: RuntimeEvents[E]) => void): void;

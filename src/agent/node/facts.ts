@@ -1,16 +1,13 @@
 /** What a node says of its machine: capacity, addresses, versions. */
-import { readFileSync, statfsSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { arch, cpus, networkInterfaces, release, totalmem } from 'node:os';
 import type { NodeSystemInfo } from '#types';
+import { formatQuantity, quantityMilli, quantityValue } from '../../api/machinery/quantity.js';
+import { amount, type Signal } from './eviction/thresholds.js';
+import type { NodeSettings } from './settings.js';
 
 export const KUBELET_VERSION = 'v1.36.0';
 const RUNTIME_VERSION = 'keelson://0.1.0';
-const MAX_PODS = 110;
-/** Kept back from pods: for the agent and the system. */
-const RESERVED_CPU_MILLI = 100;
-const RESERVED_MEMORY = 100 << 20;
-/** Upstream's hard eviction threshold of `memory.available`. */
-const EVICTION_MEMORY = 100 << 20;
 
 const read = (path: string): string => {
   try {
@@ -30,32 +27,55 @@ export interface Capacity {
   memory: number;
 }
 
-export function capacity(dataDir: string): Capacity {
+/** Allocatable: less what is reserved, and what hard evictions keep free. */
+export function capacity(dataDir: string, { reserved, eviction, maxPods }: NodeSettings): Capacity {
   const cpu = cpus().length;
   const memory = totalmem();
   const disk = statfsSync(dataDir);
   const bytes = disk.blocks * disk.bsize;
-  const usable = Math.max(memory - RESERVED_MEMORY - EVICTION_MEMORY, memory / 2);
+  const kept = (name: string, value: typeof quantityValue) =>
+    reserved.reduce((sum, list) => sum + value(list[name]), 0);
+  const threshold = (signal: Signal, whole: number) => {
+    const hard = eviction.thresholds.find((t) => t.signal === signal && t.graceMs === 0);
+    return hard ? amount(hard.value, whole) : 0;
+  };
+  const left = (whole: number, name: string, signal: Signal) =>
+    Math.max(0, whole - kept(name, quantityValue) - threshold(signal, whole));
+  const fixed = { ...hugePages(), pods: String(maxPods) };
   return {
     memory,
     capacity: {
       cpu: String(cpu),
       'ephemeral-storage': `${Math.floor(bytes / 1024)}Ki`,
-      'hugepages-1Gi': '0',
-      'hugepages-2Mi': '0',
       memory: `${Math.floor(memory / 1024)}Ki`,
-      pods: String(MAX_PODS),
+      ...fixed,
     },
     allocatable: {
-      cpu: `${cpu * 1000 - RESERVED_CPU_MILLI}m`,
-      'ephemeral-storage': String(Math.floor(bytes * 0.9)),
-      'hugepages-1Gi': '0',
-      'hugepages-2Mi': '0',
-      memory: `${Math.floor(usable / 1024)}Ki`,
-      pods: String(MAX_PODS),
+      cpu: cpuQuantity(Math.max(0, cpu * 1000 - kept('cpu', quantityMilli))),
+      'ephemeral-storage': String(left(bytes, 'ephemeral-storage', 'nodefs.available')),
+      memory: `${Math.floor(left(memory, 'memory', 'memory.available') / 1024)}Ki`,
+      ...fixed,
     },
   };
 }
+
+const cpuQuantity = (milli: number): string => (milli % 1000 === 0 ? String(milli / 1000) : `${milli}m`);
+
+/** What the kernel has set aside, by size. */
+function hugePages(): Record<string, string> {
+  const folder = '/sys/kernel/mm/hugepages';
+  const sizes = existsSync(folder) ? readdirSync(folder) : [];
+  return Object.fromEntries(
+    sizes.sort().map((name) => {
+      const kilobytes = Number(/^hugepages-(\d+)kB$/.exec(name)?.[1] ?? 0);
+      const total = kilobytes * Number(read(`${folder}/${name}/nr_hugepages`) || 0);
+      return [`hugepages-${binary(kilobytes)}`, total === 0 ? '0' : binary(total)];
+    }),
+  );
+}
+
+const binary = (kilobytes: number): string =>
+  formatQuantity({ nano: BigInt(kilobytes) * 1024n * 1_000_000_000n, format: 'BinarySI' });
 
 export function systemInfo(): NodeSystemInfo {
   const osRelease = read('/etc/os-release');
@@ -74,8 +94,16 @@ export function systemInfo(): NodeSystemInfo {
   };
 }
 
-/** The first address that other machines may know this one by; loopback if there is none. */
-export function ownAddress(): string {
-  const all = Object.values(networkInterfaces()).flatMap((list) => list ?? []);
+/** The address that other machines know this one by: that of the default route, else the first; loopback if there is none. */
+export function ownAddress(routes = read('/proc/net/route'), interfaces = networkInterfaces()): string {
+  const way = routes.split('\n').map((line) => line.split(/\s+/));
+  const name = way.find(
+    ([, destination, , , , , , mask]) => destination === '00000000' && mask === '00000000',
+  )?.[0];
+  // Bridges of pods come and go, with addresses that no other machine knows.
+  const others = Object.keys(interfaces).filter(
+    (other) => other !== name && !/^kl|^docker|^br-|^cni/.test(other),
+  );
+  const all = [name ?? '', ...others].flatMap((one) => interfaces[one] ?? []);
   return all.find((a) => a.family === 'IPv4' && !a.internal)?.address ?? '127.0.0.1';
 }

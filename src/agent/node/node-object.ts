@@ -2,8 +2,8 @@
 import type { ContainerImage, Node, NodeCondition, NodeStatus, Taint } from '#types';
 import { timestamp } from '../../api/machinery/clock.js';
 import type { Image } from '../../runtime/types.js';
+import type { Pressure } from './eviction/thresholds.js';
 import { type Capacity, goArch, systemInfo } from './facts.js';
-import type { Pressure } from './pressure.js';
 
 export interface NodeInput {
   name: string;

@@ -3,7 +3,7 @@ import type { Node, Pod } from '#types';
 import { matchesNode } from '../../api/machinery/node-selector.js';
 import { quantityMilli, quantityValue } from '../../api/machinery/quantity.js';
 import { tolerated } from '../../api/machinery/taints.js';
-import { podRequest } from './resources.js';
+import { isCritical, podRequest, qosClass } from './resources.js';
 
 export interface Rejection {
   reason: string;
@@ -35,6 +35,16 @@ export function admit(
   if (!known && taints.some((taint) => !tolerated(pod.spec.tolerations, taint)))
     return predicate('TaintToleration', "node(s) had taints that the pod didn't tolerate");
   return undefined;
+}
+
+/** Whether a node that is short of something takes a pod (kubelet's eviction manager). `pressures`: its conditions. */
+export function admitUnderPressure(pod: Pod, pressures: Iterable<string>): Rejection | undefined {
+  const all = [...pressures];
+  if (all.length === 0 || isCritical(pod)) return undefined;
+  const taint = { key: 'node.kubernetes.io/memory-pressure', effect: 'NoSchedule' };
+  const isFine = qosClass(pod) !== 'BestEffort' || tolerated(pod.spec.tolerations, taint);
+  if (all.length === 1 && all[0] === 'MemoryPressure' && isFine) return undefined;
+  return { reason: 'Evicted', message: `The node had condition: [${all.join(' ')}]. ` };
 }
 
 const predicate = (name: string, why: string): Rejection => ({

@@ -5,7 +5,7 @@ import { timestamp } from '../../api/machinery/clock.js';
 import { deepFreeze, type KubeObject } from '../../api/machinery/types.js';
 import type { ContainerStatus } from '../../runtime/types.js';
 import { podFolders } from '../volumes/volumes.js';
-import { admit } from './admission.js';
+import { admit, admitUnderPressure } from './admission.js';
 import { removeLeftover, savedPod } from './leftovers.js';
 import { qosClass } from './resources.js';
 import { PodWorker } from './worker.js';
@@ -87,12 +87,14 @@ export class PodManager {
     const { phase, startTime } = pod.status ?? {};
     if (deletionTimestamp || phase === 'Failed' || phase === 'Succeeded' || runtime.sandbox(uid)) return pod;
     const others = this.list().filter((worker) => worker.isActive);
-    const rejection = admit(
-      pod,
-      objects.get<Node & KubeObject>('nodes', facts.name),
-      facts.allocatable,
-      others.map((worker) => worker.pod),
-    );
+    const admitted = () =>
+      admit(
+        pod,
+        objects.get<Node & KubeObject>('nodes', facts.name),
+        facts.allocatable,
+        others.map((worker) => worker.pod),
+      );
+    const rejection = admitUnderPressure(pod, this.#deps.pressures()) ?? admitted();
     if (!rejection) return pod;
     const { reason, message } = rejection;
     event(pod, undefined, 'Warning', reason, message);

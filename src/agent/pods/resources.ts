@@ -109,6 +109,12 @@ export function podCgroup(pod: Pod): string {
   return qos === 'guaranteed' ? `pod${pod.metadata.uid}` : `${qos}/pod${pod.metadata.uid}`;
 }
 
+/** Pods that the node does not turn out: static ones, and those of the system's priorities. */
+export const isCritical = (pod: Pod): boolean =>
+  (pod.spec.priority ?? 0) >= CRITICAL_PRIORITY ||
+  (pod.metadata.annotations?.['kubernetes.io/config.source'] ?? 'api') !== 'api' ||
+  pod.metadata.annotations?.['kubernetes.io/config.mirror'] !== undefined;
+
 /** How early the kernel kills the container's processes when memory runs out: −997 (late) … 1000. */
 export function oomScoreAdj(pod: Pod, container: Container, memoryCapacity: number): number {
   if ((pod.spec.priority ?? 0) >= CRITICAL_PRIORITY) return -997;

@@ -102,9 +102,13 @@ export class StatusSender {
 /** What a status does not have must be said, or a merge would keep it. */
 function explicit(status: PodStatus): object {
   const none = { reason: null, message: null };
+  // Addresses are merged by their value: without this, those of an earlier sandbox would stay.
+  const whole = (list: object[]) => [...list, { $patch: 'replace' }];
   return {
     ...none,
     ...status,
+    ...(status.hostIPs ? { hostIPs: whole(status.hostIPs) } : {}),
+    ...(status.podIPs ? { podIPs: whole(status.podIPs) } : {}),
     conditions: status.conditions?.map((condition) => ({ ...none, ...condition })),
   };
 }

@@ -215,7 +215,7 @@ const condition = (type: string, ok: boolean, reason = '', message = ''): Condit
 });
 
 function conditions(
-  { pod, records, previous, sandboxReady, over }: StatusInput,
+  { pod, records, previous, sandboxReady, over, failure }: StatusInput,
   phase: string,
   init: ApiContainerStatus[],
   main: ApiContainerStatus[],
@@ -248,6 +248,10 @@ function conditions(
   };
   let ready = containersReady('Ready');
   if (ready.status === 'True') ready = gates(pod) ?? ready;
+  const disrupted =
+    failure?.reason === 'Evicted'
+      ? [condition('DisruptionTarget', true, 'TerminationByKubelet', failure.message)]
+      : [];
   const scheduled = [previous, pod.status]
     .flatMap((status) => status?.conditions ?? [])
     .find((c) => c.type === 'PodScheduled');
@@ -257,6 +261,7 @@ function conditions(
     ready,
     containersReady('ContainersReady'),
     ...(scheduled?.status === 'True' ? [] : [condition('PodScheduled', true)]),
+    ...disrupted,
   ];
 }
 

@@ -25,6 +25,8 @@ export interface WorkerDeps {
   facts: NodeFacts & DnsFacts & { memoryCapacity: number };
   /** Resolves once the node's network can take pods. */
   networkReady: Promise<void>;
+  /** What the node is short of now. */
+  pressures(): Iterable<string>;
   /** A service account token for the pod, with its end in milliseconds since the epoch. */
   token(pod: Pod, audience: string, seconds: number): Promise<{ token: string; expires: number }>;
   /** A new status to tell. */

@@ -31,6 +31,8 @@ export class PodWorker implements PodContext {
   /** The API has forgotten the pod: nobody is to be told any more. */
   #forgotten = false;
   #failure: { reason: string; message: string } | undefined;
+  /** Seconds that its containers have to end, where the node sends it away. */
+  #evictionGrace: number | undefined;
   #finished = false;
   /** Its containers have ended for good, which the API is told at once: others may take its place. */
   #isOver = false;
@@ -130,6 +132,15 @@ export class PodWorker implements PodContext {
     for (const runner of this.#runners.values()) runner.unblock();
     if (this.#volumesState === 'failed') this.#volumesState = 'none';
     else this.#refreshVolumes();
+    this.changed();
+  }
+
+  /** The node can't keep it: all its containers end and it fails. */
+  evict(message: string, graceSeconds: number): void {
+    if (this.terminating || this.#finished) return;
+    this.#failure = { reason: 'Evicted', message };
+    this.#evictionGrace = graceSeconds;
+    this.#ending();
     this.changed();
   }
 
@@ -371,9 +382,8 @@ export class PodWorker implements PodContext {
     const { spec, metadata } = this.pod;
     const probe = /failed (liveness|startup) probe/.exec(reason)?.[1] as 'liveness' | 'startup' | undefined;
     const ofProbe = probe && container[`${probe}Probe`]?.terminationGracePeriodSeconds;
-    const seconds =
-      metadata.deletionGracePeriodSeconds ?? ofProbe ?? spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_S;
-    return seconds * 1000;
+    const own = ofProbe ?? spec.terminationGracePeriodSeconds ?? DEFAULT_GRACE_S;
+    return (metadata.deletionGracePeriodSeconds ?? this.#evictionGrace ?? own) * 1000;
   }
 
   #hurry(): void {
@@ -411,8 +421,13 @@ export class PodWorker implements PodContext {
     await deps.runtime.removeSandbox(uid);
     this.#sandbox = 'none';
     // If it was deleted meanwhile, the next look goes on from here.
-    if (!deleting) this.#finished = !this.#isDeleted;
-    if (!deleting) return;
+    if (!deleting) {
+      // What is over needs no room on the disk; its logs stay.
+      await this.#volumes.tearDown();
+      this.#volumesState = 'none';
+      this.#finished = !this.#isDeleted;
+      return;
+    }
     // The folder goes last: by it, a next agent finds what this one did not come to remove.
     await rm(logDirectory(this.pod), { recursive: true, force: true });
     await this.#volumes.tearDown();

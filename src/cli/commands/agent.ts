@@ -3,16 +3,18 @@ import { hostname } from 'node:os';
 import { createInterface } from 'node:readline';
 import { pino } from 'pino';
 import type { CommandModule } from 'yargs';
+import type { NodeFlags } from '../../agent/node/settings.js';
 import type { Join } from '../../agent/node.js';
 import { tellReady } from '../daemon.js';
 import { CliError } from '../error.js';
+import { givenFlags, nodeFlags } from '../node-flags.js';
 import { nodePaths, registerNode } from '../nodes.js';
 import { type IngressOptions, ingressOptions } from '../options.js';
 import { clusterPaths } from '../paths.js';
 import { requireKernel, requireRoot } from '../preflight.js';
 import { closeOnSignal } from '../shutdown.js';
 
-interface Options extends IngressOptions {
+interface Options extends IngressOptions, NodeFlags {
   cluster: string;
   dataDir: string | undefined;
   name: string;
@@ -31,7 +33,7 @@ export const agentCommand: CommandModule<object, Options> = {
   command: 'agent',
   describe: 'Run a node in the foreground (for systemd), joining it to a control plane',
   builder: (parser) =>
-    ingressOptions(parser)
+    nodeFlags(ingressOptions(parser))
       .option('server', { type: 'string', describe: "host:port of the control plane's hub" })
       .option('token', { type: 'string', describe: 'Join token; not needed once the node has joined' })
       .option('ca-hash', { type: 'string', describe: "sha256:… of the cluster CA's public key" })
@@ -70,6 +72,7 @@ export const agentCommand: CommandModule<object, Options> = {
       }) as never,
   handler: async (options) => {
     requireRoot('agent');
+    const flags = givenFlags(options);
     requireKernel();
     const join = options.joinFromStdin ? firstLine() : undefined;
     const cluster = clusterPaths(options.cluster, options.dataDir);
@@ -95,6 +98,7 @@ export const agentCommand: CommandModule<object, Options> = {
       ...(options.resolvConf ? { resolvConf: options.resolvConf } : {}),
       labels: Object.fromEntries(options.labels.map(parseLabel)),
       taints: options.taints.map(parseTaint),
+      flags,
       ingress: {
         httpPort: options.ingressHttpPort ?? 80,
         httpsPort: options.ingressHttpsPort ?? 443,

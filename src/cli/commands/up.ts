@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
+import type { NodeFlags } from '../../agent/node/settings.js';
 import {
   type ClusterConfig,
   chooseClusterConfig,
@@ -23,6 +24,7 @@ import {
   startNode,
 } from '../local-nodes.js';
 import { lockMachine } from '../machine-lock.js';
+import { flagArguments, nodeFlags } from '../node-flags.js';
 import { localNodes } from '../nodes.js';
 import { type ClusterOptions, clusterOptions, type IngressOptions, ingressOptions } from '../options.js';
 import { type ClusterPaths, clusterPaths } from '../paths.js';
@@ -30,7 +32,7 @@ import { requireDisk, requireKernel, requirePort, requireRoot } from '../preflig
 import { createProgress, type Progress } from '../progress.js';
 import { takeDown } from '../take-down.js';
 
-interface Options extends ClusterOptions, IngressOptions {
+interface Options extends ClusterOptions, IngressOptions, NodeFlags {
   port: number | undefined;
   bind: string;
   node: string | undefined;
@@ -46,7 +48,7 @@ export const upCommand: CommandModule<object, Options> = {
   command: 'up',
   describe: 'Start a cluster on this machine and wait until its nodes are Ready',
   builder: (parser) =>
-    ingressOptions(clusterOptions(parser), ', or 0 for one node of another cluster than "default"')
+    nodeFlags(ingressOptions(clusterOptions(parser), ', or 0 for one node of another cluster than "default"'))
       .option('port', { type: 'number', describe: 'Port of the API server [default: 6443]' })
       .option('bind', { type: 'string', default: '0.0.0.0', describe: 'Address to listen on' })
       .option('nodes', {
@@ -80,6 +82,7 @@ export const upCommand: CommandModule<object, Options> = {
       .option('wait', { type: 'number', default: 60, describe: 'Seconds to wait for the nodes' }) as never,
   handler: async (options) => {
     requireRoot('up');
+    flagArguments(options);
     const paths = clusterPaths(options.name, options.dataDir);
     if (!Number.isInteger(options.nodes) || options.nodes < 1 || options.nodes > 200)
       throw new CliError('--nodes takes a number from 1 to 200.', 2);
@@ -194,11 +197,13 @@ async function settle(options: Options, paths: ClusterPaths, serverRuns: boolean
 
 /** Starts the agents that do not run. */
 async function startNodes(
-  { resolvConf }: Options,
+  options: Options,
   paths: ClusterPaths,
   config: ClusterConfig,
 ): Promise<StartingNode[]> {
+  const { resolvConf } = options;
   const argv = resolvConf === undefined ? [] : ['--resolv-conf', resolve(resolvConf)];
+  argv.push(...flagArguments(options));
   if (config.nodes.some((node) => node.address !== undefined))
     await (await nodeNetwork(paths, config)).setup();
   const waiting = config.nodes.filter(({ name }) => !isRunning(paths, name));

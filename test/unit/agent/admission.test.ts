@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import type { Container, Node, Pod, PodSpec } from '#types';
-import { PressureMemory, type Supply, shortages } from '../../../src/agent/node/pressure.js';
-import { admit } from '../../../src/agent/pods/admission.js';
+import { admit, admitUnderPressure } from '../../../src/agent/pods/admission.js';
 
 const allocatable = { cpu: '2', memory: '1Gi', 'ephemeral-storage': '10Gi', pods: '3' };
 const node = {
@@ -66,28 +65,34 @@ describe('admit', () => {
   });
 });
 
-describe('pressures', () => {
-  const MiB = 1 << 20;
-  const plenty: Supply = {
-    memory: { available: 500 * MiB },
-    disk: { available: 50, capacity: 100, inodesFree: 50, inodes: 100 },
-    pids: { available: 1000, capacity: 2000 },
-  };
-  const cases: [string, Partial<Supply>, string[]][] = [
-    ['plenty', {}, []],
-    ['memory', { memory: { available: 99 * MiB } }, ['MemoryPressure']],
-    ['disk', { disk: { ...plenty.disk, available: 9 } }, ['DiskPressure']],
-    ['inodes', { disk: { ...plenty.disk, inodesFree: 4 } }, ['DiskPressure']],
-    ['no inodes to count', { disk: { ...plenty.disk, inodesFree: 0, inodes: 0 } }, []],
-    ['pids', { pids: { available: 5, capacity: 2000 } }, ['PIDPressure']],
+describe('admission under pressure', () => {
+  const critical = pod({}, {}, { priority: 2_000_001_000 });
+  const tolerant = pod(
+    {},
+    {},
+    {
+      tolerations: [{ key: 'node.kubernetes.io/memory-pressure', operator: 'Exists' }],
+    },
+  );
+  const cases: [string, Pod, string[], string | undefined][] = [
+    ['all without any', pod({}), [], undefined],
+    ['no BestEffort pod', pod({}), ['MemoryPressure'], 'The node had condition: [MemoryPressure]. '],
+    ['a BestEffort pod that tolerates it', tolerant, ['MemoryPressure'], undefined],
+    ['a Burstable pod', pod({ memory: '1Mi' }), ['MemoryPressure'], undefined],
+    [
+      'nothing on a full disk',
+      pod({ memory: '1Mi' }),
+      ['DiskPressure'],
+      'The node had condition: [DiskPressure]. ',
+    ],
+    [
+      'nothing with several',
+      tolerant,
+      ['MemoryPressure', 'PIDPressure'],
+      'The node had condition: [MemoryPressure PIDPressure]. ',
+    ],
+    ['what the system needs', critical, ['DiskPressure'], undefined],
   ];
-  for (const [what, given, expected] of cases)
-    it(what, () => assert.deepEqual(shortages({ ...plenty, ...given }), expected));
-
-  it('stay for five minutes after they were seen last', () => {
-    const memory = new PressureMemory();
-    assert.deepEqual([...memory.update(['DiskPressure'], 0)], ['DiskPressure']);
-    assert.deepEqual([...memory.update([], 299_999)], ['DiskPressure']);
-    assert.deepEqual([...memory.update([], 300_000)], []);
-  });
+  for (const [what, given, pressures, message] of cases)
+    it(what, () => assert.equal(admitUnderPressure(given, pressures)?.message, message));
 });

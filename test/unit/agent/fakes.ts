@@ -194,6 +194,7 @@ export async function fakeNode(from?: {
     },
     networkReady: Promise.resolve(),
     withdrawn: async () => {},
+    pressures: () => [],
     token: async () => ({ token: 't', expires: clock.now() + 3600_000 }),
     setStatus: (_pod: Pod, status: PodStatus) => node.statuses.push(status),
     statusSent: async () => node.statusSent?.(),

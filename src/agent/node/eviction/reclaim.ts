@@ -1,0 +1,15 @@
+/** What a node can give back of its disk before a pod has to go: ended containers, and images that nothing uses. */
+import type { ImageStore, Runtime } from '../../../runtime/types.js';
+
+export async function reclaimDisk(runtime: Runtime, images: ImageStore): Promise<void> {
+  const containers = runtime.sandboxes().flatMap((sandbox) => sandbox.containers);
+  const used = new Set(containers.map((container) => container.imageId));
+  for (const image of images.list()) {
+    if (used.has(image.id) || isBuiltIn(image.tags)) continue;
+    // A name at a time: with the last one the image goes.
+    for (const name of [...image.tags, ...image.digests]) await images.remove(name).catch(() => {});
+  }
+}
+
+/** Made anew at each start anyway, and of no size. */
+const isBuiltIn = (tags: string[]): boolean => tags.some((tag) => tag.startsWith('keelson.dev/'));

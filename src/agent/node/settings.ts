@@ -1,0 +1,72 @@
+/** What a node's owner decides about its resources: options of `keelson agent` with the names of upstream's kubelet. */
+import type { ResourceList } from '#types';
+import { canonicalQuantity } from '../../api/machinery/quantity.js';
+import { type EvictionSettings, evictionSettings } from './eviction/thresholds.js';
+
+/** Texts as they are given on the command line; absent means the default. */
+export interface NodeFlags {
+  evictionHard?: string;
+  evictionSoft?: string;
+  evictionSoftGracePeriod?: string;
+  evictionMinimumReclaim?: string;
+  evictionPressureTransitionPeriod?: string;
+  evictionMaxPodGracePeriod?: number;
+  kubeReserved?: string;
+  systemReserved?: string;
+  maxPods?: number;
+  podMaxPids?: number;
+  allowedUnsafeSysctls?: string;
+}
+
+export interface NodeSettings {
+  eviction: EvictionSettings;
+  /** Kept back from pods, by resource. */
+  reserved: ResourceList[];
+  maxPods: number;
+  /** Processes of a pod; undefined: no limit. */
+  podPids: number | undefined;
+  /** Names, or starts of names that end with `*`. */
+  unsafeSysctls: string[];
+}
+
+/** For the agent and the system. */
+const DEFAULT_RESERVED = 'cpu=100m,memory=100Mi';
+const DEFAULT_MAX_PODS = 110;
+
+/** @throws Error that says which option is wrong, and how. */
+export function nodeSettings(flags: NodeFlags = {}): NodeSettings {
+  const { maxPods = DEFAULT_MAX_PODS, podMaxPids = -1 } = flags;
+  if (!Number.isInteger(maxPods) || maxPods < 1) throw new Error('--max-pods takes a number of at least 1');
+  return {
+    eviction: evictionSettings({
+      hard: flags.evictionHard,
+      soft: flags.evictionSoft,
+      softGracePeriod: flags.evictionSoftGracePeriod,
+      minimumReclaim: flags.evictionMinimumReclaim,
+      pressureTransitionPeriod: flags.evictionPressureTransitionPeriod,
+      maxPodGracePeriod: flags.evictionMaxPodGracePeriod,
+    }),
+    reserved: [
+      reservation('kube-reserved', flags.kubeReserved ?? DEFAULT_RESERVED),
+      reservation('system-reserved', flags.systemReserved ?? ''),
+    ],
+    maxPods,
+    podPids: podMaxPids > 0 ? podMaxPids : undefined,
+    unsafeSysctls: (flags.allowedUnsafeSysctls ?? '').split(',').filter(Boolean),
+  };
+}
+
+function reservation(option: string, text: string): ResourceList {
+  const list: ResourceList = {};
+  for (const part of text.split(',').filter(Boolean)) {
+    const [name = '', value = ''] = part.split('=');
+    if (!['cpu', 'memory', 'ephemeral-storage', 'pid'].includes(name))
+      throw new Error(`--${option}: cannot reserve ${JSON.stringify(name)} resource`);
+    try {
+      list[name] = canonicalQuantity(value);
+    } catch {
+      throw new Error(`--${option}: "${value}" of ${name} is not a quantity`);
+    }
+  }
+  return list;
+}

@@ -1,0 +1,64 @@
+/** Options of a node with the names that upstream's kubelet gives them, for `agent` and for the nodes that `up` starts. */
+import type { Argv } from 'yargs';
+import { type NodeFlags, nodeSettings } from '../agent/node/settings.js';
+import { CliError } from './error.js';
+
+const FLAGS: Record<keyof NodeFlags, { type: 'string' | 'number'; describe: string }> = {
+  evictionHard: {
+    type: 'string',
+    describe:
+      'Below these, pods are evicted at once: signal<value,… [default: memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%,imagefs.available<15%,imagefs.inodesFree<5%]',
+  },
+  evictionSoft: { type: 'string', describe: 'Below these, pods are evicted after a time: signal<value,…' },
+  evictionSoftGracePeriod: { type: 'string', describe: 'That time: signal=1m30s,…' },
+  evictionMinimumReclaim: {
+    type: 'string',
+    describe: 'How much more than a threshold is to be won: signal=value,…',
+  },
+  evictionPressureTransitionPeriod: {
+    type: 'string',
+    describe: 'How long a node keeps a pressure condition after its last sight [default: 5m0s]',
+  },
+  evictionMaxPodGracePeriod: {
+    type: 'number',
+    describe: 'Most seconds of grace of a pod that a soft threshold evicts [default: 0]',
+  },
+  kubeReserved: {
+    type: 'string',
+    describe: 'Kept back from pods for the agent: resource=quantity,… [default: cpu=100m,memory=100Mi]',
+  },
+  systemReserved: { type: 'string', describe: 'Kept back from pods for the system: resource=quantity,…' },
+  maxPods: { type: 'number', describe: 'Pods that a node takes [default: 110]' },
+  podMaxPids: { type: 'number', describe: 'Processes that a pod may have; -1: no limit [default: -1]' },
+  allowedUnsafeSysctls: {
+    type: 'string',
+    describe: 'Sysctls beside the safe ones that pods may set: name or prefix*,…',
+  },
+};
+
+const kebab = (name: string): string => name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+
+export function nodeFlags<T>(parser: Argv<T>): Argv<T & NodeFlags> {
+  const options = Object.entries(FLAGS).map(([name, option]) => [kebab(name), option]);
+  return parser.options(Object.fromEntries(options)) as unknown as Argv<T & NodeFlags>;
+}
+
+/** Those that were given, checked. @throws CliError for one that is wrong. */
+export function givenFlags(options: NodeFlags): NodeFlags {
+  const given = Object.fromEntries(
+    Object.keys(FLAGS).flatMap((name) => {
+      const value = options[name as keyof NodeFlags];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  ) as NodeFlags;
+  try {
+    nodeSettings(given);
+  } catch (error) {
+    throw new CliError((error as Error).message, 2);
+  }
+  return given;
+}
+
+/** The same, for the command line of another process. */
+export const flagArguments = (options: NodeFlags): string[] =>
+  Object.entries(givenFlags(options)).map(([name, value]) => `--${kebab(name)}=${value}`);
