@@ -11,6 +11,7 @@ import type { ResourceMetrics } from '../hub/usage.js';
 import type { Store, Stored } from '../store/store.js';
 import type { Admission } from './admission/admission.js';
 import type { ServiceAddresses } from './admission/service-addresses.js';
+import type { Aggregator } from './extensions/aggregation/aggregator.js';
 import type { WebhookClient } from './webhooks/index.js';
 
 /** What a request carries: bytes from the network, or an object from within the process. */
@@ -80,6 +81,8 @@ export interface Deps {
   metrics: ResourceMetrics | undefined;
   /** Makes and checks service account tokens; undefined where no key is configured. */
   tokens: ServiceAccountTokens | undefined;
+  /** Serves group versions of other servers; undefined where there are none. */
+  aggregator: Aggregator | undefined;
   /** Aborts when the server closes: watches and streams end. */
   closing: AbortSignal;
 }

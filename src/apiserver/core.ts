@@ -28,6 +28,10 @@ export async function handle(
   const user = await impersonated(deps.authorizer, call);
   const attributes: Attributes = { ...requestInfo(call.method, call.path, call.query), user };
   await authorize(deps.authorizer, attributes);
+  if (deps.aggregator?.claims(call.path)) {
+    const result = await deps.aggregator.proxy({ ...call, user });
+    return { result, resource: undefined, attributes, warnings: [] };
+  }
   if (!attributes.isResource) {
     const result = await nonResource(call);
     return { result, resource: undefined, attributes, warnings: [] };

@@ -8,6 +8,7 @@ import type { NodeStreams } from '../hub/node-streams.js';
 import type { ResourceMetrics } from '../hub/usage.js';
 import type { Store } from '../store/store.js';
 import type { PodSecurityConfiguration } from './admission/pod-security/configuration.js';
+import type { FrontProxy } from './extensions/aggregation/remote.js';
 
 export interface ApiServerOptions {
   store: Store;
@@ -30,6 +31,10 @@ export interface ApiServerOptions {
   operations?: Record<string, () => Promise<object>>;
   /** Makes and checks service account tokens, for the TokenRequest API. */
   tokens?: ServiceAccountTokens;
+  /** With what other API servers are told who a request is from; absent: they are reached without. */
+  frontProxy?: FrontProxy;
+  /** PEM of the CA of clients' certificates, for other API servers to know. */
+  clientCa?: string;
   clock?: Clock;
   logger: Logger;
 }

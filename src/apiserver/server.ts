@@ -17,12 +17,16 @@ import {
   type ServerAddress,
 } from './bootstrap.js';
 import type { Deps } from './context.js';
+import { Aggregator } from './extensions/aggregation/aggregator.js';
+import { keepCustom, registerBuiltIn } from './extensions/aggregation/local.js';
+import { keepTrust } from './extensions/aggregation/trust.js';
 import { ensureFlowControl } from './flow-control.js';
 import { serveRequest } from './http/handler.js';
 import { type Listener, openListener } from './http/listener.js';
 import { serveUpgrade } from './http/upgrade.js';
 import { inProcessTransport } from './in-process.js';
 import { Metrics } from './metrics.js';
+import { servedHere } from './nonresource/discovery.js';
 import { createNonResource, type NonResource } from './nonresource/index.js';
 import type { ApiServerOptions, ListenOptions } from './options.js';
 import { reconcilePolicy } from './rbac/reconcile.js';
@@ -40,6 +44,7 @@ export class ApiServer {
   readonly #deps: Deps;
   readonly #options: ApiServerOptions;
   readonly #nonResource: NonResource;
+  readonly #aggregator: Aggregator;
   readonly #metrics = new Metrics();
   readonly #closing = new AbortController();
   readonly #listeners: Listener[] = [];
@@ -67,8 +72,18 @@ export class ApiServer {
       nodeStreams: options.nodeStreams,
       metrics: options.metrics,
       tokens: options.tokens,
+      aggregator: undefined,
       closing: this.#closing.signal,
     };
+    this.#aggregator = new Aggregator({
+      reach: this.#deps,
+      transport: this.transport(SERVER),
+      frontProxy: options.frontProxy,
+      clock: this.#deps.clock,
+      logger: options.logger,
+      closing: this.#closing.signal,
+    });
+    this.#deps.aggregator = this.#aggregator;
     this.#nonResource = createNonResource({
       version: options.version,
       tokens: options.tokens,
@@ -81,6 +96,7 @@ export class ApiServer {
         { name: 'shutdown', readyOnly: true, check: () => this.#checkOpen() },
       ],
       metrics: () => this.#metrics.render(),
+      aggregator: this.#aggregator,
     });
   }
 
@@ -100,7 +116,32 @@ export class ApiServer {
     await ensureFlowControl(this.transport(SERVER));
     await ensurePriorityClasses(this.transport(SERVER));
     await ensureIngressClass(this.transport(SERVER));
+    await this.#aggregate();
     this.#ready = true;
+  }
+
+  /** Registers what is served here, and follows what other servers serve. */
+  async #aggregate(): Promise<void> {
+    if (this.#keeping.length > 0) return;
+    const { store, logger, closing } = this.#deps;
+    const { clientCa, frontProxy } = this.#options;
+    const transport = this.transport(SERVER);
+    await registerBuiltIn(transport, servedHere());
+    const kept: { done: Promise<unknown> }[] = [
+      await keepCustom(store, transport, logger, closing),
+      await this.#aggregator.start(),
+    ];
+    if (clientCa)
+      kept.push(
+        await keepTrust(store, transport, { clientCa, requestHeaderCa: frontProxy?.ca }, logger, closing),
+      );
+    for (const { done } of kept)
+      this.#keeping.push(
+        done.then(
+          () => undefined,
+          (error) => logger.error({ err: error }, 'the API is no longer kept together with other servers'),
+        ),
+      );
   }
 
   /** Opens the TLS port. Rejects if it can't be bound. */
@@ -135,7 +176,7 @@ export class ApiServer {
 
   /** Requests of `user` without a network: objects are shared frozen, not copied. */
   transport(user: User): Transport {
-    return inProcessTransport(this.#deps, this.#nonResource, user);
+    return inProcessTransport(this.#deps, (call) => this.#nonResource(call), user);
   }
 
   /** Ends watches and streams, lets other answers finish, and closes the ports. The store stays open. */

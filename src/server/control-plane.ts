@@ -5,6 +5,8 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { type Clock, systemClock } from '../api/machinery/clock.js';
+import type { FrontProxy } from '../apiserver/extensions/aggregation/remote.js';
+import { FRONT_PROXY_NAME } from '../apiserver/extensions/aggregation/trust.js';
 import { ApiServer } from '../apiserver/server.js';
 import { writeFileAtomic } from '../auth/files.js';
 import { createAuth } from '../auth/index.js';
@@ -100,6 +102,7 @@ async function assemble(
     .finish(store)
     .catch((error) => logger.error({ err: error }, 'encryption at rest is not complete'));
   const serving = await issueCertificates(pki, options, advertise);
+  const frontProxy = await frontProxyCertificate(join(dataDir, 'pki', 'front-proxy'));
 
   const auth = createAuth({ store, pki, clock });
   closers.push(() => auth.close());
@@ -109,6 +112,8 @@ async function assemble(
     authorizer: auth.authorizer,
     tokens: auth.tokens,
     operations: { 'rotate-encryption-key': () => encryption.rotate(store) },
+    frontProxy,
+    clientCa: pki.caCert,
     serviceCidr,
     clusterName,
     version: options.version,
@@ -214,6 +219,15 @@ function systemUser(name: string): User {
     ? ['system:serviceaccounts', 'system:serviceaccounts:kube-system', 'system:authenticated']
     : ['system:authenticated'];
   return { name, groups };
+}
+
+/** From a CA of its own: whoever trusts it believes this server whom a request is from. */
+async function frontProxyCertificate(dir: string): Promise<FrontProxy> {
+  const pki = await loadOrCreatePki(dir, { commonName: 'front-proxy-ca' });
+  return {
+    ca: pki.caCert,
+    ...(await pki.ensure('client', { commonName: FRONT_PROXY_NAME, usage: 'client' })),
+  };
 }
 
 /** The serving certificate, for every name this server is called by, and the administrator's. */

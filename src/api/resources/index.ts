@@ -2,6 +2,7 @@
 import { apiVersionOf, type KubeObject } from '../machinery/types.js';
 import { mutatingWebhookConfigurations } from './admissionregistration/mutating-webhook-configuration.js';
 import { validatingWebhookConfigurations } from './admissionregistration/validating-webhook-configuration.js';
+import { apiServices } from './apiregistration/api-service.js';
 import { controllerRevisions } from './apps/controller-revision.js';
 import { daemonSets } from './apps/daemon-set.js';
 import { deployments } from './apps/deployment.js';
@@ -51,6 +52,7 @@ import { volumeAttachments } from './storage/volume-attachment.js';
 import { volumeAttributesClasses } from './storage/volume-attributes-class.js';
 
 export {
+  apiServices,
   certificateSigningRequests,
   clusterRoleBindings,
   clusterRoles,
@@ -151,6 +153,7 @@ export const resources: Resource[] = [
   validatingWebhookConfigurations,
   flowSchemas,
   priorityLevelConfigurations,
+  apiServices,
 ] as Resource<any>[];
 
 const byPlural = new Map(resources.map((r) => [`${r.apiVersion}/${r.plural}`, r]));

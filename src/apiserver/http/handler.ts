@@ -5,7 +5,7 @@ import type { Authenticate } from '../../auth/authenticate.js';
 import type { Attributes } from '../../auth/user.js';
 import type { Body, Call, Deps } from '../context.js';
 import { type Answer, handle } from '../core.js';
-import { requestInfo } from '../filters/request-info.js';
+import { type RequestInfo, requestInfo } from '../filters/request-info.js';
 import type { Metrics } from '../metrics.js';
 import type { NonResource } from '../nonresource/index.js';
 import { isProxy } from '../subresources/proxy.js';
@@ -36,7 +36,8 @@ export async function serveRequest(
   const url = parseUrl(request);
   const { path, query } = url;
   const info = requestInfo(request.method ?? 'GET', path, query);
-  const passedOn = isProxy(info);
+  const toOther = deps.aggregator?.claims(path) === true;
+  const passedOn = toOther || isProxy(info);
   const options: RespondOptions = {
     accepted: JSON_ACCEPTED,
     query,
@@ -55,7 +56,7 @@ export async function serveRequest(
     const call: Call = { ...callOf(request, url), body, stream, user, signal: gone };
     const routed = ({ verb }: Attributes) => requireAccepted(negotiated, verb);
     const handled = handle(deps, parts.nonResource, call, routed);
-    answer = passedOn ? await handled : await withTimeout(handled, query);
+    answer = isLongRunning(info) ? await handled : await withTimeout(handled, query);
     if (response.destroyed) return;
     metrics.request(answer.attributes, codeOf(answer), performance.now() - started);
     const ended = answer.result.type === 'watch' ? metrics.watchStarted() : () => undefined;
@@ -105,6 +106,12 @@ function requireAccepted({ accepted, error, protobuf }: Negotiation, verb: strin
   if (!accepted) throw error;
   if (verb === 'watch') requireStream(accepted.format, protobuf);
 }
+
+const LONG_RUNNING = new Set(['attach', 'exec', 'proxy', 'log', 'portforward']);
+
+/** What takes as long as its client wants. */
+const isLongRunning = ({ verb, subresource }: RequestInfo): boolean =>
+  verb === 'watch' || LONG_RUNNING.has(subresource);
 
 /** All of a request but its body and who sends it. */
 export function callOf(

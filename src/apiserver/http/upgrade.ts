@@ -2,7 +2,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { asStatusError, badRequest, StatusError } from '../../api/machinery/status.js';
+import { asStatusError, badRequest, StatusError, serviceUnavailable } from '../../api/machinery/status.js';
 import type { Attributes } from '../../auth/user.js';
 import type { Call, Context, WatchMessage } from '../context.js';
 import { handle } from '../core.js';
@@ -71,7 +71,7 @@ async function dispatch(pending: Upgrade): Promise<void> {
   const info = requestInfo(request.method ?? 'GET', url.path, url.query);
   const gone = new AbortController();
   socket.on('close', () => gone.abort());
-  if (isProxy(info))
+  if (isProxy(info) || parts.deps.aggregator?.claims(url.path))
     return proxied(pending, {
       ...callOf(request, url),
       body: { type: 'none' },
@@ -108,9 +108,10 @@ async function proxied({ parts, socket, head }: Upgrade, call: Call): Promise<vo
   await authorize(deps.authorizer, attributes);
   const end = () => socket.destroy();
   deps.closing.addEventListener('abort', end, { once: true });
-  await tunnel(call, proxyRoute(deps, attributes, call), socket, head).finally(() =>
-    deps.closing.removeEventListener('abort', end),
-  );
+  const own = { ...call, user };
+  const route = isProxy(attributes) ? proxyRoute(deps, attributes, call) : await deps.aggregator?.route(own);
+  if (!route) throw serviceUnavailable('service unavailable');
+  await tunnel(own, route, socket, head).finally(() => deps.closing.removeEventListener('abort', end));
 }
 
 async function session(upgrade: Upgrade, call: Call): Promise<void> {

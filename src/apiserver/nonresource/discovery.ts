@@ -3,6 +3,9 @@ import { createHash } from 'node:crypto';
 import type { Resource } from '../../api/resources/define.js';
 import { resources as stored } from '../../api/resources/index.js';
 import type { Call, Result } from '../context.js';
+import type { Aggregator } from '../extensions/aggregation/aggregator.js';
+import type { GroupVersion } from '../extensions/aggregation/local.js';
+import { priorityOf } from '../extensions/aggregation/priorities.js';
 import { mediaRanges } from '../http/media-types.js';
 import { reviews } from '../reviews/index.js';
 import { virtualResources } from '../virtual/index.js';
@@ -11,16 +14,16 @@ import { negotiated } from './negotiated.js';
 const resources: Resource[] = [...stored, ...reviews, ...virtualResources];
 
 /** Undefined for paths that are not of discovery. */
-export function discovery(path: string, call: Call): Result | undefined {
+export function discovery(path: string, call: Call, remote?: Aggregator): Result | undefined {
   const [, root, ...parts] = path.split('/');
   if (root === 'api') {
-    if (parts.length === 0) return aggregated(call, root) ?? negotiated(call, coreVersions(call));
+    if (parts.length === 0) return aggregated(call, root, remote) ?? negotiated(call, coreVersions(call));
     return parts.length === 1 ? resourceList(call, '', parts[0]!) : undefined;
   }
   if (root !== 'apis' || parts.length > 2) return undefined;
-  if (parts.length === 0) return aggregated(call, root) ?? negotiated(call, groupList());
+  if (parts.length === 0) return aggregated(call, root, remote) ?? negotiated(call, groupList(remote));
   if (parts.length === 2) return resourceList(call, parts[0]!, parts[1]!);
-  const group = groups().find((g) => g.name === parts[0]);
+  const group = groups(remote).find((g) => g.name === parts[0]);
   return group && negotiated(call, { kind: 'APIGroup', apiVersion: 'v1', ...group });
 }
 
@@ -43,18 +46,63 @@ export function compareVersions(a: string, b: string): number {
   return 0;
 }
 
-function groups() {
-  const names = [...new Set(resources.filter((r) => r.group !== '').map((r) => r.group))];
-  return names.map((name) => {
-    const versions = versionsOf(name).map((version) => ({ groupVersion: `${name}/${version}`, version }));
-    return { name, versions, preferredVersion: versions[0]! };
-  });
+/** A group version, whoever serves it. */
+interface Served extends GroupVersion {
+  groupPriority: number;
+  versionPriority: number;
+  resources(): object[];
+  fresh: boolean;
 }
 
-const versionsOf = (group: string): string[] =>
-  [...new Set(resources.filter((r) => r.group === group).map((r) => r.version))].sort(compareVersions);
+/** Every group version that this server serves itself. */
+export function servedHere(): GroupVersion[] {
+  const found = new Map(resources.map(({ group, version }) => [`${group}/${version}`, { group, version }]));
+  return [...found.values()];
+}
 
-const groupList = () => ({ kind: 'APIGroupList', apiVersion: 'v1', groups: groups() });
+function served(remote: Aggregator | undefined): Served[] {
+  const all = new Map<string, Served>();
+  for (const { group, version } of servedHere()) {
+    const priority = priorityOf(group, version);
+    all.set(`${group}/${version}`, {
+      group,
+      version,
+      groupPriority: priority.group,
+      versionPriority: priority.version,
+      resources: () =>
+        resources.filter((r) => r.group === group && r.version === version).map(aggregatedResource),
+      fresh: true,
+    });
+  }
+  for (const other of remote?.versions ?? [])
+    all.set(`${other.group}/${other.version}`, { ...other, resources: () => other.resources });
+  return [...all.values()].sort(
+    (a, b) => b.versionPriority - a.versionPriority || compareVersions(a.version, b.version),
+  );
+}
+
+/** Group versions by group, the groups by falling priority. */
+function byGroup(remote: Aggregator | undefined): Map<string, Served[]> {
+  const found = new Map<string, Served[]>();
+  for (const one of served(remote)) found.set(one.group, [...(found.get(one.group) ?? []), one]);
+  const priority = (versions: Served[]) => Math.max(...versions.map((v) => v.groupPriority));
+  return new Map([...found].sort(([a, x], [b, y]) => priority(y) - priority(x) || (a < b ? -1 : 1)));
+}
+
+function groups(remote: Aggregator | undefined) {
+  return [...byGroup(remote)]
+    .filter(([name]) => name !== '')
+    .map(([name, found]) => {
+      const versions = found.map(({ version }) => ({ groupVersion: `${name}/${version}`, version }));
+      return { name, versions, preferredVersion: versions[0]! };
+    });
+}
+
+const groupList = (remote: Aggregator | undefined) => ({
+  kind: 'APIGroupList',
+  apiVersion: 'v1',
+  groups: groups(remote),
+});
 
 function resourceList(call: Call, group: string, version: string): Result | undefined {
   const served = resources.filter((r) => r.group === group && r.version === version);
@@ -97,13 +145,13 @@ function listed(r: Resource) {
 const AGGREGATED = 'APIGroupDiscoveryList';
 
 /** The aggregated form, if the client prefers it. */
-function aggregated(call: Call, root: 'api' | 'apis'): Result | undefined {
+function aggregated(call: Call, root: 'api' | 'apis', remote: Aggregator | undefined): Result | undefined {
   const range = mediaRanges(call.header('accept') ?? '').find(
     ({ type }) => type === 'application/json' || type === '*/*' || type === 'application/*',
   );
   const { as, g, v } = range?.parameters ?? {};
   if (as !== AGGREGATED || g !== 'apidiscovery.k8s.io' || (v !== 'v2' && v !== 'v2beta1')) return undefined;
-  const { body, etag } = aggregatedDocument(root, v);
+  const { body, etag } = aggregatedDocument(root, v, remote);
   const headers = {
     'content-type': `application/json;g=apidiscovery.k8s.io;v=${v};as=${AGGREGATED}`,
     etag,
@@ -113,24 +161,27 @@ function aggregated(call: Call, root: 'api' | 'apis'): Result | undefined {
   return { type: 'raw', code: 200, headers, body };
 }
 
-const documents = new Map<string, { body: string; etag: string }>();
+const documents = new Map<string, { body: string; etag: string; generation: number }>();
 
-function aggregatedDocument(root: 'api' | 'apis', version: string) {
+/** Made again when what other servers serve has changed. */
+function aggregatedDocument(root: 'api' | 'apis', version: string, remote: Aggregator | undefined) {
   const key = `${root} ${version}`;
+  const generation = remote?.generation ?? 0;
   let document = documents.get(key);
-  if (!document) {
-    const names = root === 'api' ? [''] : groups().map((group) => group.name);
-    const items = names.map((name) => ({
+  if (document?.generation !== generation) {
+    const shown = [...byGroup(remote)].filter(([name]) => (name === '') === (root === 'api'));
+    const items = shown.map(([name, versions]) => ({
       metadata: { ...(name === '' ? {} : { name }), creationTimestamp: null },
-      versions: versionsOf(name).map((v) => ({
-        version: v,
-        resources: resources.filter((r) => r.group === name && r.version === v).map(aggregatedResource),
-        freshness: 'Current',
+      versions: versions.map((v) => ({
+        version: v.version,
+        resources: v.resources(),
+        freshness: v.fresh ? 'Current' : 'Stale',
       })),
     }));
     const list = { kind: AGGREGATED, apiVersion: `apidiscovery.k8s.io/${version}`, metadata: {}, items };
     const body = `${JSON.stringify(list)}\n`;
-    document = { body, etag: `"${createHash('sha512').update(body).digest('hex').toUpperCase()}"` };
+    const etag = `"${createHash('sha512').update(body).digest('hex').toUpperCase()}"`;
+    document = { body, etag, generation };
     documents.set(key, document);
   }
   return document;

@@ -2,6 +2,7 @@
 import { methodNotAllowed } from '../../api/machinery/status.js';
 import type { ServiceAccountTokens } from '../../auth/tokens/service-account.js';
 import type { Call, Result } from '../context.js';
+import type { Aggregator } from '../extensions/aggregation/aggregator.js';
 import { discovery } from './discovery.js';
 import { type HealthCheck, health } from './health.js';
 import { openapi } from './openapi.js';
@@ -19,6 +20,8 @@ export interface NonResourceOptions {
   /** By the name behind `/keelson/`. */
   operations: Record<string, () => Promise<object>>;
   metrics(): Promise<{ contentType: string; text: string }>;
+  /** Tells of other servers' group versions. */
+  aggregator?: Aggregator;
 }
 
 /** What upstream's mux says to a path that nobody serves. */
@@ -29,13 +32,8 @@ const NOT_FOUND: Result = {
   body: '404 page not found\n',
 };
 
-export function createNonResource({
-  version,
-  checks,
-  tokens,
-  operations,
-  metrics,
-}: NonResourceOptions): NonResource {
+export function createNonResource(options: NonResourceOptions): NonResource {
+  const { version, checks, tokens, operations, metrics, aggregator } = options;
   return async (call) => {
     const path = call.path.length > 1 ? call.path.replace(/\/+$/, '') : call.path;
     if (path === '/version') return json(versionInfo(version));
@@ -46,9 +44,9 @@ export function createNonResource({
     }
     return (
       (await health(path, call, checks)) ??
-      discovery(path, call) ??
+      discovery(path, call, aggregator) ??
       openid(path, tokens) ??
-      (await openapi(path, call)) ??
+      (await openapi(path, call, aggregator)) ??
       NOT_FOUND
     );
   };

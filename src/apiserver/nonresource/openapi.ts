@@ -4,6 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import type { Call, Result } from '../context.js';
+import type { Aggregator } from '../extensions/aggregation/aggregator.js';
 import { mediaRanges, notAcceptableFor } from '../http/media-types.js';
 
 const FOLDER = new URL('../../../generated/openapi/', import.meta.url);
@@ -26,7 +27,7 @@ const readIndex = (): Promise<Index> =>
   readFile(new URL('index.json', FOLDER), 'utf8').then((text) => JSON.parse(text) as Index);
 
 /** Undefined for paths that are not of OpenAPI, or of no document. */
-export async function openapi(path: string, call: Call): Promise<Result | undefined> {
+export async function openapi(path: string, call: Call, remote?: Aggregator): Promise<Result | undefined> {
   if (path !== '/openapi/v2' && path !== '/openapi/v3' && !path.startsWith('/openapi/v3/')) return undefined;
   index ??= readIndex();
   const known = await index.catch((error) => {
@@ -34,7 +35,7 @@ export async function openapi(path: string, call: Call): Promise<Result | undefi
     throw error;
   });
   if (path === '/openapi/v2') return documentV2(call, known);
-  if (path === '/openapi/v3') return listV3(call, known);
+  if (path === '/openapi/v3') return listV3(call, known, remote);
   return documentV3(path.slice('/openapi/v3/'.length), call, known);
 }
 
@@ -54,7 +55,7 @@ function documentV2(call: Call, known: Index): Promise<Result> {
   return file(type === JSON_TYPE ? 'v2.json' : 'v2.pb', call, known);
 }
 
-function listV3(call: Call, { v3 }: Index): Result {
+function listV3(call: Call, { v3 }: Index, remote: Aggregator | undefined): Result {
   choose(call, [JSON_TYPE]);
   const paths = Object.fromEntries(
     Object.entries(v3).map(([path, hash]) => [
@@ -62,6 +63,7 @@ function listV3(call: Call, { v3 }: Index): Result {
       { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` },
     ]),
   );
+  for (const { openapi: others } of remote?.versions ?? []) Object.assign(paths, others);
   return { type: 'raw', code: 200, headers: { 'content-type': JSON_TYPE }, body: JSON.stringify({ paths }) };
 }
 

@@ -47,9 +47,13 @@ export async function startServer(): Promise<TestServer> {
   const store = await openLevelStore(join(dir, 'db'));
   const pki = await loadOrCreatePki(join(dir, 'pki'));
   const auth = createAuth({ store, pki, clock: systemClock });
+  const proxyPki = await loadOrCreatePki(join(dir, 'front-proxy'), { commonName: 'front-proxy-ca' });
+  const proxy = await proxyPki.ensure('client', { commonName: 'front-proxy-client', usage: 'client' });
   const server = new ApiServer({
     store,
     ...auth,
+    frontProxy: { ca: proxyPki.caCert, ...proxy },
+    clientCa: pki.caCert,
     nodeStreams: playedNodes,
     serviceCidr: '10.96.0.0/16',
     clusterName: 'test',

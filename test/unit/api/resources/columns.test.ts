@@ -96,6 +96,7 @@ describe('columns', () => {
       certificatesigningrequests: 'Name Age SignerName Requestor RequestedDuration Condition',
       mutatingwebhookconfigurations: 'Name Webhooks Age',
       validatingwebhookconfigurations: 'Name Webhooks Age',
+      apiservices: 'Name Service Available Age',
       flowschemas: 'Name PriorityLevel MatchingPrecedence DistinguisherMethod Age MissingPL',
       prioritylevelconfigurations: 'Name Type NominalConcurrencyShares Queues HandSize QueueLengthLimit Age',
     });
