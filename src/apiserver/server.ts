@@ -66,6 +66,7 @@ export class ApiServer {
       admission: builtInAdmission({
         store,
         authorizer: options.authorizer,
+        webhooks,
         podSecurity: options.podSecurity,
       }),
       addresses: new ServiceAddresses(store, serviceCidr, nodePorts),

@@ -12,6 +12,7 @@
  * https://kubernetes.io/docs/reference/using-api/cel/
  */
 export { adapt, toJson } from './adapt.js';
+export { type AdmissionScope, admissionEnvironment } from './admission.js';
 export { func, method, type Overload } from './declare.js';
 export {
   type Compiled,
@@ -25,6 +26,13 @@ export {
 } from './env.js';
 export { CelError, CostError } from './errors.js';
 export { escapeProperty } from './escape.js';
+export {
+  type AccessDecision,
+  type AccessQuestion,
+  type AskAccess,
+  authorizerValue,
+  requestResourceValue,
+} from './library/authorizer.js';
 export { schemaType, type TypeSchema } from './schema-type.js';
 export type { Issue } from './source.js';
 export * from './types.js';

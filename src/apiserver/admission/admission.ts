@@ -18,7 +18,11 @@ export interface AdmissionRequest {
   old: KubeObject | undefined;
   user: User;
   dryRun: boolean;
+  /** The CreateOptions, UpdateOptions, PatchOptions or DeleteOptions of the request. */
+  options?: Record<string, unknown>;
   warnings: string[];
+  /** The second round of `admit`: webhooks or policies changed the object in the first, after others had seen it. */
+  reinvoked?: boolean;
   /** Filled by plugins: what the audit log tells of the request. */
   auditAnnotations?: Record<string, string>;
   /** Filled by plugins: what must be written together with the object. Asked again after a lost race; throws StatusError. */
@@ -42,12 +46,22 @@ export interface Admission {
   validate(request: AdmissionRequest): Promise<void>;
 }
 
+const reinvocations = new WeakSet<AdmissionRequest>();
+
+/** The object was changed: all plugins get to see it once more. */
+export function requestReinvocation(request: AdmissionRequest): void {
+  if (!request.reinvoked) reinvocations.add(request);
+}
+
 /** Runs plugins in their order. */
 export function createAdmission(plugins: AdmissionPlugin[]): Admission {
   const mutating = plugins.filter((plugin) => plugin.admit);
   const validating = plugins.filter((plugin) => plugin.validate);
   return {
     async admit(request) {
+      for (const plugin of mutating) await plugin.admit!(request);
+      if (!reinvocations.delete(request)) return;
+      request.reinvoked = true;
       for (const plugin of mutating) await plugin.admit!(request);
     },
     async validate(request) {

@@ -1,6 +1,7 @@
 /** The admission plugins that are always on, in upstream's order. */
 import type { Authorizer } from '../../auth/user.js';
 import type { Store } from '../../store/store.js';
+import type { WebhookClient } from '../webhooks/index.js';
 import { type Admission, createAdmission } from './admission.js';
 import { certificateRequests } from './certificates.js';
 import { defaultIngressClass } from './default-ingress-class.js';
@@ -15,16 +16,20 @@ import { priorityClassRules } from './priority-class.js';
 import { rbacEscalation } from './rbac-escalation.js';
 import { resourceQuota } from './resource-quota.js';
 import { serviceAccountPlugin } from './service-account.js';
+import { mutatingWebhooks, validatingWebhooks } from './webhooks/plugins.js';
 
 export function builtInAdmission({
   store,
   authorizer,
+  webhooks,
   podSecurity: configuration,
 }: {
   store: Store;
   authorizer: Authorizer;
+  webhooks: WebhookClient;
   podSecurity?: PodSecurityConfiguration;
 }): Admission {
+  const parts = { store, authorizer, webhooks };
   return createAdmission([
     namespaceLifecycle(store),
     limitRanger(store),
@@ -39,6 +44,8 @@ export function builtInAdmission({
     rbacEscalation(store, authorizer),
     certificateRequests(authorizer),
     defaultStorageClass(store),
+    mutatingWebhooks(parts),
+    validatingWebhooks(parts),
     resourceQuota(store),
   ]);
 }

@@ -54,6 +54,7 @@ function restrictNode(request: AdmissionRequest, node: string): void {
   const name = request.name || request.object?.metadata.name || '';
   if (name !== node)
     throw refuse(request, `node ${quoted(node)} is not allowed to modify node ${quoted(name)}`);
+  if (request.operation === 'DELETE') return;
   const [next, old] = [
     request.object as unknown as Node | undefined,
     request.old as unknown as Node | undefined,

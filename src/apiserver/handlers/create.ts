@@ -7,10 +7,10 @@ import type { Stored } from '../../store/store.js';
 import { type AdmissionRequest, bookedWrites } from '../admission/admission.js';
 import type { Context, Result } from '../context.js';
 import { keyOfObject } from '../keys.js';
+import { admissionRequest } from './admission.js';
 import { decodeResource } from './body.js';
 import { trackCreate } from './managed-fields.js';
 import { stampNew, takeNamespace, validateNew } from './metadata.js';
-import { isDryRun } from './query.js';
 import { commitCreate } from './writes.js';
 
 /** Tries with new names when a generated one is taken. */
@@ -31,18 +31,7 @@ export async function storeNew(ctx: Context, object: KubeObject, track?: () => v
   takeNamespace(ctx, object);
   resource.defaults?.(object);
   track?.();
-  const request: AdmissionRequest = {
-    operation: 'CREATE',
-    resource,
-    subresource: '',
-    namespace: ctx.attributes.namespace,
-    name: object.metadata.name ?? '',
-    object,
-    old: undefined,
-    user: ctx.call.user,
-    dryRun: isDryRun(ctx.call.query),
-    warnings: ctx.warnings,
-  };
+  const request = admissionRequest(ctx, 'Create', { object });
   await ctx.admission.admit(request);
   stampNew(resource, object, ctx.clock.now());
   resource.prepareForCreate?.(object);

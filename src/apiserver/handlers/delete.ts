@@ -8,6 +8,7 @@ import { decode } from '../../api/schema/index.js';
 import type { Stored } from '../../store/store.js';
 import type { Context, Result } from '../context.js';
 import { keyOf } from '../keys.js';
+import { admissionRequest } from './admission.js';
 import { parseBody } from './body.js';
 import { integer, isDryRun } from './query.js';
 import { type Change, draftOf, groupResource, readModifyWrite } from './writes.js';
@@ -80,22 +81,29 @@ export async function removeObject(
     key,
     async (existing) => {
       checkDeletePreconditions(ctx, existing.object, options.preconditions);
-      await ctx.admission.validate({
-        operation: 'DELETE',
-        resource: ctx.resource,
-        subresource: '',
-        namespace,
-        name,
-        object: undefined,
-        old: existing.object,
-        user: ctx.call.user,
-        dryRun: options.dryRun,
-        warnings: ctx.warnings,
-      });
+      await admitDelete(ctx, namespace, name, existing.object, options);
       return deletion(ctx.resource, existing, options, ctx.clock.now());
     },
     options.dryRun,
   );
+}
+
+async function admitDelete(
+  ctx: Context,
+  namespace: string,
+  name: string,
+  old: KubeObject,
+  { dryRun, gracePeriodSeconds, propagationPolicy, preconditions }: DeleteOptions,
+): Promise<void> {
+  const request = admissionRequest(ctx, 'Delete', { old, dryRun });
+  const asked = { ...request, namespace, name, subresource: '' };
+  Object.assign(asked.options!, {
+    ...(gracePeriodSeconds !== undefined && { gracePeriodSeconds }),
+    ...(propagationPolicy && { propagationPolicy }),
+    ...(preconditions && { preconditions }),
+  });
+  await ctx.admission.admit(asked);
+  await ctx.admission.validate(asked);
 }
 
 /** Throws 409 unless the object is the one that the client means. */

@@ -5,6 +5,7 @@ import type { Stored } from '../../store/store.js';
 import { type AdmissionRequest, bookedWrites } from '../admission/admission.js';
 import type { Context, Result } from '../context.js';
 import { keyOf } from '../keys.js';
+import { admissionRequest } from './admission.js';
 import { decodeResource } from './body.js';
 import { trackChange } from './managed-fields.js';
 import {
@@ -15,7 +16,6 @@ import {
   keepSystemFields,
   validateChange,
 } from './metadata.js';
-import { isDryRun } from './query.js';
 import { type Change, readModifyWrite } from './writes.js';
 
 export async function updateObject(ctx: Context): Promise<Result> {
@@ -79,32 +79,18 @@ async function prepare(
   checkPreconditions(ctx, object, old);
   resource.defaults?.(object);
   if (!applied) trackChange(ctx, object, old);
-  await ctx.admission.admit(admissionRequest(ctx, object, old));
+  const as = ctx.call.method === 'PATCH' ? 'Patch' : 'Update';
+  await ctx.admission.admit(admissionRequest(ctx, as, { object, old }));
   keepSystemFields(object, old);
   const draft = takeChange(resource, subresource, object, old);
   if (subresource !== 'status') countGeneration(resource, draft, old);
   if (subresource === '') ctx.warnings.push(...(resource.warnings?.(draft, old) ?? []));
   validate(resource, subresource, draft, old);
-  const request: AdmissionRequest = { ...admissionRequest(ctx, draft, old), bookings: [] };
+  const request: AdmissionRequest = { ...admissionRequest(ctx, as, { object: draft, old }), bookings: [] };
   await ctx.admission.validate(request);
   const change = endsWith(draft) ? { remove: draft } : { put: draft, also: await bookedWrites(request) };
   if (resource.kind !== 'Service' || resource.group !== '' || subresource !== '') return { change };
   return { change, end: await ctx.addresses.claim(draft, old) };
-}
-
-function admissionRequest(ctx: Context, object: KubeObject, old: KubeObject): AdmissionRequest {
-  return {
-    operation: 'UPDATE',
-    resource: ctx.resource,
-    subresource: ctx.attributes.subresource,
-    namespace: ctx.attributes.namespace,
-    name: ctx.attributes.name,
-    object,
-    old,
-    user: ctx.call.user,
-    dryRun: isDryRun(ctx.call.query, 'UpdateOptions'),
-    warnings: ctx.warnings,
-  };
 }
 
 /** What of the client's object goes into the store, by the strategy of the (sub)resource. */

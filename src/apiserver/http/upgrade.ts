@@ -18,7 +18,7 @@ import { SPDY_SESSION_PROTOCOLS, spdySession } from '../streams/spdy-exec.js';
 import { spdyPortForward } from '../streams/spdy-port-forward.js';
 import { serveSpdySocket, serveSpdyTunnel } from '../streams/spdy-transport.js';
 import { isProxy, proxyRoute } from '../subresources/proxy.js';
-import { type OpenedSession, openSession, portForwarder } from '../subresources/sessions.js';
+import { admitConnect, type OpenedSession, openSession, portForwarder } from '../subresources/sessions.js';
 import { eventJson } from './encode.js';
 import { callOf, type HttpParts } from './handler.js';
 import type { IncomingRequest } from './listener.js';
@@ -162,6 +162,7 @@ const isSpdy = ({ request }: Upgrade): boolean => String(request.headers.upgrade
 
 /** Over a SPDY connection, SPDY within a WebSocket (what kubectl speaks), or plain WebSocket channels. */
 async function portForward(upgrade: Upgrade, ctx: Context): Promise<void> {
+  await admitConnect(ctx, 'PodPortForwardOptions', {});
   const open = portForwarder(ctx, ctx.call.signal);
   const { name } = ctx.attributes;
   if (isSpdy(upgrade))

@@ -4,6 +4,7 @@ import { invalid as invalidField, required } from '../../api/machinery/field.js'
 import { badRequest, conflict, invalid } from '../../api/machinery/status.js';
 import { deepCopy, type KubeObject } from '../../api/machinery/types.js';
 import type { Context, Result } from '../context.js';
+import { admissionRequest } from '../handlers/admission.js';
 import { decodeAs } from '../handlers/body.js';
 import { groupResource, readModifyWrite } from '../handlers/writes.js';
 import { keyOf } from '../keys.js';
@@ -12,6 +13,9 @@ export async function bindPod(ctx: Context): Promise<Result> {
   const binding = await decodeAs(ctx, 'v1', 'Binding');
   const { namespace, name } = ctx.attributes;
   checkBinding(ctx, binding);
+  const request = admissionRequest(ctx, 'Create', { object: binding });
+  await ctx.admission.admit(request);
+  await ctx.admission.validate(request);
   await readModifyWrite(ctx, keyOf(ctx.resource, namespace, name), ({ object }) => ({
     put: bound(ctx, object, binding),
   }));

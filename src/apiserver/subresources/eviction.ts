@@ -6,6 +6,7 @@ import { badRequest, forbidden, isReason, StatusError } from '../../api/machiner
 import type { KubeObject } from '../../api/machinery/types.js';
 import { ConflictError, type Stored } from '../../store/store.js';
 import type { Context, Result } from '../context.js';
+import { admissionRequest } from '../handlers/admission.js';
 import { decodeAs } from '../handlers/body.js';
 import { checkDeletePreconditions, type DeleteOptions, removeObject } from '../handlers/delete.js';
 import { requireStored } from '../handlers/get.js';
@@ -27,6 +28,9 @@ export async function evictPod(ctx: Context): Promise<Result> {
   const pod = requireStored(ctx).object as unknown as Pod;
   const dryRun = isDryRun(ctx.call.query) || (eviction['deleteOptions']?.dryRun ?? []).includes('All');
   const options: DeleteOptions = { ...eviction['deleteOptions'], dryRun };
+  const request = admissionRequest(ctx, 'Create', { object: eviction, dryRun });
+  await ctx.admission.admit(request);
+  await ctx.admission.validate(request);
   if (disruptsNothing(pod)) await remove(ctx, pod, options);
   else await evictWithin(ctx, pod, options);
   const status = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 };

@@ -7,6 +7,7 @@ import { invalid } from '../../api/machinery/status.js';
 import type { KubeObject } from '../../api/machinery/types.js';
 import type { Resource, ScalePaths } from '../../api/resources/define.js';
 import type { Context, Result } from '../context.js';
+import { admissionRequest } from '../handlers/admission.js';
 import { applier } from '../handlers/apply.js';
 import { decodeAs } from '../handlers/body.js';
 import { requireStored } from '../handlers/get.js';
@@ -48,12 +49,18 @@ async function write(ctx: Context, next: (scale: KubeObject) => KubeObject): Pro
   const { resource } = ctx;
   const { namespace, name } = ctx.attributes;
   const { specReplicas } = resource.scale as ScalePaths;
-  const { stored } = await readModifyWrite(ctx, keyOf(resource, namespace, name), (existing) => {
+  const { stored } = await readModifyWrite(ctx, keyOf(resource, namespace, name), async (existing) => {
     const { managedFields } = existing.object.metadata;
     const old = scaleOf(resource, existing.object);
     setManagedFields(old, scaleEntries(managedFields, specReplicas));
     const scale = next(old);
     checkPreconditions(ctx, scale, existing.object);
+    const request = admissionRequest(ctx, ctx.call.method === 'PATCH' ? 'Patch' : 'Update', {
+      object: scale,
+      old,
+    });
+    await ctx.admission.admit(request);
+    await ctx.admission.validate(request);
     const replicas = scale['spec']?.replicas ?? 0;
     if (replicas < 0)
       throw invalid('autoscaling', 'Scale', name, [

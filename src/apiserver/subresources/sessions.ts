@@ -1,8 +1,11 @@
 /** pods/exec, attach and portforward: checks the request and opens the session on the pod's node. */
 import type { Pod } from '#types';
 import { badRequest } from '../../api/machinery/status.js';
+import type { KubeObject } from '../../api/machinery/types.js';
 import type { ExecRequest, ExecSession } from '../../hub/node-streams.js';
+import type { AdmissionRequest } from '../admission/admission.js';
 import type { Context, Result } from '../context.js';
+import { admissionRequest } from '../handlers/admission.js';
 import { requireStored } from '../handlers/get.js';
 import { boolean } from '../handlers/query.js';
 import { chooseContainer, requireStreams } from './containers.js';
@@ -57,8 +60,32 @@ export async function openSession(
   const phase = pod.status?.phase;
   if (phase === 'Succeeded' || phase === 'Failed')
     throw badRequest(`cannot ${kind} into a container in a completed pod; current phase is ${phase}`);
+  await admitConnect(ctx, kind === 'exec' ? 'PodExecOptions' : 'PodAttachOptions', {
+    ...(request.stdin && { stdin: true }),
+    ...(request.stdout && { stdout: true }),
+    ...(request.stderr && { stderr: true }),
+    ...(request.tty && { tty: true }),
+    container: request.container,
+    ...(kind === 'exec' && { command: request.command }),
+  });
   const session = await requireStreams(ctx)[kind](nodeOf(pod), request, signal);
   return { request, session };
+}
+
+/** What is about to be opened, as admission sees it. */
+export async function admitConnect(
+  ctx: Context,
+  kind: string,
+  options: Record<string, unknown>,
+): Promise<void> {
+  const object = { kind, apiVersion: 'v1', ...options } as unknown as KubeObject;
+  const request: AdmissionRequest = {
+    ...admissionRequest(ctx, 'Create', { object, dryRun: false }),
+    operation: 'CONNECT',
+    options: undefined,
+  };
+  await ctx.admission.admit(request);
+  await ctx.admission.validate(request);
 }
 
 /** Opens connections to ports of the request's pod. */

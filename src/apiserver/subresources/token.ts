@@ -5,9 +5,9 @@ import { badRequest, conflict, invalid, notFound, StatusError } from '../../api/
 import type { KubeObject } from '../../api/machinery/types.js';
 import type { TokenRequest as IssueRequest } from '../../auth/tokens/service-account.js';
 import type { Context, Result } from '../context.js';
+import { admissionRequest } from '../handlers/admission.js';
 import { decodeAs } from '../handlers/body.js';
 import { requireStored } from '../handlers/get.js';
-import { isDryRun } from '../handlers/query.js';
 
 const DEFAULT_SECONDS = 3600;
 const MIN_SECONDS = 600;
@@ -24,18 +24,9 @@ export async function createToken(ctx: Context): Promise<Result> {
   if (request.metadata.name && request.metadata.name !== name)
     throw badRequest('the name of the service account does not match that of the token request');
   const account = requireStored(ctx).object;
-  await ctx.admission.admit({
-    operation: 'CREATE',
-    resource: ctx.resource,
-    subresource: 'token',
-    namespace: ctx.attributes.namespace,
-    name,
-    object: request,
-    old: undefined,
-    user: ctx.call.user,
-    dryRun: isDryRun(ctx.call.query),
-    warnings: ctx.warnings,
-  });
+  const asked = admissionRequest(ctx, 'Create', { object: request });
+  await ctx.admission.admit(asked);
+  await ctx.admission.validate(asked);
   const spec = checkedSpec(request as unknown as TokenRequest, name);
   const status = await ctx.tokens.issue({
     namespace: ctx.attributes.namespace,

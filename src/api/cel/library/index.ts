@@ -1,5 +1,6 @@
 /** The functions that every environment of Kubernetes has. */
 import type { Overload } from '../declare.js';
+import { authorizer } from './authorizer.js';
 import { lists, regexes, sets } from './lists.js';
 import { operators } from './operators.js';
 import { standard } from './standard.js';
@@ -14,4 +15,5 @@ export const kubernetesLibraries: readonly Overload[] = [
   ...lists,
   ...sets,
   ...regexes,
+  ...authorizer,
 ];

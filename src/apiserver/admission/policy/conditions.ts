@@ -1,0 +1,36 @@
+/** matchConditions: expressions that all have to be true for a webhook or policy to be concerned. */
+import type { MatchCondition } from '#types';
+import { type AdmissionScope, admissionEnvironment, type Compiled } from '../../../api/cel/index.js';
+import { evaluate, type Inputs } from './evaluate.js';
+
+export type Conditions = readonly { name: string; source: string; compiled: Compiled }[];
+
+/** What all match conditions of one webhook or policy may cost together (upstream's RuntimeCELCostBudgetMatchConditions). */
+const BUDGET = 2_500_000;
+
+export function compileConditions(
+  conditions: readonly MatchCondition[],
+  scope: AdmissionScope = {},
+): Conditions {
+  if (conditions.length === 0) return [];
+  const environment = admissionEnvironment(scope);
+  return conditions.map(({ name, expression }) => ({
+    name,
+    source: expression,
+    compiled: environment.compile(expression),
+  }));
+}
+
+/** Whether all are true; one that is false decides, also beside errors. Throws Error where none is false and one fails. */
+export async function conditionsHold(conditions: Conditions, inputs: Inputs): Promise<boolean> {
+  let budget = BUDGET;
+  const failures: string[] = [];
+  for (const { source, compiled } of conditions) {
+    const { value, error, cost } = await evaluate(compiled, source, inputs, budget);
+    budget -= cost;
+    if (value === false) return false;
+    if (error !== undefined) failures.push(error);
+  }
+  if (failures.length === 0) return true;
+  throw new Error(failures.length === 1 ? failures[0] : `[${failures.join(', ')}]`);
+}

@@ -1,0 +1,135 @@
+/**
+ * MutatingAdmissionWebhook and ValidatingAdmissionWebhook.
+ * @see https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { MutatingWebhook } from '#types';
+import { forbidden, internalError } from '../../../api/machinery/status.js';
+import type { KubeObject } from '../../../api/machinery/types.js';
+import { applyJsonPatch } from '../../../api/patch/index.js';
+import type { Authorizer } from '../../../auth/user.js';
+import type { Store } from '../../../store/store.js';
+import type { WebhookClient } from '../../webhooks/index.js';
+import { type AdmissionPlugin, type AdmissionRequest, requestReinvocation } from '../admission.js';
+import { isExempt, type Matched, matchesNamespace, matchesObject, matchRules } from '../matching.js';
+import { conditionsHold } from '../policy/conditions.js';
+import { inputsOf } from '../policy/evaluate.js';
+import { replaceObject } from '../replace.js';
+import { callWebhook } from './call.js';
+import { type Hook, listHooks } from './hooks.js';
+
+export interface WebhookParts {
+  store: Store;
+  authorizer: Authorizer;
+  webhooks: WebhookClient;
+}
+
+/** How the webhook sees the request; undefined where it is not concerned. Throws StatusError. */
+async function matchHook(
+  { store, authorizer }: WebhookParts,
+  { webhook, conditions }: Hook,
+  request: AdmissionRequest,
+): Promise<Matched | undefined> {
+  if (!matchesObject(request, webhook.objectSelector)) return undefined;
+  const matched = matchRules(request, webhook.rules ?? [], webhook.matchPolicy);
+  if (!matched || !matchesNamespace(store, request, webhook.namespaceSelector)) return undefined;
+  if (conditions.length === 0) return matched;
+  try {
+    return (await conditionsHold(conditions, inputsOf(request, matched, authorizer))) ? matched : undefined;
+  } catch (error) {
+    if (webhook.failurePolicy === 'Ignore') return undefined;
+    const { group, plural } = request.resource;
+    throw forbidden({ group, resource: plural }, request.name, (error as Error).message);
+  }
+}
+
+/** All at once: none sees what another says. */
+export function validatingWebhooks(parts: WebhookParts): AdmissionPlugin {
+  return {
+    name: 'ValidatingAdmissionWebhook',
+    async validate(request) {
+      if (isExempt(request)) return;
+      const hooks = await listHooks(parts.store, 'validatingwebhookconfigurations');
+      const calls: Promise<unknown>[] = [];
+      for (const hook of hooks) {
+        const matched = await matchHook(parts, hook, request);
+        if (matched) calls.push(callWebhook(parts.webhooks, hook, request, matched, false));
+      }
+      const failed = (await Promise.allSettled(calls)).find((each) => each.status === 'rejected');
+      if (failed) throw failed.reason;
+    },
+  };
+}
+
+/** What an earlier round of the same request left. */
+interface Rounds {
+  /** Hooks that want to be called again if the object changes after them. */
+  called: Set<string>;
+  again: Set<string>;
+  /** The object as the webhooks left it. */
+  left: unknown;
+}
+
+const rounds = new WeakMap<AdmissionRequest, Rounds>();
+
+/** One after the other, each on what those before made of the object. */
+export function mutatingWebhooks(parts: WebhookParts): AdmissionPlugin {
+  return {
+    name: 'MutatingAdmissionWebhook',
+    async admit(request) {
+      if (isExempt(request)) return;
+      const hooks = await listHooks(parts.store, 'mutatingwebhookconfigurations');
+      if (hooks.length === 0) return;
+      const state = rounds.get(request) ?? { called: new Set(), again: new Set(), left: undefined };
+      rounds.set(request, state);
+      if (request.reinvoked && !isDeepStrictEqual(state.left, request.object)) callAgain(state);
+      for (const hook of hooks) await callIfConcerned(parts, hook, request, state);
+      state.left = structuredClone(request.object);
+    },
+  };
+}
+
+function callAgain(state: Rounds): void {
+  for (const uid of state.called) state.again.add(uid);
+  state.called.clear();
+}
+
+async function callIfConcerned(
+  parts: WebhookParts,
+  hook: Hook,
+  request: AdmissionRequest,
+  state: Rounds,
+): Promise<void> {
+  const matched = await matchHook(parts, hook, request);
+  if (!matched || (request.reinvoked && !state.again.has(hook.uid))) return;
+  const verdict = await callWebhook(parts.webhooks, hook, request, matched, true);
+  const changed = verdict?.patch !== undefined && patchObject(hook, request, matched, verdict.patch);
+  if (changed) {
+    callAgain(state);
+    requestReinvocation(request);
+  }
+  if ((hook.webhook as MutatingWebhook).reinvocationPolicy === 'IfNeeded') state.called.add(hook.uid);
+}
+
+/** Whether the patch changed anything. Throws 500. */
+function patchObject(
+  { webhook }: Hook,
+  request: AdmissionRequest,
+  matched: Matched,
+  patch: unknown,
+): boolean {
+  if (Array.isArray(patch) && patch.length === 0) return false;
+  if (!request.object)
+    throw internalError(
+      new Error(
+        `admission webhook ${JSON.stringify(webhook.name)} attempted to modify the object, which is not supported for this operation`,
+      ),
+    );
+  try {
+    return replaceObject(request, matched, (object): KubeObject => applyJsonPatch(object, patch));
+  } catch (error) {
+    // A patch that does not apply says why in its cause.
+    const { cause } = error as Error;
+    throw internalError(typeof cause === 'string' ? new Error(cause) : error);
+  }
+}
