@@ -136,6 +136,7 @@ export class Agent {
       domain: 'cluster.local',
       server: '',
       memoryCapacity: 1,
+      whole: {},
       resolvConf: options.resolvConf,
     };
     const isConnected = () => this.#connection.isConnected;
@@ -190,7 +191,11 @@ export class Agent {
     const { dataDir, runtime, clock, logger } = this.#options;
     await mkdir(join(dataDir, 'pods'), { recursive: true, mode: 0o750 });
     const machine = capacity(dataDir, this.#options.settings);
-    Object.assign(this.#facts, { allocatable: machine.allocatable, memoryCapacity: machine.memory });
+    Object.assign(this.#facts, {
+      allocatable: machine.allocatable,
+      memoryCapacity: machine.memory,
+      whole: machine.whole,
+    });
     await runtime.recover();
     await this.#pods.recover();
     this.#rotation = new LogRotation({ runtime, clock, logger: logger.child({ component: 'logs' }) });

@@ -24,7 +24,7 @@ export class Container {
   constructor(
     env: Environment,
     readonly sandbox: SandboxConfig,
-    readonly config: ContainerConfig,
+    public config: ContainerConfig,
     createdAt: number,
   ) {
     this.#env = env;

@@ -14,6 +14,7 @@ import {
   type ContainerConfig,
   type ContainerStats,
   type ContainerStatus,
+  type Limits,
   type Runtime,
   RuntimeError,
   type RuntimeEvents,
@@ -148,6 +149,12 @@ export class ContainerRuntime implements Runtime {
 
   async reopenLog(id: string): Promise<void> {
     await this.#find(id).sandbox.reopenLog(id);
+  }
+
+  async updateLimits(id: string, limits: Limits): Promise<void> {
+    const sandbox = this.#sandboxes.get(id);
+    if (sandbox) sandbox.updateLimits(limits);
+    else this.#find(id).sandbox.updateContainer(this.#find(id).container, limits);
   }
 
   writableLayer(id: string): string {

@@ -14,6 +14,7 @@ import { type ExitRecord, SandboxState } from './state.js';
 import {
   type ContainerConfig,
   type ContainerStatus,
+  type Limits,
   RuntimeError,
   type SandboxConfig,
   type SandboxStatus,
@@ -46,7 +47,7 @@ export class Sandbox {
 
   constructor(
     env: Environment,
-    readonly config: SandboxConfig,
+    public config: SandboxConfig,
     readonly createdAt: number,
   ) {
     this.#env = env;
@@ -64,6 +65,7 @@ export class Sandbox {
       createdAt: this.createdAt,
       netns: alive && this.config.network === 'pod' ? `/proc/${this.#pid}/ns/net` : '',
       labels: this.config.labels,
+      limits: this.config.limits,
       containers: [...this.containers.values()].map((c) => c.status),
     };
   }
@@ -124,6 +126,18 @@ export class Sandbox {
       if (error instanceof RuntimeError && error.code !== 'Internal') throw error;
       throw new RuntimeError('StartFailed', (error as Error).message);
     }
+  }
+
+  updateLimits(limits: Limits): void {
+    this.#env.cgroups.update(this.#cgroup, limits);
+    this.config = { ...this.config, limits };
+    this.#state.create({ config: this.config, createdAt: this.createdAt });
+  }
+
+  updateContainer(container: Container, limits: Limits): void {
+    this.#env.cgroups.update(container.cgroup, limits);
+    container.config = { ...container.config, limits };
+    this.#state.writeContainer({ config: container.config, createdAt: container.status.createdAt });
   }
 
   async signal(id: string, signal: number): Promise<void> {

@@ -112,6 +112,8 @@ export interface SandboxStatus {
   /** `/proc/<pid>/ns/net` or a bind mount of it; empty with the host's network. */
   netns: string;
   labels: Record<string, string>;
+  /** Of its cgroup. */
+  limits?: Limits;
   containers: ContainerStatus[];
 }
 
@@ -179,6 +181,8 @@ export interface Runtime {
   attach(id: string, options: SessionOptions): Promise<Session>;
   /** Writes on to a new file at the log's path, after the old one was renamed. */
   reopenLog(id: string): Promise<void>;
+  /** New limits for a container or a sandbox. Rejects when the kernel refuses one; it may have taken others. */
+  updateLimits(id: string, limits: Limits): Promise<void>;
   /** The folder with what a container has written to its root filesystem; it need not be there. */
   writableLayer(id: string): string;
   /** Of a container or a sandbox. */

@@ -23,6 +23,8 @@ export const goArch = (): string => ({ x64: 'amd64', ia32: '386' })[arch() as 'x
 export interface Capacity {
   capacity: Record<string, string>;
   allocatable: Record<string, string>;
+  /** With what evictions keep free: cpu and memory that a pod could have at all. */
+  whole: Record<string, string>;
   /** Bytes. */
   memory: number;
 }
@@ -42,8 +44,10 @@ export function capacity(dataDir: string, { reserved, eviction, maxPods }: NodeS
   const left = (whole: number, name: string, signal: Signal) =>
     Math.max(0, whole - kept(name, quantityValue) - threshold(signal, whole));
   const fixed = { ...hugePages(), pods: String(maxPods) };
+  const cpuLeft = cpuQuantity(Math.max(0, cpu * 1000 - kept('cpu', quantityMilli)));
   return {
     memory,
+    whole: { cpu: cpuLeft, memory: String(memory - kept('memory', quantityValue)) },
     capacity: {
       cpu: String(cpu),
       'ephemeral-storage': `${Math.floor(bytes / 1024)}Ki`,
@@ -51,7 +55,7 @@ export function capacity(dataDir: string, { reserved, eviction, maxPods }: NodeS
       ...fixed,
     },
     allocatable: {
-      cpu: cpuQuantity(Math.max(0, cpu * 1000 - kept('cpu', quantityMilli))),
+      cpu: cpuLeft,
       'ephemeral-storage': String(left(bytes, 'ephemeral-storage', 'nodefs.available')),
       memory: `${Math.floor(left(memory, 'memory', 'memory.available') / 1024)}Ki`,
       ...fixed,

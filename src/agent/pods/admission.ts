@@ -47,6 +47,33 @@ export function admitUnderPressure(pod: Pod, pressures: Iterable<string>): Rejec
   return { reason: 'Evicted', message: `The node had condition: [${all.join(' ')}]. ` };
 }
 
+/** Why a pod can't have the resources that it asks for now: never on this node, or not yet. */
+export interface ResizeRefusal {
+  reason: 'Infeasible' | 'Deferred';
+  message: string;
+}
+
+/** `others` without the pod itself; `whole`: what the node could give at all. */
+export function admitResize(
+  pod: Pod,
+  allocatable: Record<string, string>,
+  whole: Record<string, string>,
+  others: Pod[],
+): ResizeRefusal | undefined {
+  for (const name of ['memory', 'cpu']) {
+    const value = name === 'cpu' ? quantityMilli : quantityValue;
+    const [requested, capacity] = [podRequest(pod, name, value), value(whole[name])];
+    if (requested > capacity)
+      return {
+        reason: 'Infeasible',
+        message: `Node didn't have enough capacity: ${name}, requested: ${requested}, capacity: ${capacity}`,
+      };
+  }
+  const { cpu, memory } = allocatable;
+  const insufficient = fits(pod, { ...(cpu ? { cpu } : {}), ...(memory ? { memory } : {}) }, others);
+  return insufficient && { reason: 'Deferred', message: insufficient.message };
+}
+
 const predicate = (name: string, why: string): Rejection => ({
   reason: name,
   message: `Predicate ${name} failed: ${why}`,

@@ -16,6 +16,8 @@ import { runHook } from './hooks.js';
 import { ImageUnavailable } from './image-puller.js';
 import type { ContainerView } from './next-actions.js';
 import { ContainerProbes, hasProbe, type ProbeKind } from './probes.js';
+import { sameResources } from './resize.js';
+import { containerLimits } from './resources.js';
 import type { ContainerRecord } from './status.js';
 import { USER_AGENT, type WorkerDeps } from './worker-deps.js';
 
@@ -53,6 +55,8 @@ export class ContainerRunner {
   #retryAt = 0;
   #blocked = false;
   #unhealthy: string | undefined;
+  /** It is to start again, whatever its restart policy says. */
+  #again = false;
   #probes: ContainerProbes | undefined;
   #sandboxGone = false;
   #hooked = true;
@@ -65,7 +69,8 @@ export class ContainerRunner {
   readonly #cancels = new Set<() => void>();
 
   constructor(
-    readonly container: Container,
+    /** With the resources that it has been given. */
+    public container: Container,
     private readonly context: PodContext,
     private readonly deps: WorkerDeps,
     restartCount: number,
@@ -97,6 +102,7 @@ export class ContainerRunner {
       started: this.record.started && this.#hooked,
       ...(this.#unhealthy ? { unhealthy: this.#unhealthy } : {}),
       blocked: this.#blocked,
+      again: this.#again,
     };
   }
 
@@ -115,6 +121,7 @@ export class ContainerRunner {
       (status) => status.name === this.container.name,
     );
     this.record.user = before?.user?.linux as ContainerRecord['user'];
+    this.record.resources = before?.resources ?? {};
     if (latest.state === 'running') this.#running(before?.started ?? false, before?.ready ?? false);
   }
 
@@ -122,6 +129,42 @@ export class ContainerRunner {
   unblock(): void {
     this.#blocked = false;
     this.#retryAt = 0;
+  }
+
+  /** Whether it runs with other resources than it has been given. */
+  get isOutOfSize(): boolean {
+    const { latest, resources } = this.record;
+    return latest?.state === 'running' && !sameResources(resources, this.container.resources);
+  }
+
+  /** Gives the run its new resources. */
+  async resize(): Promise<void> {
+    const { record, container, deps } = this;
+    const run = record.latest;
+    if (run?.state !== 'running') return;
+    await deps.runtime.updateLimits(run.id, containerLimits(container));
+    record.resources = container.resources ?? {};
+  }
+
+  /** Its resize policy wants a new run for its new resources. */
+  restartForResize(): void {
+    this.#startAgain(`Container ${this.container.name} resize requires restart`);
+  }
+
+  /** The container as the pod has it now: another image takes a new run. */
+  define(container: Container): void {
+    const isOther = container.image !== this.container.image;
+    this.container = container;
+    if (!isOther) return;
+    if (this.record.latest?.state === 'running')
+      this.#startAgain(`Container ${container.name} definition changed, will be restarted`);
+    else this.#image = undefined;
+  }
+
+  #startAgain(why: string): void {
+    this.#unhealthy = why;
+    this.#again = true;
+    this.context.changed();
   }
 
   /** The sandbox of the last run is gone. */
@@ -233,6 +276,8 @@ export class ContainerRunner {
     if (attempt > 0 || !this.#image) this.#setImage(await deps.puller.ensure(pod, container));
     const prepared = await this.#prepare(attempt);
     record.restartCount = attempt;
+    this.#again = false;
+    record.resources = container.resources ?? {};
     const { id } = prepared.config;
     deps.event(pod, container, 'Normal', 'Created', 'Container created');
     try {

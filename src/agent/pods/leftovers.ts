@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Pod } from '#types';
 import { podFolders, removeTree } from '../volumes/volumes.js';
 import { logDirectory } from './container-config.js';
+import type { Allocation } from './resize.js';
 
 /** Unmounts and removes the folders of all pods below `podsDir`, and their logs. Their sandboxes must be gone. */
 export async function removeLeftovers(podsDir: string): Promise<void> {
@@ -12,15 +13,16 @@ export async function removeLeftovers(podsDir: string): Promise<void> {
 
 /** That of one pod, by its folder. */
 export async function removeLeftover(dir: string): Promise<void> {
-  const pod = await savedPod(dir);
-  if (pod) await rm(logDirectory(pod), { recursive: true, force: true });
+  const saved = await savedPod(dir);
+  if (saved) await rm(logDirectory(saved.pod), { recursive: true, force: true });
   await removeTree(dir);
 }
 
-/** The pod as its worker has written it down. */
-export async function savedPod(dir: string): Promise<Pod | undefined> {
+/** The pod as its worker has written it down, and what it had been given. */
+export async function savedPod(dir: string): Promise<{ pod: Pod; allocation?: Allocation } | undefined> {
   try {
-    return JSON.parse(await readFile(join(dir, 'pod.json'), 'utf8'));
+    const { allocation, ...pod } = JSON.parse(await readFile(join(dir, 'pod.json'), 'utf8'));
+    return { pod, allocation };
   } catch {
     return undefined;
   }

@@ -5,8 +5,9 @@ import { timestamp } from '../../api/machinery/clock.js';
 import { deepFreeze, type KubeObject } from '../../api/machinery/types.js';
 import type { ContainerStatus } from '../../runtime/types.js';
 import { podFolders } from '../volumes/volumes.js';
-import { admit, admitUnderPressure } from './admission.js';
+import { admit, admitResize, admitUnderPressure, type ResizeRefusal } from './admission.js';
 import { removeLeftover, savedPod } from './leftovers.js';
+import { type Allocation, increases } from './resize.js';
 import { qosClass } from './resources.js';
 import { PodWorker } from './worker.js';
 import type { WorkerDeps } from './worker-deps.js';
@@ -14,6 +15,7 @@ import type { WorkerDeps } from './worker-deps.js';
 export class PodManager {
   readonly #workers = new Map<string, PodWorker>();
   readonly #deps: WorkerDeps;
+  #retrying = false;
   readonly #onExit = (status: ContainerStatus) => this.#workers.get(status.sandboxId)?.exited(status);
   readonly #onGone = (sandboxId: string) => this.#workers.get(sandboxId)?.sandboxGone();
 
@@ -33,7 +35,7 @@ export class PodManager {
     for (const uid of await podFolders(this.#deps.podsDir)) {
       if (!running.has(uid)) continue;
       const pod = await savedPod(join(this.#deps.podsDir, uid));
-      if (pod) this.#add(deepFreeze(pod));
+      if (pod) this.#add(deepFreeze(pod.pod), pod.allocation);
     }
   }
 
@@ -48,6 +50,7 @@ export class PodManager {
   /** The worker has nothing left to do. */
   remove(uid: string): void {
     this.#workers.delete(uid);
+    this.#freed();
   }
 
   async close({ stopPods }: { stopPods: boolean }): Promise<void> {
@@ -74,8 +77,12 @@ export class PodManager {
     else this.#add(pod);
   }
 
-  #add(pod: Pod): void {
-    const worker = new PodWorker(this.#admitted(pod), this.#deps);
+  #add(pod: Pod, allocation?: Allocation): void {
+    const worker = new PodWorker(this.#admitted(pod), this.#deps, {
+      admitResize: (desired) => this.#admitResize(desired),
+      freed: () => this.#freed(),
+      ...(allocation ? { allocation } : {}),
+    });
     this.#workers.set(pod.metadata.uid!, worker);
     worker.start();
   }
@@ -107,6 +114,34 @@ export class PodManager {
     };
     setStatus(pod, status);
     return deepFreeze({ ...pod, status: { ...pod.status, ...status } });
+  }
+
+  #admitResize(desired: Pod): ResizeRefusal | undefined {
+    const { allocatable, whole } = this.#deps.facts;
+    const others = this.list().filter((w) => w.isActive && w.pod.metadata.uid !== desired.metadata.uid);
+    return admitResize(
+      desired,
+      allocatable,
+      whole,
+      others.map((worker) => worker.pod),
+    );
+  }
+
+  /** There is room again: those that wait to grow get it, those first that do not take more, then the most important. */
+  #freed(): void {
+    if (this.#retrying) return;
+    this.#retrying = true;
+    queueMicrotask(() => {
+      this.#retrying = false;
+      const grows = (w: PodWorker) => Number(increases(w.desired, w.pod));
+      const priority = ({ pod }: PodWorker) => pod.spec.priority ?? 0;
+      const guaranteed = ({ pod }: PodWorker) => Number(qosClass(pod) === 'Guaranteed');
+      const waiting = this.list().filter((worker) => worker.resizeDeferred);
+      waiting.sort(
+        (a, b) => grows(a) - grows(b) || priority(b) - priority(a) || guaranteed(b) - guaranteed(a),
+      );
+      for (const worker of waiting) worker.retryResize();
+    });
   }
 
   #referenceChanged(key: string): void {

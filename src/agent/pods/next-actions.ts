@@ -17,6 +17,8 @@ export interface ContainerView {
   unhealthy?: string;
   /** A start failed for a reason that only a change of another object can mend. */
   blocked?: boolean;
+  /** It starts again, whatever its restart policy says. */
+  again?: boolean;
 }
 
 export interface PodView {
@@ -58,7 +60,7 @@ export function restarts(pod: Pod, container: Container, exitCode: number, init:
 export function isComplete({ pod, containers }: PodView): boolean {
   const over = (container: Container, init: boolean) => {
     const view = containers[container.name];
-    return view?.state === 'exited' && !restarts(pod, container, view.exitCode, init);
+    return view?.state === 'exited' && !view.again && !restarts(pod, container, view.exitCode, init);
   };
   const init = (pod.spec.initContainers ?? []).filter((c) => !isSidecar(c));
   const failed = init.some((c) => over(c, true) && containers[c.name]!.exitCode !== 0);
@@ -134,7 +136,10 @@ function keepRunning(view: PodView, container: Container, now: number, init: boo
     return state.unhealthy ? [{ do: 'stop', container, reason: state.unhealthy }] : [];
   if (state.state === 'starting' || state.state === 'stopping') return [];
   const again =
-    (state.stale && init) || state.state === 'none' || restarts(view.pod, container, state.exitCode, init);
+    state.again ||
+    (state.stale && init) ||
+    state.state === 'none' ||
+    restarts(view.pod, container, state.exitCode, init);
   return again ? begin(view, container, now) : [];
 }
 

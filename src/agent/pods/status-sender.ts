@@ -24,6 +24,8 @@ interface Entry {
 }
 
 const RETRY_MS = 1000;
+/** Conditions that go when they do not hold. */
+const TRANSIENT = ['PodResizePending', 'PodResizeInProgress'];
 
 export class StatusSender {
   readonly #entries = new Map<string, Entry>();
@@ -102,6 +104,7 @@ export class StatusSender {
 /** What a status does not have must be said, or a merge would keep it. */
 function explicit(status: PodStatus): object {
   const none = { reason: null, message: null };
+  const { conditions } = status;
   // Addresses are merged by their value: without this, those of an earlier sandbox would stay.
   const whole = (list: object[]) => [...list, { $patch: 'replace' }];
   return {
@@ -109,6 +112,11 @@ function explicit(status: PodStatus): object {
     ...status,
     ...(status.hostIPs ? { hostIPs: whole(status.hostIPs) } : {}),
     ...(status.podIPs ? { podIPs: whole(status.podIPs) } : {}),
-    conditions: status.conditions?.map((condition) => ({ ...none, ...condition })),
+    conditions: conditions && [
+      ...conditions.map((condition) => ({ ...none, ...condition })),
+      ...TRANSIENT.filter((type) => !conditions.some((c) => c.type === type)).map((type) => ({
+        ...{ type, $patch: 'delete' },
+      })),
+    ],
   };
 }

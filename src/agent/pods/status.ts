@@ -1,5 +1,12 @@
 /** The status of a pod from what its containers do: a pure function (kubelet `generateAPIPodStatus`, `getPhase`). */
-import type { ContainerStatus as ApiContainerStatus, Container, Pod, PodCondition, PodStatus } from '#types';
+import type {
+  ContainerStatus as ApiContainerStatus,
+  Container,
+  Pod,
+  PodCondition,
+  PodStatus,
+  ResourceRequirements,
+} from '#types';
 import { timestamp } from '../../api/machinery/clock.js';
 import type { ContainerStatus } from '../../runtime/types.js';
 import { ephemeralContainers, isSidecar, restarts } from './next-actions.js';
@@ -20,6 +27,8 @@ export interface ContainerRecord {
   imageId: string;
   ready: boolean;
   started: boolean;
+  /** What its run has in fact, which may differ for a while from what it has been given. */
+  resources?: ResourceRequirements;
   user?: { uid: number; gid: number; supplementalGroups: number[] };
 }
 
@@ -36,6 +45,8 @@ export interface StatusInput {
   over: boolean;
   /** Why the whole pod failed: `DeadlineExceeded`, `Evicted`. */
   failure?: { reason: string; message: string };
+  /** Of a resize; they are there only while there is one. */
+  resize?: Condition[];
   startTime: number;
   now: number;
 }
@@ -60,8 +71,8 @@ export function podStatus(input: StatusInput): PodStatus {
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     phase,
     conditions: conditions(input, phase, initContainerStatuses, containerStatuses).map((condition) => ({
-      ...condition,
       ...(generation === undefined ? {} : { observedGeneration: generation }),
+      ...condition,
       lastProbeTime: null as unknown as string,
       lastTransitionTime: transitionTime(condition, previous, now),
     })),
@@ -145,6 +156,7 @@ function containerStatus(
     ...(mount.readOnly ? { readOnly: true, recursiveReadOnly: 'Disabled' } : {}),
   }));
   const { resources } = container;
+  const actual = running ? (record?.resources ?? resources) : resources;
   const hasResources = resources && Object.keys(resources).length > 0;
   return {
     name: container.name,
@@ -157,7 +169,7 @@ function containerStatus(
     ...(latest ? { containerID: containerId(latest) } : {}),
     started: running && (record?.started ?? false),
     ...(hasResources && resources.requests ? { allocatedResources: resources.requests } : {}),
-    ...(hasResources ? { resources } : {}),
+    ...(hasResources ? { resources: actual } : {}),
     ...(mounts?.length ? { volumeMounts: mounts } : {}),
     ...(record?.user && latest ? { user: { linux: record.user } } : {}),
   } as ApiContainerStatus;
@@ -205,7 +217,11 @@ function podPhase(
   return 'Failed';
 }
 
-type Condition = Pick<PodCondition, 'type' | 'status'> & { reason?: string; message?: string };
+export type Condition = Pick<PodCondition, 'type' | 'status'> & {
+  reason?: string;
+  message?: string;
+  observedGeneration?: number;
+};
 
 const condition = (type: string, ok: boolean, reason = '', message = ''): Condition => ({
   type,
@@ -215,7 +231,7 @@ const condition = (type: string, ok: boolean, reason = '', message = ''): Condit
 });
 
 function conditions(
-  { pod, records, previous, sandboxReady, over, failure }: StatusInput,
+  { pod, records, previous, sandboxReady, over, failure, resize = [] }: StatusInput,
   phase: string,
   init: ApiContainerStatus[],
   main: ApiContainerStatus[],
@@ -262,6 +278,7 @@ function conditions(
     containersReady('ContainersReady'),
     ...(scheduled?.status === 'True' ? [] : [condition('PodScheduled', true)]),
     ...disrupted,
+    ...resize,
   ];
 }
 

@@ -21,8 +21,8 @@ export interface WorkerDeps {
   event: PodEvent;
   /** Folders of pods, by UID. */
   podsDir: string;
-  /** Kept up to date by the agent. */
-  facts: NodeFacts & DnsFacts & { memoryCapacity: number };
+  /** Kept up to date by the agent. `whole`: allocatable, and what evictions keep free. */
+  facts: NodeFacts & DnsFacts & { memoryCapacity: number; whole: Record<string, string> };
   /** Resolves once the node's network can take pods. */
   networkReady: Promise<void>;
   /** What the node is short of now. */

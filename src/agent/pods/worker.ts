@@ -5,21 +5,39 @@ import type { Container, Pod, PodStatus } from '#types';
 import type { ContainerStatus } from '../../runtime/types.js';
 import { VolumeError } from '../volumes/payloads.js';
 import { MountError, PodVolumes } from '../volumes/volumes.js';
+import type { ResizeRefusal } from './admission.js';
 import { KeyedBackoff } from './backoff.js';
 import { logDirectory, sandboxConfig } from './container-config.js';
 import { ContainerRunner, type PodContext } from './container-runner.js';
 import { type Action, ephemeralContainers, isComplete, nextActions, type PodView } from './next-actions.js';
 import { writePodFiles } from './pod-files.js';
+import { type Allocation, withAllocation } from './resize.js';
+import { Resizer } from './resizer.js';
 import { type ContainerRecord, podStatus } from './status.js';
 import { TokenSource } from './token-source.js';
 import type { WorkerDeps } from './worker-deps.js';
 
 const DEFAULT_GRACE_S = 30;
 
+/** What a worker needs to know of the other pods of the node. */
+export interface WorkerHost {
+  /** Undefined: it may have the resources that it asks for. */
+  admitResize(desired: Pod): ResizeRefusal | undefined;
+  /** It has given back some of the node. */
+  freed(): void;
+  /** What an earlier agent gave it. */
+  allocation?: Allocation;
+}
+
 export class PodWorker implements PodContext {
   readonly dir: string;
+  /** With the resources that it has been given. */
   pod: Pod;
   podIP = '';
+  /** As the API has it: it may ask for more than `pod` has been given. */
+  #desired: Pod;
+  readonly #resizer: Resizer;
+  readonly #host: WorkerHost;
   readonly #deps: WorkerDeps;
   readonly #runners = new Map<string, ContainerRunner>();
   readonly #volumes: PodVolumes;
@@ -46,9 +64,12 @@ export class PodWorker implements PodContext {
   readonly #pauses = new Set<() => void>();
   readonly #cancels = new Set<() => void>();
 
-  constructor(pod: Pod, deps: WorkerDeps) {
-    this.pod = pod;
+  constructor(pod: Pod, deps: WorkerDeps, host: WorkerHost = { admitResize: () => undefined, freed() {} }) {
+    this.#desired = pod;
     this.#deps = deps;
+    this.#host = host;
+    this.#resizer = new Resizer(pod, deps, host.admitResize, host.allocation);
+    this.pod = withAllocation(pod, this.#resizer.allocation);
     this.dir = join(deps.podsDir, pod.metadata.uid!);
     this.#startTime = deps.clock.now();
     this.#tokens = new TokenSource(deps.clock, (audience, seconds) =>
@@ -63,7 +84,7 @@ export class PodWorker implements PodContext {
       token: (audience, seconds) => this.#tokens.get(audience, seconds),
     });
     this.#tokens.onRotate = () => this.#refreshVolumes();
-    this.#makeRunners(pod);
+    this.#makeRunners(this.pod);
     this.#status = pod.status;
     const phase = pod.status?.phase;
     this.#finished =
@@ -95,6 +116,8 @@ export class PodWorker implements PodContext {
 
   /** Begins to work. */
   start(): void {
+    this.#settleSize();
+    this.#resizer.resume(this.pod, this.#runners.values());
     this.#save();
     this.#checkDeadline();
     this.changed();
@@ -103,7 +126,8 @@ export class PodWorker implements PodContext {
   /** The API has a new version of the pod. */
   update(pod: Pod): void {
     const before = this.pod;
-    this.pod = pod;
+    this.#desired = pod;
+    this.#settleSize();
     const deleted = pod.metadata.deletionTimestamp !== undefined;
     if (deleted && before.metadata.deletionGracePeriodSeconds !== pod.metadata.deletionGracePeriodSeconds) {
       this.#ending();
@@ -112,11 +136,42 @@ export class PodWorker implements PodContext {
     const shown = ({ metadata }: Pod) => JSON.stringify([metadata.labels, metadata.annotations]);
     if (shown(before) !== shown(pod)) this.#refreshVolumes();
     if (pod.spec.ephemeralContainers?.length !== before.spec.ephemeralContainers?.length) {
-      this.#makeRunners(pod);
+      this.#makeRunners(this.pod);
       this.#save();
     }
     if (before.spec.activeDeadlineSeconds !== pod.spec.activeDeadlineSeconds) this.#checkDeadline();
     this.changed();
+  }
+
+  /** Whether it waits for room to grow. */
+  get resizeDeferred(): boolean {
+    return this.isActive && this.#resizer.isDeferred;
+  }
+
+  /** As the API has it. */
+  get desired(): Pod {
+    return this.#desired;
+  }
+
+  /** There may be room for it now. */
+  retryResize(): void {
+    this.#settleSize();
+    this.changed();
+  }
+
+  #settleSize(): void {
+    const before = this.#resizer.allocation;
+    this.pod =
+      this.isActive && !this.terminating
+        ? this.#resizer.settle(this.#desired)
+        : withAllocation(this.#desired, before);
+    for (const container of [...(this.pod.spec.initContainers ?? []), ...this.pod.spec.containers]) {
+      const runner = this.#runners.get(container.name);
+      runner?.define(container);
+    }
+    if (before === this.#resizer.allocation) return;
+    this.#save();
+    this.#host.freed();
   }
 
   /** The pod is not in the API any more. */
@@ -231,7 +286,18 @@ export class PodWorker implements PodContext {
       this.#wake?.();
       for (const action of nextActions(view, now)) this.#do(action, now);
     }
+    if (this.#resizer.isInProgress && this.#sandbox === 'ready' && !this.terminating) this.#actuate();
     this.#report(isComplete(view) || this.#isEnded());
+  }
+
+  /** Nothing to do while containers that must start again for it are on their way. */
+  #actuate(): void {
+    const runners = [...this.#runners.values()];
+    if (runners.some((runner) => runner.isOutOfSize && runner.view(0).again)) return;
+    this.#run('resize', async () => {
+      await this.#resizer.actuate(this.pod, runners);
+      this.#save();
+    });
   }
 
   #do(action: Action, now: number): void {
@@ -441,7 +507,10 @@ export class PodWorker implements PodContext {
   }
 
   #report(over: boolean): void {
-    this.#isOver ||= over;
+    if (over && !this.#isOver) {
+      this.#isOver = true;
+      this.#host.freed();
+    }
     if (this.#forgotten || this.#closed) return;
     const { clock, facts } = this.#deps;
     if (this.#finished && !this.#statusText) return;
@@ -454,6 +523,7 @@ export class PodWorker implements PodContext {
       sandboxReady: this.#sandbox === 'ready',
       over,
       failure: this.#failure,
+      resize: this.#resizer.conditions,
       startTime: this.#startTime,
       now: clock.now(),
     });
@@ -474,8 +544,9 @@ export class PodWorker implements PodContext {
       const file = join(this.dir, 'pod.json');
       while (this.#unsaved) {
         this.#unsaved = false;
-        const { apiVersion, kind, metadata, spec } = this.pod;
-        const text = JSON.stringify({ apiVersion, kind, metadata, spec, status: this.#status });
+        const { apiVersion, kind, metadata, spec } = this.#desired;
+        const { allocation } = this.#resizer;
+        const text = JSON.stringify({ apiVersion, kind, metadata, spec, status: this.#status, allocation });
         await writeFile(`${file}.new`, text);
         await rename(`${file}.new`, file);
       }

@@ -18,6 +18,8 @@ export interface Cgroups {
   create(path: string, limits: Limits, devices?: 'default' | 'all'): void;
   /** A parent of groups that have limits. */
   createParent(path: string, limits: Limits): void;
+  /** Other limits for a group that is there; absent means no limit. */
+  update(path: string, limits: Limits): void;
   /** Files to write `0` to, to join it. */
   procs(path: string): string[];
   /** What the shim ends a group's processes by: `cgroup.kill`, or a list of processes. */

@@ -51,17 +51,27 @@ export class CgroupV1 implements Cgroups {
       this.#write('cpu', path, 'cpu.cfs_period_us', CPU_PERIOD);
       this.#write('cpu', path, 'cpu.cfs_quota_us', limits.cpuQuota);
     }
-    if (limits.memory !== undefined) {
-      this.#write('memory', path, 'memory.limit_in_bytes', limits.memory);
-      // No swap beyond the limit; the file is there only with swap accounting.
-      const swap = join(this.#points.get('memory')!, path, 'memory.memsw.limit_in_bytes');
-      if (existsSync(swap)) writeFileSync(swap, `${limits.memory}`);
-    }
+    if (limits.memory !== undefined) this.#limitMemory(path, limits.memory);
     if (limits.pids !== undefined) this.#write('pids', path, 'pids.max', limits.pids);
     if (devices === 'default') {
       this.#write('devices', path, 'devices.deny', 'a');
       for (const rule of DEFAULT_DEVICES) this.#write('devices', path, 'devices.allow', rule);
     }
+  }
+
+  update(path: string, { cpuShares, cpuQuota = -1, memory = -1 }: Limits): void {
+    if (cpuShares !== undefined) this.#write('cpu', path, 'cpu.shares', cpuShares);
+    this.#write('cpu', path, 'cpu.cfs_quota_us', cpuQuota);
+    this.#limitMemory(path, memory);
+  }
+
+  /** No swap beyond the limit, which may never be below that of memory alone; the file is there only with swap accounting. */
+  #limitMemory(path: string, limit: number): void {
+    const swap = join(this.#points.get('memory')!, path, 'memory.memsw.limit_in_bytes');
+    const files = ['memory.limit_in_bytes', ...(existsSync(swap) ? ['memory.memsw.limit_in_bytes'] : [])];
+    const isMore =
+      limit < 0 || limit > Number(readGroupFile(join(this.#points.get('memory')!, path, files[0]!)));
+    for (const file of isMore ? files.reverse() : files) this.#write('memory', path, file, limit);
   }
 
   createParent(path: string, limits: Limits): void {

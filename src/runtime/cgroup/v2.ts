@@ -33,6 +33,12 @@ export class CgroupV2 implements Cgroups {
       this.#write(path, 'memory.oom.group', 1);
   }
 
+  update(path: string, { cpuShares, cpuQuota, memory }: Limits): void {
+    if (cpuShares !== undefined) this.#write(path, 'cpu.weight', cpuWeight(cpuShares));
+    this.#write(path, 'cpu.max', `${cpuQuota ?? 'max'} ${CPU_PERIOD}`);
+    this.#write(path, 'memory.max', memory ?? 'max');
+  }
+
   createParent(path: string, limits: Limits): void {
     this.create(path, limits);
     this.#enable(path);

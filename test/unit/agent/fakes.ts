@@ -191,6 +191,7 @@ export async function fakeNode(from?: {
       domain: 'cluster.local',
       server: '10.96.0.10',
       memoryCapacity: 1,
+      whole: {},
     },
     networkReady: Promise.resolve(),
     withdrawn: async () => {},
