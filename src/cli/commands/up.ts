@@ -10,7 +10,7 @@ import {
   readClusterConfig,
   writeClusterConfig,
 } from '../cluster-config.js';
-import { type Daemon, runningPid, startDaemon } from '../daemon.js';
+import { type Daemon, runningPid, startDaemon, tellReady } from '../daemon.js';
 import { CliError } from '../error.js';
 import { contextName, mergeKubeconfig, userKubeconfigPath } from '../kubeconfig.js';
 import {
@@ -42,6 +42,7 @@ interface Options extends ClusterOptions, IngressOptions, NodeFlags {
   resolvConf: string | undefined;
   kubeconfig: boolean;
   wait: number;
+  untilStdinCloses: boolean;
 }
 
 export const upCommand: CommandModule<object, Options> = {
@@ -79,7 +80,12 @@ export const upCommand: CommandModule<object, Options> = {
         default: true,
         describe: 'Merge the context into your kubeconfig',
       })
-      .option('wait', { type: 'number', default: 60, describe: 'Seconds to wait for the nodes' }) as never,
+      .option('wait', { type: 'number', default: 60, describe: 'Seconds to wait for the nodes' })
+      .option('until-stdin-closes', {
+        type: 'boolean',
+        default: false,
+        describe: 'Stay, and take the cluster down with all its data when standard input closes',
+      }) as never,
   handler: async (options) => {
     requireRoot('up');
     flagArguments(options);
@@ -105,8 +111,22 @@ export const upCommand: CommandModule<object, Options> = {
     progress.done(
       `Cluster "${paths.name}" is up after ${seconds} s; kubectl uses the context ${contextName(paths.name)}.`,
     );
+    if (options.untilStdinCloses) await hold(paths);
   },
 };
+
+/** Whoever holds the other end of standard input may die in any way: the cluster goes after it. */
+async function hold(paths: ClusterPaths): Promise<void> {
+  tellReady();
+  await new Promise<void>((resolve) => {
+    process.stdin
+      .on('close', resolve)
+      .on('error', () => resolve())
+      .resume();
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => resolve());
+  });
+  await takeDown(paths, { keepData: false });
+}
 
 const serverPid = (paths: ClusterPaths): string => join(paths.run, 'server.pid');
 
