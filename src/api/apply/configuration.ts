@@ -8,6 +8,7 @@ import { difference, type FieldSet, has, intersection, isEmptySet, LEAF, union }
 import { fieldsOf } from './fields-of.js';
 import { filterFields } from './filter.js';
 import { lastAppliedFields, syncLastApplied } from './last-applied.js';
+import { ItemError } from './list-items.js';
 import {
   type Manager,
   type Managers,
@@ -53,7 +54,19 @@ export function applyConfiguration(
     apiVersion: target.apiVersion,
     kind: target.kind,
   }) as KubeObject;
-  const attempt = (force: boolean) => applyOnce(target, base, config, { ...writer, force });
+  const attempt = (force: boolean) => {
+    try {
+      return applyOnce(target, base, config, { ...writer, force });
+    } catch (error) {
+      // The configuration is valid, so it is the live object that breaks the rules of its lists.
+      if (!(error instanceof ItemError)) throw error;
+      throw new StatusError(
+        500,
+        '',
+        `failed to create typed live object (${describe(config)}): ${error.message}`,
+      );
+    }
+  };
   let result = attempt(writer.force);
   if (Array.isArray(result)) {
     const conflicts = writer.manager === KUBECTL ? withoutClientSide(shape, target, base, result) : result;

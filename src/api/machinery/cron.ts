@@ -63,9 +63,9 @@ export function parseCron(text: string): CronSchedule {
     throw new CronError(`provided bad location ${timeZone}: unknown time zone ${timeZone}`);
   const rest = timeZone === undefined ? {} : { timeZone };
   if (spec.startsWith('@every ')) return { type: 'every', seconds: everySeconds(spec), ...rest };
-  if (spec.startsWith('@') && WORDS[spec] === undefined)
-    throw new CronError(`unrecognized descriptor: ${spec}`);
-  return { type: 'fields', fields: parseFields(WORDS[spec] ?? spec), ...rest };
+  const word = spec.startsWith('@') ? WORDS[spec] : spec;
+  if (word === undefined) throw new CronError(`unrecognized descriptor: ${spec}`);
+  return { type: 'fields', fields: parseFields(word), ...rest };
 }
 
 /** Whether the machine knows an IANA time zone by this name. */

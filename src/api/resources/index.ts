@@ -43,6 +43,10 @@ import { clusterRoles } from './rbac/cluster-role.js';
 import { clusterRoleBindings } from './rbac/cluster-role-binding.js';
 import { roles } from './rbac/role.js';
 import { roleBindings } from './rbac/role-binding.js';
+import { deviceClasses } from './resource/device-class.js';
+import { resourceClaims } from './resource/resource-claim.js';
+import { resourceClaimTemplates } from './resource/resource-claim-template.js';
+import { resourceSlices } from './resource/resource-slice.js';
 import { priorityClasses } from './scheduling/priority-class.js';
 import { csiDrivers } from './storage/csi-driver.js';
 import { csiNodes } from './storage/csi-node.js';
@@ -64,6 +68,7 @@ export {
   csiStorageCapacities,
   daemonSets,
   deployments,
+  deviceClasses,
   endpointSlices,
   endpoints,
   events,
@@ -89,7 +94,10 @@ export {
   priorityLevelConfigurations,
   replicaSets,
   replicationControllers,
+  resourceClaims,
+  resourceClaimTemplates,
   resourceQuotas,
+  resourceSlices,
   roleBindings,
   roles,
   runtimeClasses,
@@ -154,6 +162,10 @@ export const resources: Resource[] = [
   flowSchemas,
   priorityLevelConfigurations,
   apiServices,
+  deviceClasses,
+  resourceClaims,
+  resourceClaimTemplates,
+  resourceSlices,
 ] as Resource<any>[];
 
 const byPlural = new Map(resources.map((r) => [`${r.apiVersion}/${r.plural}`, r]));

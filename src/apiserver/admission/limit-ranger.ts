@@ -14,7 +14,7 @@ const ANNOTATION = 'kubernetes.io/limit-ranger';
 export function limitRanger(store: Store): AdmissionPlugin {
   const itemsOf = async ({ namespace }: AdmissionRequest): Promise<LimitRangeItem[]> => {
     const { items } = await store.list(`core/limitranges/${namespace}/`);
-    return items.flatMap(({ object }) => (object as unknown as LimitRange).spec.limits);
+    return items.flatMap(({ object }) => (object as unknown as LimitRange).spec?.limits ?? []);
   };
   return {
     name: 'LimitRanger',

@@ -44,6 +44,8 @@ export async function storeNew(ctx: Context, object: KubeObject, track?: () => v
 async function createNamed(ctx: Context, request: AdmissionRequest, object: KubeObject): Promise<Stored> {
   const { metadata } = object;
   const generated = !metadata.name && Boolean(metadata.generateName);
+  // Validation tells that it is missing; what else is derived from it need not.
+  metadata.name ??= '';
   for (let attempt = 1; ; attempt++) {
     const draft = generated ? deepCopy(object) : object;
     if (generated) draft.metadata.name = generateName(metadata.generateName!);

@@ -5,7 +5,6 @@ import {
   child,
   type FieldError,
   forbidden,
-  index,
   invalid,
   key,
   notSupported,
@@ -17,7 +16,7 @@ import { checked, sameJson, validateImmutable } from '../../machinery/validation
 import { ageColumn, nameColumn, textColumn } from '../columns.js';
 import { defineResource } from '../define.js';
 import { validateNoBacksteps } from './podspec/paths.js';
-import { validateNodeSelectorTerm } from './podspec/validate-affinity.js';
+import { validateNodeSelector } from './podspec/validate-affinity.js';
 import {
   formatAccessModes,
   storageClassOf,
@@ -51,12 +50,7 @@ function validate({ spec }: PersistentVolume): FieldError[] {
   if (spec.nodeAffinity) {
     const at = 'spec.nodeAffinity.required';
     if (!spec.nodeAffinity.required) errors.push(required(at, 'must specify required node constraints'));
-    else
-      errors.push(
-        ...spec.nodeAffinity.required.nodeSelectorTerms.flatMap((term, i) =>
-          validateNodeSelectorTerm(term, index(child(at, 'nodeSelectorTerms'), i), true),
-        ),
-      );
+    else errors.push(...validateNodeSelector(spec.nodeAffinity.required, at, true));
   }
   errors.push(...validateSource(spec));
   if (spec.hostPath?.path === '/' && policy === 'Recycle')

@@ -98,6 +98,10 @@ describe('columns', () => {
       validatingwebhookconfigurations: 'Name Webhooks Age',
       apiservices: 'Name Service Available Age',
       flowschemas: 'Name PriorityLevel MatchingPrecedence DistinguisherMethod Age MissingPL',
+      deviceclasses: 'Name Age',
+      resourceclaims: 'Name State Age',
+      resourceclaimtemplates: 'Name Age',
+      resourceslices: 'Name Node Driver Pool Age',
       prioritylevelconfigurations: 'Name Type NominalConcurrencyShares Queues HandSize QueueLengthLimit Age',
     });
   });

@@ -2,6 +2,7 @@
 import type {
   Affinity,
   LabelSelector,
+  NodeSelector,
   NodeSelectorRequirement,
   NodeSelectorTerm,
   PodAffinityTerm,
@@ -19,14 +20,7 @@ export function validateAffinity(affinity: Affinity | undefined, path: string): 
   const errors: FieldError[] = [];
   const node = affinity.nodeAffinity;
   const nodePath = child(path, 'nodeAffinity');
-  if (node?.[REQUIRED]) {
-    const at = child(nodePath, REQUIRED, 'nodeSelectorTerms');
-    const terms = node[REQUIRED].nodeSelectorTerms ?? [];
-    if (terms.length === 0) errors.push(required(at, 'must have at least one node selector term'));
-    terms.forEach((term, i) => {
-      errors.push(...validateNodeSelectorTerm(term, index(at, i), true));
-    });
-  }
+  if (node?.[REQUIRED]) errors.push(...validateNodeSelector(node[REQUIRED], child(nodePath, REQUIRED), true));
   node?.[PREFERRED]?.forEach((term, i) => {
     const at = index(child(nodePath, PREFERRED), i);
     errors.push(...validateWeight(term.weight, at));
@@ -50,6 +44,16 @@ const validateWeight = (weight: number | undefined, path: string): FieldError[] 
   (weight ?? 0) <= 0 || weight! > 100
     ? [invalid(child(path, 'weight'), weight ?? 0, 'must be in the range 1-100')]
     : [];
+
+export function validateNodeSelector(
+  { nodeSelectorTerms }: NodeSelector,
+  path: string,
+  strict: boolean,
+): FieldError[] {
+  const at = child(path, 'nodeSelectorTerms');
+  if (!nodeSelectorTerms?.length) return [required(at, 'must have at least one node selector term')];
+  return nodeSelectorTerms.flatMap((term, i) => validateNodeSelectorTerm(term, index(at, i), strict));
+}
 
 /** `strict` checks the values as label values, as upstream does for required terms alone. */
 export function validateNodeSelectorTerm(
