@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { Clock } from '../api/machinery/clock.js';
 import type { KubeObject } from '../api/machinery/types.js';
 import type { Resource } from '../api/resources/define.js';
+import type { ReviewToken } from '../auth/index.js';
 import type { ServiceAccountTokens } from '../auth/tokens/service-account.js';
 import type { Attributes, Authorizer, User } from '../auth/user.js';
 import type { NodeStreams } from '../hub/node-streams.js';
@@ -83,6 +84,8 @@ export interface Deps {
   tokens: ServiceAccountTokens | undefined;
   /** Serves group versions of other servers; undefined where there are none. */
   aggregator: Aggregator | undefined;
+  /** Answers TokenReviews. */
+  review: ReviewToken;
   /** Aborts when the server closes: watches and streams end. */
   closing: AbortSignal;
 }

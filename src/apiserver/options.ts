@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../api/machinery/clock.js';
 import type { Authenticate } from '../auth/authenticate.js';
+import type { ReviewToken } from '../auth/index.js';
 import type { ServiceAccountTokens } from '../auth/tokens/service-account.js';
 import type { Authorizer } from '../auth/user.js';
 import type { NodeStreams } from '../hub/node-streams.js';
@@ -35,6 +36,8 @@ export interface ApiServerOptions {
   frontProxy?: FrontProxy;
   /** PEM of the CA of clients' certificates, for other API servers to know. */
   clientCa?: string;
+  /** Answers TokenReviews; by `tokens` alone when absent. */
+  review?: ReviewToken;
   clock?: Clock;
   logger: Logger;
 }
@@ -48,6 +51,8 @@ export interface ListenOptions {
   key: string;
   /** PEM of the CA that client certificates must come from. */
   clientCa: string;
+  /** PEM of the CA that certificates of front proxies must come from. */
+  proxyCa?: string;
   /** What the `kubernetes` Service leads to; addresses of this server as pods reach it. */
   advertise?: { address: string; port?: number };
 }

@@ -74,6 +74,7 @@ export class ApiServer {
       metrics: options.metrics,
       tokens: options.tokens,
       aggregator: undefined,
+      review: options.review ?? (async (token, audiences) => options.tokens?.review(token, audiences)),
       closing: this.#closing.signal,
     };
     this.#aggregator = new Aggregator({

@@ -1,13 +1,18 @@
 /** Who sends a request: the contract between the API server and the authenticators, and their order. */
 import { unauthorized } from '../api/machinery/status.js';
+import type { AuthenticateProxied } from './authenticators/request-header.js';
 import type { User } from './user.js';
 
 /** What a request tells of its sender. */
 export interface Credentials {
-  /** The subject of a client certificate that the configured CA vouches for. */
-  certificate?: { commonName: string; organizations: string[] };
+  /** The client certificate, which one of the configured CAs vouches for. */
+  certificate?: { commonName: string; organizations: string[]; raw?: Buffer };
   /** Of `Authorization: Bearer`. */
   token?: string;
+  /** Without query; for the paths that anonymous requests may be limited to. */
+  path?: string;
+  header?(name: string): string | undefined;
+  headerNames?(): string[];
 }
 
 /** Rejects with a 401 StatusError. Credentials that name nobody (none given) are the anonymous user. */
@@ -19,20 +24,45 @@ export type TokenAuthenticator = (token: string) => Promise<User | undefined>;
 export const AUTHENTICATED = 'system:authenticated';
 export const ANONYMOUS: User = { name: 'system:anonymous', groups: ['system:unauthenticated'] };
 
-/** First the certificate, then the token by each authenticator in turn; anonymous without either. */
+export interface AuthenticateOptions {
+  tokens?: TokenAuthenticator[];
+  /** Asked before a certificate counts for itself. */
+  proxied?: AuthenticateProxied;
+  /** Whether a certificate is one of a client; all are when absent. */
+  isClient?(raw: Buffer): boolean;
+  /** Whether a request without credentials counts as anonymous, at this path; always when absent. */
+  anonymous?(path: string): boolean;
+}
+
+/** First a proxy's headers, then the certificate, then the token by each authenticator in turn; anonymous without any. */
 export function createAuthenticate({
   tokens = [],
-  anonymous = true,
-}: {
-  tokens?: TokenAuthenticator[];
-  anonymous?: boolean;
-}): Authenticate {
-  return async ({ certificate, token }) => {
-    if (certificate) return certificateUser(certificate);
+  proxied,
+  isClient = () => true,
+  anonymous = () => true,
+}: AuthenticateOptions): Authenticate {
+  const clients = new WeakMap<object, boolean>();
+  const isKnown = (certificate: NonNullable<Credentials['certificate']>): boolean => {
+    const known = clients.get(certificate) ?? (!certificate.raw || isClient(certificate.raw));
+    clients.set(certificate, known);
+    return known;
+  };
+  return async (credentials) => {
+    const { certificate, token } = credentials;
+    const named = certificate && proxied ? proxiedUser(proxied, credentials) : undefined;
+    if (named) return named;
+    if (certificate && isKnown(certificate)) return certificateUser(certificate);
     if (token !== undefined) return tokenUser(tokens, token);
-    if (!anonymous) throw unauthorized();
+    if (!anonymous(credentials.path ?? '')) throw unauthorized();
     return ANONYMOUS;
   };
+}
+
+function proxiedUser(proxied: AuthenticateProxied, credentials: Credentials): User | undefined {
+  const { certificate, header = () => undefined, headerNames = () => [] } = credentials;
+  if (!certificate?.raw) return undefined;
+  const user = proxied({ raw: certificate.raw, commonName: certificate.commonName, header, headerNames });
+  return user && { ...user, groups: withAuthenticated(user.groups) };
 }
 
 /** Upstream's x509 user: the common name, and organizations as groups. */
@@ -41,9 +71,10 @@ function certificateUser({ commonName, organizations }: NonNullable<Credentials[
   return { name: commonName, groups: withAuthenticated(organizations) };
 }
 
-async function tokenUser(tokens: TokenAuthenticator[], token: string): Promise<User> {
+/** The first that knows the token counts; one that refuses it does not keep others from knowing it. */
+export async function tokenUser(tokens: TokenAuthenticator[], token: string): Promise<User> {
   for (const authenticator of tokens) {
-    const user = await authenticator(token);
+    const user = await authenticator(token).catch(() => undefined);
     if (user) return { ...user, groups: withAuthenticated(user.groups) };
   }
   throw unauthorized();

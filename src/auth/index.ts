@@ -1,13 +1,18 @@
 /** The cluster's authentication and authorization, put together for the API server. */
+
+import type { Secret } from '#types';
 import type { Clock } from '../api/machinery/clock.js';
 import type { Store } from '../store/store.js';
-import { type Authenticate, createAuthenticate } from './authenticate.js';
+import { type Authenticate, createAuthenticate, tokenUser } from './authenticate.js';
+import { bootstrapTokens } from './authenticators/bootstrap-token.js';
 import { NodeAuthorizer } from './authorizers/node.js';
 import { RbacAuthorizer } from './authorizers/rbac.js';
 import { mastersAuthorizer, unionAuthorizer } from './authorizers/union.js';
+import type { ChooseAuthorizers } from './configuration/authorization.js';
+import type { ConfiguredAuthentication } from './configuration/load.js';
 import type { Pki } from './pki.js';
 import { type ServiceAccountTokens, serviceAccountTokens } from './tokens/service-account.js';
-import type { Authorizer } from './user.js';
+import type { Authorizer, User } from './user.js';
 
 /** Where tokens come from, unless told otherwise. */
 export const DEFAULT_ISSUER = 'https://kubernetes.default.svc.cluster.local';
@@ -16,8 +21,15 @@ export interface Auth {
   authenticate: Authenticate;
   authorizer: Authorizer;
   tokens: ServiceAccountTokens;
+  /** Whose token it is, and for which of `audiences`; undefined or rejects with 401 if it is nobody's. */
+  review: ReviewToken;
   close(): void;
 }
+
+export type ReviewToken = (
+  token: string,
+  audiences: string[],
+) => Promise<{ user: User; audiences: string[] } | undefined>;
 
 /** Needs `close`, after the API server's. */
 export function createAuth({
@@ -25,11 +37,15 @@ export function createAuth({
   pki,
   clock,
   issuer = DEFAULT_ISSUER,
+  authentication: { staticTokens = [], tokens: others = [], ...authentication } = {},
+  authorizers = ({ Node, RBAC }) => [Node, RBAC],
 }: {
   store: Store;
   pki: Pki;
   clock: Clock;
   issuer?: string;
+  authentication?: Partial<ConfiguredAuthentication>;
+  authorizers?: ChooseAuthorizers;
 }): Auth {
   const tokens = serviceAccountTokens({
     key: pki.serviceAccountKey,
@@ -39,10 +55,25 @@ export function createAuth({
   });
   const node = new NodeAuthorizer(store);
   const rbac = new RbacAuthorizer(store);
+  const find = (name: string) => store.get(`core/secrets/kube-system/${name}`)?.object as Secret | undefined;
+  // Upstream's order.
+  const before = [...staticTokens];
+  const after = [bootstrapTokens(find, clock), ...others];
   return {
-    authenticate: createAuthenticate({ tokens: [tokens.authenticate] }),
-    authorizer: unionAuthorizer([mastersAuthorizer, node, rbac]),
+    authenticate: createAuthenticate({
+      ...authentication,
+      tokens: [...before, tokens.authenticate, ...after],
+    }),
+    authorizer: unionAuthorizer([mastersAuthorizer, ...authorizers({ Node: node, RBAC: rbac })]),
     tokens,
+    async review(token, audiences) {
+      const own = await tokens.review(token, audiences);
+      if (own) return own;
+      // Tokens without audiences are for this API alone.
+      const common = audiences.filter((audience) => tokens.audiences.includes(audience));
+      if (common.length === 0) return undefined;
+      return { user: await tokenUser([...before, ...after], token), audiences: common };
+    },
     close() {
       node.close();
       rbac.close();

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import type { ClusterPaths } from './paths.js';
 import { portIsFree } from './preflight.js';
+import type { ServerOptions } from './server-options.js';
 
 export interface ClusterConfig {
   apiPort: number;
@@ -19,6 +20,8 @@ export interface ClusterConfig {
   ingress?: { httpPort?: number; httpsPort?: number; metricsPort?: number; accessLog?: boolean };
   /** Seconds of silence after which a node counts as gone; 40 when absent. */
   nodeGraceSeconds?: number;
+  /** Options of the control plane that were given. */
+  server?: ServerOptions;
   /** The nodes that this machine runs. */
   nodes: NodeEntry[];
 }

@@ -64,13 +64,46 @@ export function mergeKubeconfig(admin: string, path: string): void {
   write(path, config);
 }
 
-/** Removes what `mergeKubeconfig` added; a file that is empty then stays, without a current context. */
+export interface UserEntry {
+  cluster: string;
+  /** The name that the certificate is for. */
+  user: string;
+  /** PEM. */
+  cert: string;
+  key: string;
+}
+
+/**
+ * Adds a context of another user of the cluster, as `keelson-<cluster>-<user>`; it becomes current only in a file that
+ * has no current context. Returns its name.
+ */
+export function mergeUser(admin: string, path: string, { cluster, user, cert, key }: UserEntry): string {
+  const name = `${contextName(cluster)}-${user}`;
+  const base64 = (pem: string) => Buffer.from(pem).toString('base64');
+  const config = read(path);
+  const added: Pick<Kubeconfig, (typeof LISTS)[number]> = {
+    clusters: read(admin).clusters,
+    users: [{ name, user: { 'client-certificate-data': base64(cert), 'client-key-data': base64(key) } }],
+    contexts: [{ name, context: { cluster: contextName(cluster), user: name } }],
+  };
+  for (const list of LISTS) {
+    const names = new Set(added[list].map((entry) => entry.name));
+    config[list] = [...config[list].filter((entry) => !names.has(entry.name)), ...added[list]];
+  }
+  config['current-context'] ||= name;
+  write(path, config);
+  return name;
+}
+
+/** Removes what `mergeKubeconfig` and `mergeUser` added; a file that is empty then stays, without a current context. */
 export function unmergeKubeconfig(cluster: string, path: string): void {
   if (!existsSync(path)) return;
   const config = read(path);
   const name = contextName(cluster);
-  if (!LISTS.some((list) => config[list].some((entry) => entry.name === name))) return;
-  for (const list of LISTS) config[list] = config[list].filter((entry) => entry.name !== name);
-  if (config['current-context'] === name) config['current-context'] = '';
+  const contexts = config.contexts.filter((entry) => (entry['context'] as any)?.cluster === name);
+  const gone = new Set([name, ...contexts.map((entry) => entry.name)]);
+  if (!LISTS.some((list) => config[list].some((entry) => gone.has(entry.name)))) return;
+  for (const list of LISTS) config[list] = config[list].filter((entry) => !gone.has(entry.name));
+  if (gone.has(config['current-context'] ?? '')) config['current-context'] = '';
   write(path, config);
 }

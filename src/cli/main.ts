@@ -12,8 +12,10 @@ import { serverCommand } from './commands/server.js';
 import { statusCommand } from './commands/status.js';
 import { tokenCommand } from './commands/token.js';
 import { upCommand } from './commands/up.js';
+import { userCommand } from './commands/user.js';
 import { versionCommand } from './commands/version.js';
 import { CliError } from './error.js';
+import { LIST_OPTIONS } from './server-options.js';
 
 /** One sentence for what the user can act on; the stack for what is our own fault. */
 function report(error: unknown): never {
@@ -31,7 +33,7 @@ function report(error: unknown): never {
 }
 
 /** Options that may be given several times. */
-const LISTS = new Set(['_', 'labels', 'taints', 'tls-san', 'tlsSan']);
+const LISTS = new Set(['_', 'labels', 'taints', 'tls-san', 'tlsSan', 'group', ...LIST_OPTIONS]);
 
 function refuseRepeats(argv: Record<string, unknown>): true {
   for (const [option, value] of Object.entries(argv))
@@ -58,6 +60,7 @@ try {
     .command(agentCommand)
     .command(nodeCommand)
     .command(tokenCommand)
+    .command(userCommand)
     .command(secretsCommand)
     .command(kubeconfigCommand)
     .command(imageCommand)

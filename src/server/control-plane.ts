@@ -8,6 +8,9 @@ import { type Clock, systemClock } from '../api/machinery/clock.js';
 import type { FrontProxy } from '../apiserver/extensions/aggregation/remote.js';
 import { FRONT_PROXY_NAME } from '../apiserver/extensions/aggregation/trust.js';
 import { ApiServer } from '../apiserver/server.js';
+import { loadAuthorization } from '../auth/configuration/authorization.js';
+import { loadAuthentication } from '../auth/configuration/load.js';
+import type { AuthSettings } from '../auth/configuration/settings.js';
 import { writeFileAtomic } from '../auth/files.js';
 import { createAuth } from '../auth/index.js';
 import { type KeyPairPem, loadOrCreatePki, type Pki } from '../auth/pki.js';
@@ -18,6 +21,7 @@ import { Hub } from '../hub/hub.js';
 import { startScheduler } from '../scheduler/index.js';
 import { openLevelStore, type Store } from '../store/index.js';
 import { dnsAddress, firstAddress, machineAddresses } from './addresses.js';
+import { loadPodSecurity } from './admission-configuration.js';
 import { ensureBootstrapToken } from './bootstrap-token.js';
 import { signForSubject } from './certificate-signing.js';
 import { type Encryption, loadEncryption } from './encryption.js';
@@ -38,6 +42,10 @@ export interface ControlPlaneOptions {
   nodeMonitorGracePeriod?: number;
   /** An EncryptionConfiguration; `encryption.yaml` in the data folder, made when it is missing, when absent. */
   encryptionKeyFile?: string;
+  /** Who may come in, besides certificates of the cluster's CA and service accounts. */
+  auth?: AuthSettings;
+  /** An AdmissionConfiguration with the configuration of PodSecurity. */
+  admissionControlConfigFile?: string;
   /** More DNS names and addresses that this server is called by. */
   certificateNames?: string[];
   clusterCidr: string;
@@ -104,13 +112,19 @@ async function assemble(
   const serving = await issueCertificates(pki, options, advertise);
   const frontProxy = await frontProxyCertificate(join(dataDir, 'pki', 'front-proxy'));
 
-  const auth = createAuth({ store, pki, clock });
+  const settings = options.auth ?? {};
+  const authentication = await loadAuthentication(settings, pki.caCert, clock);
+  const authorizers = await loadAuthorization(settings, clock);
+  const podSecurity = await loadPodSecurity(options.admissionControlConfigFile);
+  const auth = createAuth({ store, pki, clock, authentication, authorizers });
   closers.push(() => auth.close());
   const apiServer = new ApiServer({
     store,
     authenticate: auth.authenticate,
     authorizer: auth.authorizer,
     tokens: auth.tokens,
+    review: auth.review,
+    podSecurity,
     operations: { 'rotate-encryption-key': () => encryption.rotate(store) },
     frontProxy,
     clientCa: pki.caCert,
@@ -148,6 +162,7 @@ async function assemble(
     port: options.apiPort,
     ...serving.server,
     clientCa: pki.caCert,
+    proxyCa: authentication.proxyCa,
     advertise: { address: advertise },
   });
   const controllers = startControllers({

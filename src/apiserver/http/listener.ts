@@ -27,7 +27,7 @@ export async function openListener(options: ListenOptions, handlers: ListenerHan
     allowHTTP1: true,
     cert: options.cert,
     key: options.key,
-    ca: options.clientCa,
+    ca: options.proxyCa ? [options.clientCa, options.proxyCa] : options.clientCa,
     requestCert: true,
     rejectUnauthorized: false,
     minVersion: 'TLSv1.2',

@@ -27,7 +27,16 @@ const subjects = new WeakMap<object, Credentials['certificate'] | null>();
 export function credentialsOf(request: IncomingRequest): Credentials {
   const certificate = certificateOf(request);
   const token = bearer(request);
-  return { ...(certificate ? { certificate } : {}), ...(token === undefined ? {} : { token }) };
+  return {
+    ...(certificate ? { certificate } : {}),
+    ...(token === undefined ? {} : { token }),
+    path: parseUrl(request).path,
+    header: (name) => {
+      const value = request.headers[name];
+      return Array.isArray(value) ? value.join(', ') : value;
+    },
+    headerNames: () => Object.keys(request.headers),
+  };
 }
 
 function bearer(request: IncomingRequest): string | undefined {
@@ -66,7 +75,7 @@ function readCertificate(socket: TLSSocket): Credentials['certificate'] {
   if (!peer?.subject) return undefined;
   if (!socket.authorized) throw unauthorized();
   const { CN, O } = peer.subject as unknown as { CN?: string | string[]; O?: string | string[] };
-  return { commonName: [CN ?? ''].flat()[0] ?? '', organizations: [O ?? []].flat() };
+  return { commonName: [CN ?? ''].flat()[0] ?? '', organizations: [O ?? []].flat(), raw: peer.raw };
 }
 
 const HAS_BODY = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);

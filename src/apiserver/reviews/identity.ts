@@ -31,7 +31,7 @@ export async function reviewToken(ctx: Context): Promise<Result> {
   if (!token) throw badRequest('token is required for TokenReview in authentication');
   const wanted = audiences?.length ? audiences : (ctx.tokens?.audiences ?? []);
   try {
-    const found = await ctx.tokens?.review(token, wanted);
+    const found = await ctx.review(token, wanted);
     if (found)
       return answered(object, {
         authenticated: true,

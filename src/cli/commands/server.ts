@@ -7,9 +7,10 @@ import { tellReady } from '../daemon.js';
 import { CliError } from '../error.js';
 import { type ClusterOptions, clusterOptions } from '../options.js';
 import { clusterPaths } from '../paths.js';
+import { givenServerOptions, type ServerOptions, serverOptions } from '../server-options.js';
 import { closeOnSignal } from '../shutdown.js';
 
-interface Options extends ClusterOptions {
+interface Options extends ClusterOptions, ServerOptions {
   bind: string;
   port: number;
   hubPort: number | undefined;
@@ -19,7 +20,6 @@ interface Options extends ClusterOptions {
   clusterCidr: string;
   serviceCidr: string;
   loadBalancerPool: string | undefined;
-  encryptionKeyFile: string | undefined;
   logLevel: string;
 }
 
@@ -27,7 +27,7 @@ export const serverCommand: CommandModule<object, Options> = {
   command: 'server',
   describe: 'Run a control plane in the foreground (for systemd)',
   builder: (parser) =>
-    clusterOptions(parser)
+    serverOptions(clusterOptions(parser))
       .option('bind', { type: 'string', default: '0.0.0.0', describe: 'Address to listen on' })
       .option('port', { type: 'number', default: 6443, describe: 'Port of the API server' })
       .option('hub-port', { type: 'number', describe: 'Port that agents dial [default: --port + 1]' })
@@ -61,11 +61,6 @@ export const serverCommand: CommandModule<object, Options> = {
         describe:
           "Range of addresses for Services of type LoadBalancer, on the nodes' link: 192.0.2.240/28 [default: the nodes' own addresses]",
       })
-      .option('encryption-key-file', {
-        type: 'string',
-        describe:
-          'EncryptionConfiguration with the keys for Secrets at rest [default: <data-dir>/encryption.yaml]',
-      })
       .option('log-level', {
         type: 'string',
         default: 'info',
@@ -79,6 +74,7 @@ export const serverCommand: CommandModule<object, Options> = {
       });
     const paths = clusterPaths(options.name, options.dataDir);
     const logger = pino({ level: options.logLevel });
+    const { encryptionKeyFile, admissionControlConfigFile, ...auth } = givenServerOptions(options);
     const controlPlane = await start({
       clusterName: options.name,
       dataDir: paths.data,
@@ -91,7 +87,9 @@ export const serverCommand: CommandModule<object, Options> = {
       clusterCidr: options.clusterCidr,
       serviceCidr: options.serviceCidr,
       loadBalancerPool: options.loadBalancerPool,
-      encryptionKeyFile: options.encryptionKeyFile,
+      encryptionKeyFile,
+      admissionControlConfigFile,
+      auth,
       version: keelsonVersion(),
       logger,
     });

@@ -30,9 +30,10 @@ import { type ClusterOptions, clusterOptions, type IngressOptions, ingressOption
 import { type ClusterPaths, clusterPaths } from '../paths.js';
 import { requireDisk, requireKernel, requirePort, requireRoot } from '../preflight.js';
 import { createProgress, type Progress } from '../progress.js';
+import { givenServerOptions, type ServerOptions, serverArgv, serverOptions } from '../server-options.js';
 import { takeDown } from '../take-down.js';
 
-interface Options extends ClusterOptions, IngressOptions, NodeFlags {
+interface Options extends ClusterOptions, IngressOptions, NodeFlags, ServerOptions {
   port: number | undefined;
   bind: string;
   node: string | undefined;
@@ -49,7 +50,12 @@ export const upCommand: CommandModule<object, Options> = {
   command: 'up',
   describe: 'Start a cluster on this machine and wait until its nodes are Ready',
   builder: (parser) =>
-    nodeFlags(ingressOptions(clusterOptions(parser), ', or 0 for one node of another cluster than "default"'))
+    nodeFlags(
+      ingressOptions(
+        serverOptions(clusterOptions(parser)),
+        ', or 0 for one node of another cluster than "default"',
+      ),
+    )
       .option('port', { type: 'number', describe: 'Port of the API server [default: 6443]' })
       .option('bind', { type: 'string', default: '0.0.0.0', describe: 'Address to listen on' })
       .option('nodes', {
@@ -198,6 +204,7 @@ async function settle(options: Options, paths: ClusterPaths, serverRuns: boolean
     metricsPort: ingressMetricsPort ?? config.ingress?.metricsPort,
     accessLog: ingressAccessLog,
   };
+  config.server = { ...config.server, ...givenServerOptions(options) };
   config.loadBalancerPool = options.loadBalancerPool ?? config.loadBalancerPool;
   if (!serverRuns) {
     await requirePort(options.bind, config.apiPort, '--port');
@@ -238,6 +245,7 @@ function startServer(options: Options, paths: ClusterPaths, config: ClusterConfi
     argv.push('--node-monitor-grace-period', `${config.nodeGraceSeconds}`);
   argv.push('--cluster-cidr', config.clusterCidr, '--service-cidr', config.serviceCidr);
   if (config.loadBalancerPool) argv.push('--load-balancer-pool', config.loadBalancerPool);
+  argv.push(...serverArgv(config.server ?? {}));
   return startDaemon(argv, { log: join(paths.data, 'server.log'), pid: serverPid(paths) });
 }
 

@@ -10,6 +10,9 @@ import { PassThrough, Readable } from 'node:stream';
 import { pino } from 'pino';
 import { systemClock } from '../../../src/api/machinery/clock.js';
 import { ApiServer } from '../../../src/apiserver/server.js';
+import { loadAuthorization } from '../../../src/auth/configuration/authorization.js';
+import { loadAuthentication } from '../../../src/auth/configuration/load.js';
+import type { AuthSettings } from '../../../src/auth/configuration/settings.js';
 import { createAuth } from '../../../src/auth/index.js';
 import { loadOrCreatePki, type Pki } from '../../../src/auth/pki.js';
 import type { ExecSession, NodeStreams } from '../../../src/hub/node-streams.js';
@@ -35,18 +38,20 @@ export interface TestServer {
   http(
     method: string,
     path: string,
-    options?: { headers?: object; body?: string | Buffer; anonymous?: boolean },
+    options?: { headers?: object; body?: string | Buffer; anonymous?: boolean; agent?: Agent },
   ): Promise<Reply>;
   /** Watches until so many bytes have come, or the watch ends. */
   watch(path: string, accept: string, bytes: number): Promise<{ contentType: string; bytes: Buffer }>;
   close(): Promise<void>;
 }
 
-export async function startServer(): Promise<TestServer> {
+export async function startServer(settings: AuthSettings = {}): Promise<TestServer> {
   const dir = mkdtempSync(join(tmpdir(), 'keelson-test-api-'));
   const store = await openLevelStore(join(dir, 'db'));
   const pki = await loadOrCreatePki(join(dir, 'pki'));
-  const auth = createAuth({ store, pki, clock: systemClock });
+  const authentication = await loadAuthentication(settings, pki.caCert, systemClock);
+  const authorizers = await loadAuthorization(settings, systemClock);
+  const auth = createAuth({ store, pki, clock: systemClock, authentication, authorizers });
   const proxyPki = await loadOrCreatePki(join(dir, 'front-proxy'), { commonName: 'front-proxy-ca' });
   const proxy = await proxyPki.ensure('client', { commonName: 'front-proxy-client', usage: 'client' });
   const server = new ApiServer({
@@ -61,7 +66,13 @@ export async function startServer(): Promise<TestServer> {
     logger: pino({ level: 'silent' }),
   });
   const serving = await pki.ensure('server', { commonName: 'api', ips: ['127.0.0.1'], usage: 'server' });
-  const { port } = await server.listen({ host: '127.0.0.1', port: 0, ...serving, clientCa: pki.caCert });
+  const { port } = await server.listen({
+    host: '127.0.0.1',
+    port: 0,
+    ...serving,
+    clientCa: pki.caCert,
+    proxyCa: authentication.proxyCa,
+  });
   const admin = await pki.ensure('admin', {
     commonName: 'admin',
     organizations: ['system:masters'],
@@ -88,9 +99,9 @@ export async function startServer(): Promise<TestServer> {
     pki,
     admin,
     kubectl: (args, input) => kubectl(args, { ...process.env, KUBECONFIG: kubeconfig, HOME: dir }, input),
-    http: (method, path, { headers = {}, body, anonymous } = {}) =>
+    http: (method, path, { headers = {}, body, anonymous, agent: own } = {}) =>
       new Promise((resolve, reject) => {
-        const agent = anonymous ? agents.anonymous : agents.admin;
+        const agent = own ?? (anonymous ? agents.anonymous : agents.admin);
         const outgoing = request(
           { host: '127.0.0.1', port, method, path, agent, headers: headers as any },
           async (response) => {
