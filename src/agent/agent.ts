@@ -7,6 +7,7 @@ import type { Clock } from '../api/machinery/clock.js';
 import { isReason } from '../api/machinery/status.js';
 import type { KubeObject } from '../api/machinery/types.js';
 import { INGRESS_NODE_LABEL } from '../api/resources/networking/ingress-controller.js';
+import { LOCAL_PATH_FOLDER } from '../api/storage/annotations.js';
 import { Client } from '../client/client.js';
 import { EventRecorder } from '../client/event-recorder.js';
 import { Backoff, sleep } from '../client/retry.js';
@@ -30,6 +31,7 @@ import { PodManager } from './pods/manager.js';
 import { PODS, StatusSender } from './pods/status-sender.js';
 import type { WorkerDeps } from './pods/worker-deps.js';
 import { serveStream } from './streams/serve.js';
+import { LocalPathVolumes } from './volumes/local-path.js';
 
 export interface AgentOptions {
   node: string;
@@ -86,6 +88,7 @@ export class Agent {
   readonly #registration: NodeRegistration;
   readonly #statuses: StatusSender;
   readonly #pods: PodManager;
+  readonly #localVolumes: LocalPathVolumes;
   readonly #facts: WorkerDeps['facts'];
   readonly #ip: string;
   readonly #services: ServiceView;
@@ -141,6 +144,11 @@ export class Agent {
     };
     const isConnected = () => this.#connection.isConnected;
     this.#statuses = new StatusSender(this.#client, isConnected, clock, logger);
+    const localPathDir = join(dataDir, 'local-path');
+    this.#localVolumes = new LocalPathVolumes({
+      ...{ node, objects, dir: localPathDir },
+      logger: logger.child({ component: 'volumes' }),
+    });
     this.#registration = new NodeRegistration({
       client: this.#client,
       clock,
@@ -149,6 +157,7 @@ export class Agent {
         name: node,
         ip: this.#ip,
         labels: { ...options.labels, [INGRESS_NODE_LABEL]: `${this.#ingress !== undefined}` },
+        annotations: { [LOCAL_PATH_FOLDER]: localPathDir },
         taints: options.taints ?? [],
         capacity: capacity(dataDir, options.settings),
         images: images.list(),
@@ -163,6 +172,7 @@ export class Agent {
     this.#pods = new PodManager({
       ...{ runtime, images, network, objects, clock, logger: logger.child({ component: 'pods' }), event },
       puller: new ImagePuller({ images, clock, event, secret, pulled: () => this.#registration.changed() }),
+      localVolumes: this.#localVolumes,
       podsDir: join(dataDir, 'pods'),
       facts: this.#facts,
       networkReady: new Promise((resolve) => {
@@ -215,6 +225,7 @@ export class Agent {
     this.#rotation?.close();
     this.#evictions?.close();
     await this.#pods.close({ stopPods });
+    await this.#localVolumes.close();
     await this.#options.network.services.close();
     await this.#dns?.close();
     await this.#ingress?.close();

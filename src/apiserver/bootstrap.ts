@@ -12,9 +12,11 @@ import {
   namespaces,
   priorityClasses,
   services,
+  storageClasses,
 } from '../api/resources/index.js';
 import { keelsonIngressClass } from '../api/resources/networking/ingress-controller.js';
 import { systemPriorityClasses } from '../api/resources/scheduling/priority-class.js';
+import { localPathClass } from '../api/resources/storage/storage-class.js';
 import { Client } from '../client/client.js';
 import type { Transport } from '../client/transport.js';
 import type { Store, Watcher } from '../store/store.js';
@@ -46,6 +48,16 @@ export async function ensureIngressClass(transport: Transport): Promise<void> {
   await new Client(transport)
     .of(ingressClasses)
     .create(keelsonIngressClass)
+    .catch((error) => {
+      if (!isReason(error, 'AlreadyExists')) throw error;
+    });
+}
+
+/** Makes the class of volumes that Keelson itself provisions, if it is missing. */
+export async function ensureStorageClass(transport: Transport): Promise<void> {
+  await new Client(transport)
+    .of(storageClasses)
+    .create(localPathClass)
     .catch((error) => {
       if (!isReason(error, 'AlreadyExists')) throw error;
     });

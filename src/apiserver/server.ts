@@ -13,6 +13,7 @@ import {
   ensureKubernetesService,
   ensureNamespaces,
   ensurePriorityClasses,
+  ensureStorageClass,
   keepKubernetesService,
   type ServerAddress,
 } from './bootstrap.js';
@@ -118,6 +119,7 @@ export class ApiServer {
     await ensureFlowControl(this.transport(SERVER));
     await ensurePriorityClasses(this.transport(SERVER));
     await ensureIngressClass(this.transport(SERVER));
+    await ensureStorageClass(this.transport(SERVER));
     await this.#aggregate();
     this.#ready = true;
   }

@@ -9,14 +9,17 @@ import { startDisruptionController } from './disruption/index.js';
 import { startEndpointSliceController } from './endpoint-slice/index.js';
 import { startEndpointSliceMirroring } from './endpoint-slice-mirroring/index.js';
 import { startEndpointsController } from './endpoints/index.js';
+import { startEphemeralVolumeController } from './ephemeral-volume.js';
 import { startGarbageCollector } from './garbage-collector/index.js';
 import { startHorizontalPodAutoscaler } from './hpa/index.js';
 import { startIngressStatus } from './ingress-status.js';
 import { startJobController } from './job/index.js';
 import { startLoadBalancerController } from './load-balancer/index.js';
+import { startLocalPathProvisioner } from './local-path/index.js';
 import { startNamespaceController } from './namespace.js';
 import { startNodeIpam } from './node-ipam.js';
 import { startNodeLifecycle } from './node-lifecycle/index.js';
+import { startPersistentVolumeBinder } from './persistent-volume/index.js';
 import { startPodGc } from './pod-gc.js';
 import { startReplicaSetController, startReplicationController } from './replicaset/index.js';
 import { startResourceQuotaController } from './resource-quota/index.js';
@@ -24,6 +27,7 @@ import { startRootCaPublisher } from './root-ca.js';
 import { startServiceAccountController } from './service-account.js';
 import { startStatefulSetController } from './statefulset/index.js';
 import { startTtlAfterFinished } from './ttl-after-finished.js';
+import { startClaimProtection, startVolumeProtection } from './volume-protection.js';
 
 export type { Controller, ControllersOptions } from './context.js';
 
@@ -53,6 +57,11 @@ const ALL: ((options: ControllersOptions) => Controller)[] = [
   startClusterRoleAggregation,
   startResourceQuotaController,
   startCertificateSigner,
+  startPersistentVolumeBinder,
+  startLocalPathProvisioner,
+  startClaimProtection,
+  startVolumeProtection,
+  startEphemeralVolumeController,
 ];
 
 /**

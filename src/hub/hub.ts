@@ -68,6 +68,10 @@ const RESOURCES = [
   'endpointslices',
   'configmaps',
   'secrets',
+  'csidrivers',
+  'volumeattachments',
+  'persistentvolumes',
+  'persistentvolumeclaims',
   'ingresses',
   'pods',
 ];

@@ -1,19 +1,37 @@
 /** What each node has to know, from one set of caches that all nodes share. */
-import type { ConfigMap, EndpointSlice, Ingress, Namespace, Node, Pod, Secret, Service } from '#types';
+import type {
+  ConfigMap,
+  CSIDriver,
+  EndpointSlice,
+  Ingress,
+  Namespace,
+  Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  Secret,
+  Service,
+  VolumeAttachment,
+} from '#types';
 import { type KubeObject, objectKey } from '../api/machinery/types.js';
 import {
   configMaps,
+  csiDrivers,
   endpointSlices,
   namespaces,
   nodes,
+  persistentVolumeClaims,
+  persistentVolumes,
   pods,
   secrets,
   services,
+  volumeAttachments,
 } from '../api/resources/index.js';
 import { INGRESS_NODE_LABEL, tlsSecrets } from '../api/resources/networking/ingress-controller.js';
+import { LOCAL_PATH_NODE } from '../api/storage/annotations.js';
 import type { Informer } from '../client/informer.js';
 import type { Informers } from '../client/informers.js';
-import { podReferences } from './references.js';
+import { furtherReferences, podReferences } from './references.js';
 import { ServedIngresses } from './served-ingresses.js';
 
 /** Told of every object that a node has to know, and of those that it has not any more. */
@@ -24,8 +42,9 @@ export interface NodeListener {
 }
 
 interface View {
+  node: string;
   listener: NodeListener;
-  /** `configmaps default/x` → keys of the pods, and names of the Ingresses, that refer to it. */
+  /** `configmaps default/x` → keys of the pods, names of the Ingresses and the like that refer to it. */
   references: Map<string, Set<string>>;
   byPod: Map<string, string[]>;
   /** Whether the node is told of Ingresses. */
@@ -38,7 +57,15 @@ const servesIngresses = (node: Node | undefined): boolean =>
 /** In place of a pod's key: no such key has a blank. */
 const ingressUser = (key: string): string => `ingress ${key}`;
 
+const objectUser = (resource: string, key: string): string => `${resource} ${key}`;
+const localUser = (volume: string): string => `local ${volume}`;
+
 const id = (resource: string, key: string) => `${resource} ${key}`;
+
+const localNode = ({ metadata }: PersistentVolume): string[] => {
+  const node = metadata.annotations?.[LOCAL_PATH_NODE];
+  return node ? [node] : [];
+};
 
 /** How a node's pods are reached, as an object of its own; undefined while that is not known. */
 function nodeRoute({ metadata, spec, status }: Node): KubeObject | undefined {
@@ -69,6 +96,7 @@ export class NodeObjects {
   /** What every node gets all of. */
   readonly #everywhere: Record<string, Informer<any>>;
   readonly #referenced: Record<string, Informer<any>>;
+  readonly #volumes: Informer<PersistentVolume>;
   readonly #served: ServedIngresses;
   readonly #views = new Map<string, View>();
   readonly #routes = new Map<string, KubeObject>();
@@ -84,10 +112,17 @@ export class NodeObjects {
     this.#everywhere = {
       services: informers.of<Service>(services),
       endpointslices: informers.of<EndpointSlice>(endpointSlices),
+      csidrivers: informers.of<CSIDriver>(csiDrivers),
     };
+    this.#volumes = informers.of<PersistentVolume>(persistentVolumes, {
+      indexes: { [LOCAL_PATH_NODE]: localNode },
+    });
     this.#referenced = {
       configmaps: informers.of<ConfigMap>(configMaps),
       secrets: informers.of<Secret>(secrets),
+      volumeattachments: informers.of<VolumeAttachment>(volumeAttachments),
+      persistentvolumes: this.#volumes,
+      persistentvolumeclaims: informers.of<PersistentVolumeClaim>(persistentVolumeClaims),
     };
     this.#served = new ServedIngresses(informers, {
       served: (ingress) => {
@@ -107,6 +142,7 @@ export class NodeObjects {
     ];
     this.synced = Promise.all(all.map((informer) => informer.synced)).then(() => {});
     this.#subscribe();
+    this.#subscribeLocalVolumes();
   }
 
   #subscribe(): void {
@@ -162,24 +198,47 @@ export class NodeObjects {
       );
     }
     for (const [resource, informer] of Object.entries(this.#referenced)) {
-      const interested = (object: KubeObject, tell: (listener: NodeListener) => void) => {
+      const interested = (object: KubeObject, tell: (view: View) => void) => {
         const ref = id(resource, objectKey(object));
-        for (const view of this.#views.values()) if (view.references.has(ref)) tell(view.listener);
+        for (const view of this.#views.values()) if (view.references.has(ref)) tell(view);
       };
-      const changed = (object: KubeObject) => interested(object, (l) => l.changed(resource, object));
+      const changed = (object: KubeObject) =>
+        interested(object, (view) => this.#tellReferenced(view, resource, object));
       this.#unsubscribe.push(
         informer.on({
           added: changed,
           updated: (_: KubeObject, object: KubeObject) => changed(object),
-          deleted: (object: KubeObject) => interested(object, (l) => l.gone(resource, objectKey(object))),
+          deleted: (object: KubeObject) =>
+            interested(object, (view) => this.#referencedGone(view, resource, objectKey(object))),
         }),
       );
     }
   }
 
+  /** A node has to know of the volumes whose folders it has, whether a pod uses them or not. */
+  #subscribeLocalVolumes(): void {
+    const added = (volume: PersistentVolume) => {
+      const view = this.#views.get(localNode(volume)[0] ?? '');
+      if (view) this.#holdLocal(view, volume);
+    };
+    this.#unsubscribe.push(
+      this.#volumes.on({
+        added,
+        updated: (_, volume) => added(volume),
+        deleted: ({ metadata }) => {
+          for (const view of this.#views.values()) this.#setReferences(view, localUser(metadata.name), []);
+        },
+      }),
+    );
+  }
+
+  #holdLocal(view: View, { metadata }: PersistentVolume): void {
+    this.#setReferences(view, localUser(metadata.name), [id('persistentvolumes', metadata.name)]);
+  }
+
   /** Tells the listener of all that concerns the node now, and from then on. Returns what ends it. */
   follow(node: string, listener: NodeListener): () => void {
-    const view: View = { listener, references: new Map(), byPod: new Map(), ingress: false };
+    const view: View = { node, listener, references: new Map(), byPod: new Map(), ingress: false };
     this.#views.set(node, view);
     const own = this.#nodes.get(node);
     if (own) this.#ownNodeChanged(own);
@@ -187,6 +246,7 @@ export class NodeObjects {
     for (const name of this.#names.values()) listener.changed('namespaces', name);
     for (const [resource, informer] of Object.entries(this.#everywhere))
       for (const object of informer.list()) listener.changed(resource, object);
+    for (const volume of this.#volumes.byIndex(LOCAL_PATH_NODE, node)) this.#holdLocal(view, volume);
     for (const pod of this.#pods.byIndex('node', node)) this.#tell(view, pod);
     return () => {
       if (this.#views.get(node) === view) this.#views.delete(node);
@@ -255,6 +315,18 @@ export class NodeObjects {
     this.#setReferences(view, key, []);
   }
 
+  /** What the object refers to comes first. */
+  #tellReferenced(view: View, resource: string, object: KubeObject): void {
+    const further = furtherReferences(resource, object, view.node);
+    this.#setReferences(view, objectUser(resource, objectKey(object)), further);
+    view.listener.changed(resource, object);
+  }
+
+  #referencedGone(view: View, resource: string, key: string): void {
+    view.listener.gone(resource, key);
+    this.#setReferences(view, objectUser(resource, key), []);
+  }
+
   #setReferences(view: View, podKey: string, references: string[]): void {
     const before = view.byPod.get(podKey) ?? [];
     if (references.length > 0) view.byPod.set(podKey, references);
@@ -266,7 +338,7 @@ export class NodeObjects {
         view.references.set(ref, new Set([podKey]));
         const [resource = '', key = ''] = ref.split(' ');
         const object = this.#referenced[resource]?.get(key);
-        if (object) view.listener.changed(resource, object);
+        if (object) this.#tellReferenced(view, resource, object);
       }
     }
     for (const ref of before) {
@@ -276,7 +348,7 @@ export class NodeObjects {
       if (users?.size !== 0) continue;
       view.references.delete(ref);
       const [resource = '', key = ''] = ref.split(' ');
-      view.listener.gone(resource, key);
+      this.#referencedGone(view, resource, key);
     }
   }
 }

@@ -1,8 +1,11 @@
-/** Which ConfigMaps and Secrets a pod refers to. */
-import type { Container, Pod } from '#types';
+/** Which ConfigMaps, Secrets and claims a pod refers to, and what claims and volumes refer to in turn. */
+import type { Container, PersistentVolume, PersistentVolumeClaim, Pod } from '#types';
+import type { KubeObject } from '../api/machinery/types.js';
+import { attachmentName } from '../api/storage/attachment.js';
+import { claimNameOf } from '../api/storage/pod-claims.js';
 
 export interface Reference {
-  resource: 'configmaps' | 'secrets';
+  resource: 'configmaps' | 'persistentvolumeclaims' | 'secrets';
   name: string;
 }
 
@@ -16,6 +19,8 @@ export function podReferences(pod: Pod): Reference[] {
   for (const volume of pod.spec.volumes ?? []) {
     add('configmaps', volume.configMap?.name);
     add('secrets', volume.secret?.secretName);
+    add('secrets', volume.csi?.nodePublishSecretRef?.name);
+    add('persistentvolumeclaims', claimNameOf(pod, volume));
     for (const source of volume.projected?.sources ?? []) {
       add('configmaps', source.configMap?.name);
       add('secrets', source.secret?.name);
@@ -37,4 +42,19 @@ export function podReferences(pod: Pod): Reference[] {
     }
   }
   return [...found.values()];
+}
+
+/** What a node has to know besides, when it knows this object: `<resource> <key>` each. */
+export function furtherReferences(resource: string, object: KubeObject, node: string): string[] {
+  if (resource === 'persistentvolumeclaims') {
+    const { volumeName } = (object as PersistentVolumeClaim).spec;
+    return volumeName ? [`persistentvolumes ${volumeName}`] : [];
+  }
+  const csi = resource === 'persistentvolumes' ? (object as PersistentVolume).spec.csi : undefined;
+  if (csi === undefined) return [];
+  const secrets = [csi.nodeStageSecretRef, csi.nodePublishSecretRef, csi.nodeExpandSecretRef];
+  return [
+    `volumeattachments ${attachmentName(csi.volumeHandle, csi.driver, node)}`,
+    ...secrets.flatMap((ref) => (ref?.name ? [`secrets ${ref.namespace}/${ref.name}`] : [])),
+  ];
 }

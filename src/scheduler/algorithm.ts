@@ -25,6 +25,12 @@ type Check = (node: NodeInfo) => NodeRejection | undefined;
 export function findNode(cycle: Cycle, start: number, random: () => number): Placement {
   const { nodes } = cycle.cache;
   if (nodes.length === 0) return { node: undefined, message: NO_NODES, rejectedBy: new Set(), next: 0 };
+  const refusal = preFilter(cycle);
+  if (refusal !== undefined) {
+    const rejections = new Map(nodes.map((node) => [node, refusal]));
+    const message = `0/${nodes.length} nodes are available: ${refusal.reasons.join(', ')}.`;
+    return { ...unfit(cycle, rejections, message), next: start };
+  }
   const check = checkOf(cycle);
   const promised = cycle.cache.node(cycle.nominations.nodeOf(cycle.pod.uid) ?? '');
   if (promised?.node !== undefined && check(promised) === undefined)
@@ -44,9 +50,18 @@ export function findNode(cycle: Cycle, start: number, random: () => number): Pla
   return { node: best(cycle, feasible, random), message: '', rejectedBy: new Set(), next };
 }
 
+/** Why the pod fits nowhere, whatever the node. */
+function preFilter(cycle: Cycle): NodeRejection | undefined {
+  for (const plugin of filterPlugins) {
+    const rejection = plugin.preFilter?.(cycle);
+    if (rejection !== undefined) return { ...rejection, plugin: plugin.name };
+  }
+  return undefined;
+}
+
 /** Why one node does not fit; undefined when it does. */
 export function filterNode(cycle: Cycle, node: NodeInfo): NodeRejection | undefined {
-  return checkOf(cycle)(node);
+  return preFilter(cycle) ?? checkOf(cycle)(node);
 }
 
 /**
@@ -85,8 +100,11 @@ function plainCheckOf(cycle: Cycle): Check {
   };
 }
 
-function unfit(cycle: Cycle, rejections: Map<NodeInfo, NodeRejection>): Omit<Placement, 'next'> {
-  const fit = fitMessage(rejections.size, rejections.values());
+function unfit(
+  cycle: Cycle,
+  rejections: Map<NodeInfo, NodeRejection>,
+  fit = fitMessage(rejections.size, rejections.values()),
+): Omit<Placement, 'next'> {
   const rejectedBy = new Set([...rejections.values()].map(({ plugin }) => plugin));
   const messages: string[] = [];
   let off: null | undefined;

@@ -3,6 +3,7 @@ import type { PodDisruptionBudget } from '#types';
 import type { NodeInfo } from './node-info.js';
 import type { Nominations } from './nominations.js';
 import type { PodInfo } from './pod-info.js';
+import type { StorageView } from './storage/view.js';
 
 /** Why a node does not fit. */
 export interface Rejection {
@@ -37,6 +38,7 @@ export interface Cycle {
   readonly cache: CacheView;
   /** Who waits for which node. */
   readonly nominations: Nominations;
+  readonly storage: StorageView;
   namespaceLabels(namespace: string): Record<string, string>;
   /** All PodDisruptionBudgets. */
   budgets(): PodDisruptionBudget[];
@@ -48,6 +50,10 @@ export interface FilterPlugin {
   readonly name: string;
   /** Whether its rejections on one node may be lifted by a change of another node. */
   readonly helpedByNodes?: boolean;
+  /** Whether its rejections may be lifted by a change of a claim, a volume, a storage class or the like. */
+  readonly helpedByStorage?: boolean;
+  /** Called once a cycle: why the pod fits nowhere, whatever the node. */
+  preFilter?(cycle: Cycle): Rejection | undefined;
   /**
    * Whether a pod that came to, or left, another node may lift this plugin's rejection of `waiting`. Absent: never.
    * The node itself is filtered again in any case.

@@ -15,6 +15,7 @@ import { type PodInfo, podInfo } from './pod-info.js';
 import { removeVictims } from './preempt.js';
 import { type QueuedPod, SchedulingQueue } from './queue.js';
 import { markUnscheduled } from './status.js';
+import { VolumeBinder } from './storage/binder.js';
 
 export interface SchedulerOptions {
   /** A client that acts as this user: `system:kube-scheduler`. */
@@ -45,6 +46,7 @@ export class Scheduler {
   readonly #namespaces: Informer<Namespace>;
   readonly #budgets: Informer<PodDisruptionBudget>;
   readonly #nominations = new Nominations();
+  readonly #storage: VolumeBinder;
   /** Bindings and evictions under way. */
   readonly #binding = new Set<Promise<void>>();
   readonly #unsubscribe: (() => void)[];
@@ -65,6 +67,12 @@ export class Scheduler {
     this.#pods = informers.of(pods);
     this.#namespaces = informers.of(namespaces);
     this.#budgets = informers.of(podDisruptionBudgets);
+    this.#storage = new VolumeBinder({
+      client: this.#client,
+      informers,
+      clock,
+      changed: () => this.#retryHelpedByStorage(),
+    });
     const nodeInformer = informers.of(nodes);
     this.#unsubscribe = [
       nodeInformer.on({
@@ -79,7 +87,7 @@ export class Scheduler {
       }),
     ];
     const informed = [nodeInformer, this.#pods, this.#namespaces, this.#budgets];
-    void Promise.all(informed.map(({ synced }) => synced)).then(() => {
+    void Promise.all([...informed.map(({ synced }) => synced), this.#storage.synced]).then(() => {
       this.#ready = true;
       this.#wake();
     });
@@ -89,6 +97,7 @@ export class Scheduler {
     this.#closed = true;
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.#queue.close();
+    this.#storage.close();
     await Promise.all(this.#binding);
     await this.#events.close();
   }
@@ -128,7 +137,10 @@ export class Scheduler {
   #podWaits(old: Pod | undefined, pod: Pod): void {
     const uid = pod.metadata.uid ?? '';
     this.#takeNomination(old, pod);
-    if (pod.metadata.deletionTimestamp !== undefined) this.#queue.delete(uid);
+    if (pod.metadata.deletionTimestamp !== undefined) {
+      this.#queue.delete(uid);
+      this.#storage.poke();
+    }
     // While its binding is under way it is assumed to be on its node, whatever the event says.
     else if (this.#cache.isAssumed(uid)) return;
     else if (old === undefined || !samePod(old, pod)) this.#queue.set(podInfo(pod));
@@ -148,6 +160,7 @@ export class Scheduler {
     this.#queue.delete(uid);
     this.#nominations.delete(uid);
     const node = this.#cache.removePod(uid);
+    if (node !== undefined) this.#storage.poke();
     if (node === undefined) return;
     this.#retryOn(node.name);
     this.#retryHelped('pod-removed', podInfo(pod));
@@ -177,11 +190,19 @@ export class Scheduler {
     );
   }
 
+  /** Tries those again that lack a volume. */
+  #retryHelpedByStorage(): void {
+    this.#queue.retry(({ rejectedBy }) =>
+      filterPlugins.some((plugin) => plugin.helpedByStorage && rejectedBy.has(plugin.name)),
+    );
+  }
+
   #cycle(pod: PodInfo): Cycle {
     return {
       pod,
       cache: this.#cache,
       nominations: this.#nominations,
+      storage: this.#storage,
       budgets: () => this.#budgets.list(),
       namespaceLabels: (name) => this.#namespaces.get(name)?.metadata.labels ?? {},
     };
@@ -219,7 +240,9 @@ export class Scheduler {
       return;
     }
     this.#cache.assume(info, result.node.name);
-    this.#track(this.#bind(pod, result.node.name));
+    const isWanted = () => this.#isWaiting(info);
+    const volumes = this.#storage.reserve(info.pod, result.node.node!, isWanted);
+    this.#track(this.#bind(pod, result.node.name, volumes));
   }
 
   #track(work: Promise<void>): void {
@@ -264,9 +287,13 @@ export class Scheduler {
       });
   }
 
-  async #bind(pod: QueuedPod, node: string): Promise<void> {
+  /** First the pod's volumes, then its node. */
+  async #bind(pod: QueuedPod, node: string, volumes?: () => Promise<void>): Promise<void> {
     const { namespace = '', name, uid } = pod.info.pod.metadata;
     try {
+      await volumes?.().catch((error: Error) => {
+        throw new Error(`running PreBind plugin "VolumeBinding": ${error.message}`);
+      });
       await this.#client.of(pods).createSubresource(namespace, name, 'binding', {
         apiVersion: 'v1',
         kind: 'Binding',
@@ -280,17 +307,20 @@ export class Scheduler {
     }
   }
 
+  /** Whether the pod is still there, to stay, and without a node. */
+  #isWaiting({ key, uid }: PodInfo): boolean {
+    const current = this.#pods.get(key);
+    if (current?.metadata.uid !== uid || current.spec.nodeName) return false;
+    return current.metadata.deletionTimestamp === undefined;
+  }
+
   #bindFailed(pod: QueuedPod, node: string, error: unknown): void {
     const { info } = pod;
     this.#cache.forget(info.uid);
     this.#retryOn(node);
     if (this.#closed) return;
     const current = this.#pods.get(info.key);
-    const isMoot =
-      current?.metadata.uid !== info.uid ||
-      current.spec.nodeName ||
-      current.metadata.deletionTimestamp !== undefined;
-    if (isMoot || isReason(error, 'NotFound')) {
+    if (current === undefined || !this.#isWaiting(info) || isReason(error, 'NotFound')) {
       this.#queue.delete(info.uid);
       return;
     }

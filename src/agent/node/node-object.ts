@@ -9,6 +9,7 @@ export interface NodeInput {
   name: string;
   ip: string;
   labels: Record<string, string>;
+  annotations: Record<string, string>;
   taints: Taint[];
   capacity: Capacity;
   images: Image[];
@@ -36,11 +37,11 @@ export function nodeLabels(name: string, labels: Record<string, string>): Record
 }
 
 export function nodeObject(input: NodeInput): Node {
-  const { name, labels, taints } = input;
+  const { name, labels, annotations, taints } = input;
   return {
     apiVersion: 'v1',
     kind: 'Node',
-    metadata: { name, labels: nodeLabels(name, labels) },
+    metadata: { name, labels: nodeLabels(name, labels), annotations },
     spec: taints.length > 0 ? { taints } : {},
     status: nodeStatus(input),
   } as Node;

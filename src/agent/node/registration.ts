@@ -87,14 +87,15 @@ export class NodeRegistration {
       if (!isReason(error, 'AlreadyExists')) throw error;
       this.#node = await nodes.get('', object.metadata.name);
       this.#status ??= this.#node.status;
-      const labels = nodeLabels(object.metadata.name, object.metadata.labels ?? {});
-      const missing = Object.entries(labels).filter(
-        ([key, value]) => this.#node!.metadata.labels?.[key] !== value,
-      );
-      if (missing.length > 0) {
-        const patch = { metadata: { labels: Object.fromEntries(missing) } };
-        this.#node = await nodes.patch('', object.metadata.name, patch, { type: 'merge' });
-      }
+      const { name, annotations } = object.metadata;
+      const labels = nodeLabels(name, object.metadata.labels ?? {});
+      const known = this.#node.metadata;
+      const missing = {
+        labels: differing(labels, known.labels),
+        annotations: differing(annotations, known.annotations),
+      };
+      if (Object.keys({ ...missing.labels, ...missing.annotations }).length > 0)
+        this.#node = await nodes.patch('', name, { metadata: missing }, { type: 'merge' });
     }
   }
 
@@ -174,3 +175,6 @@ export class NodeRegistration {
     this.#timers.clear();
   }
 }
+
+const differing = (wanted: Record<string, string> = {}, present: Record<string, string> = {}) =>
+  Object.fromEntries(Object.entries(wanted).filter(([key, value]) => present[key] !== value));

@@ -26,6 +26,8 @@ export class PodManager {
     deps.objects.on('pods', (_key, pod: Pod | undefined, old: Pod | undefined) => this.#changed(pod, old));
     for (const resource of ['configmaps', 'secrets'])
       deps.objects.on(resource, (key) => this.#referenceChanged(key));
+    for (const resource of ['persistentvolumeclaims', 'persistentvolumes', 'volumeattachments'])
+      deps.objects.on(resource, () => this.#storageChanged());
     deps.objects.synced('pods').then(() => this.#dropUnknown());
   }
 
@@ -142,6 +144,10 @@ export class PodManager {
       );
       for (const worker of waiting) worker.retryResize();
     });
+  }
+
+  #storageChanged(): void {
+    for (const worker of this.#workers.values()) worker.storageChanged();
   }
 
   #referenceChanged(key: string): void {

@@ -5,6 +5,7 @@ import type { Clock } from '../../api/machinery/clock.js';
 import type { PodNetwork } from '../../network/types.js';
 import type { ImageStore, Runtime } from '../../runtime/types.js';
 import type { NodeObjects } from '../hub/objects.js';
+import type { LocalPathVolumes } from '../volumes/local-path.js';
 import type { PodEvent } from './events.js';
 import type { NodeFacts } from './fields.js';
 import type { ImagePuller } from './image-puller.js';
@@ -16,6 +17,7 @@ export interface WorkerDeps {
   puller: ImagePuller;
   network: PodNetwork;
   objects: NodeObjects;
+  localVolumes: LocalPathVolumes;
   clock: Clock;
   logger: Logger;
   event: PodEvent;

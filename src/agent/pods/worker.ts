@@ -82,6 +82,9 @@ export class PodWorker implements PodContext {
       configMap: (name) => deps.objects.get('configmaps', `${namespace}/${name}`),
       secret: (name) => deps.objects.get('secrets', `${namespace}/${name}`),
       token: (audience, seconds) => this.#tokens.get(audience, seconds),
+      claim: (name) => deps.objects.get('persistentvolumeclaims', `${namespace}/${name}`),
+      persistentVolume: (name) => deps.objects.get('persistentvolumes', name),
+      localReady: (volume) => deps.localVolumes.ready(volume),
     });
     this.#tokens.onRotate = () => this.#refreshVolumes();
     this.#makeRunners(this.pod);
@@ -196,6 +199,13 @@ export class PodWorker implements PodContext {
     this.#failure = { reason: 'Evicted', message };
     this.#evictionGrace = graceSeconds;
     this.#ending();
+    this.changed();
+  }
+
+  /** A claim, a volume or the like has changed: what waits for its volumes looks again. */
+  storageChanged(): void {
+    if (this.#volumesState !== 'failed') return;
+    this.#volumesState = 'none';
     this.changed();
   }
 

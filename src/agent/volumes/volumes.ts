@@ -1,25 +1,45 @@
 /** The volumes of one pod: made before its containers start, kept up to date, taken away at its end. */
 import { chmod, chown, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Pod, Volume } from '#types';
+import type { PersistentVolume, Pod, Volume } from '#types';
 import { quantityValue } from '../../api/machinery/quantity.js';
 import { native } from '../../runtime/native.js';
 import { writePayload } from './atomic-writer.js';
+import { type ClaimSources, ProcessError, volumeOfClaim } from './claims.js';
 import { hostPath } from './host-path.js';
 import { isPayloadVolume, type PayloadSources, payload, VolumeError } from './payloads.js';
+import { localVolumePath } from './persistent.js';
 
 const MS_NOSUID = 2;
 const MS_NODEV = 4;
 const MNT_DETACH = 2;
 
 /** A volume could not be set up; the message is that of upstream's FailedMount event. */
-export class MountError extends Error {
+export class MountError extends Error {}
+
+function mountError(volume: string, error: unknown): MountError {
+  const why = error instanceof Error ? error.message : String(error);
+  if (error instanceof ProcessError)
+    return new MountError(
+      `Unable to attach or mount volumes: unmounted volumes=[${volume}], unattached volumes=[], failed to process volumes=[${volume}]: ${why}`,
+    );
+  const name = error instanceof NamedError ? error.volume : volume;
+  return new MountError(`MountVolume.SetUp failed for volume ${JSON.stringify(name)} : ${why}`);
+}
+
+/** What failed has another name than the pod's volume. */
+class NamedError extends VolumeError {
   constructor(
     readonly volume: string,
     why: string,
   ) {
-    super(`MountVolume.SetUp failed for volume ${JSON.stringify(volume)} : ${why}`);
+    super(why);
   }
+}
+
+export interface VolumeSources extends PayloadSources, ClaimSources {
+  /** Resolves once what the node itself makes of the volume is there. */
+  localReady(volume: PersistentVolume): Promise<void>;
 }
 
 export class PodVolumes {
@@ -29,7 +49,7 @@ export class PodVolumes {
   /** `dir` is the pod's own folder. */
   constructor(
     private readonly dir: string,
-    private readonly sources: PayloadSources,
+    private readonly sources: VolumeSources,
   ) {}
 
   /** Sets all volumes up, side by side. Idempotent. Throws MountError for the first that fails. */
@@ -39,7 +59,7 @@ export class PodVolumes {
         try {
           this.paths.set(volume.name, await this.#setUp(pod, volume));
         } catch (error) {
-          throw new MountError(volume.name, error instanceof Error ? error.message : String(error));
+          throw mountError(volume.name, error);
         }
       }),
     );
@@ -60,7 +80,18 @@ export class PodVolumes {
     if (volume.hostPath) return hostPath(volume.hostPath.path, volume.hostPath.type);
     if (volume.emptyDir) return this.#emptyDir(pod, volume);
     if (isPayloadVolume(volume)) return this.#write(pod, volume);
+    if (volume.persistentVolumeClaim ?? volume.ephemeral) return this.#persistent(pod, volume);
     throw new VolumeError(`volumes of type ${kindOf(volume)} are not supported`);
+  }
+
+  async #persistent(pod: Pod, volume: Volume): Promise<string> {
+    const found = volumeOfClaim(pod, volume, this.sources);
+    try {
+      await this.sources.localReady(found);
+      return await localVolumePath(pod, found, volume.persistentVolumeClaim?.readOnly ?? false);
+    } catch (error) {
+      throw new NamedError(found.metadata.name, error instanceof Error ? error.message : String(error));
+    }
   }
 
   async #write(pod: Pod, volume: Volume): Promise<string> {

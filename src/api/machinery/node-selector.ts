@@ -10,7 +10,7 @@ export function matchesNode(spec: PodSpec, node: Node): boolean {
 }
 
 /** Any of the terms; a term without requirements matches nothing. */
-function matchesNodeSelector(selector: NodeSelector, node: Node): boolean {
+export function matchesNodeSelector(selector: NodeSelector, node: Node): boolean {
   return selector.nodeSelectorTerms.some((term) => matchesTerm(term, node));
 }
 

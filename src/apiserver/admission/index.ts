@@ -4,6 +4,7 @@ import type { Store } from '../../store/store.js';
 import type { WebhookClient } from '../webhooks/index.js';
 import { type Admission, createAdmission } from './admission.js';
 import { certificateRequests } from './certificates.js';
+import { claimResize } from './claim-resize.js';
 import { defaultIngressClass } from './default-ingress-class.js';
 import { defaultStorageClass } from './default-storage-class.js';
 import { limitRanger } from './limit-ranger.js';
@@ -16,6 +17,7 @@ import { priorityClassRules } from './priority-class.js';
 import { rbacEscalation } from './rbac-escalation.js';
 import { resourceQuota } from './resource-quota.js';
 import { serviceAccountPlugin } from './service-account.js';
+import { storageProtection } from './storage-protection.js';
 import { mutatingWebhooks, validatingWebhooks } from './webhooks/plugins.js';
 
 export function builtInAdmission({
@@ -44,6 +46,8 @@ export function builtInAdmission({
     rbacEscalation(store, authorizer),
     certificateRequests(authorizer),
     defaultStorageClass(store),
+    storageProtection,
+    claimResize(store),
     mutatingWebhooks(parts),
     validatingWebhooks(parts),
     resourceQuota(store),

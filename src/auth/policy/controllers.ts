@@ -127,6 +127,13 @@ const CONTROLLERS: Record<string, PolicyRule[]> = {
     allow('watch', 'core', 'events'),
     allow('get', 'core', 'services'),
   ],
+  'local-path-provisioner': [
+    allow(`${READ} create delete update`, 'core', 'persistentvolumes'),
+    allow(`${READ} update`, 'core', 'persistentvolumeclaims'),
+    allow('update', 'core', 'persistentvolumeclaims/status'),
+    allow(READ, 'storage.k8s.io', 'storageclasses'),
+    allow(READ, 'core', 'nodes'),
+  ],
   'attachdetach-controller': [
     allow('list watch', 'core', 'persistentvolumes persistentvolumeclaims pods'),
     allow(READ, 'core', 'nodes'),

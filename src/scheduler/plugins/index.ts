@@ -8,6 +8,8 @@ import { defaultPreemption, dynamicResources } from './preemption.js';
 import { balancedAllocation, nodeResourcesFit } from './resources.js';
 import { nodeUnschedulable, taintToleration } from './taints.js';
 import { podTopologySpread } from './topology-spread.js';
+import { volumeBinding } from './volume-binding.js';
+import { nodeVolumeLimits, volumeRestrictions, volumeZone } from './volumes.js';
 
 export const filterPlugins: FilterPlugin[] = [
   nodeUnschedulable,
@@ -16,6 +18,10 @@ export const filterPlugins: FilterPlugin[] = [
   nodeAffinity,
   nodePorts,
   nodeResourcesFit,
+  volumeRestrictions,
+  nodeVolumeLimits,
+  volumeBinding,
+  volumeZone,
   podTopologySpread,
   interPodAffinity,
 ];

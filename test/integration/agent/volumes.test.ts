@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'mocha';
 import type { Pod, Secret, Volume } from '#types';
-import type { PayloadSources } from '../../../src/agent/volumes/payloads.js';
+
 import { mountSubPath } from '../../../src/agent/volumes/sub-path.js';
-import { PodVolumes, removeTree } from '../../../src/agent/volumes/volumes.js';
+import { PodVolumes, removeTree, type VolumeSources } from '../../../src/agent/volumes/volumes.js';
 
 const TMPFS = 0x01021994;
 
@@ -21,7 +21,7 @@ describe('volumes', () => {
     configMap: () => undefined,
     secret: () => ({ data: { password: Buffer.from(password).toString('base64') } }) as unknown as Secret,
     token: async () => 'token',
-  } as PayloadSources;
+  } as unknown as VolumeSources;
   const pod = (volume: object, securityContext: object = {}) =>
     ({
       ...{ apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p', uid: 'u' } },

@@ -5,6 +5,7 @@ import type { Cycle } from '../../../src/scheduler/framework.js';
 import type { NodeInfo } from '../../../src/scheduler/node-info.js';
 import { Nominations } from '../../../src/scheduler/nominations.js';
 import { podInfo } from '../../../src/scheduler/pod-info.js';
+import { NO_STORAGE, type StorageView } from '../../../src/scheduler/storage/view.js';
 
 let serial = 0;
 
@@ -78,11 +79,17 @@ export function infoOf(cache: Cache, name: string): NodeInfo {
 }
 
 /** An attempt to place a pod; namespaces have their name as the label `name`. */
-export function cycleOf(p: Pod, cache: Cache, budgets: PodDisruptionBudget[] = []): Cycle {
+export function cycleOf(
+  p: Pod,
+  cache: Cache,
+  budgets: PodDisruptionBudget[] = [],
+  storage: StorageView = NO_STORAGE,
+): Cycle {
   return {
     pod: podInfo(p),
     cache,
     nominations: new Nominations(),
+    storage,
     budgets: () => budgets,
     namespaceLabels: (name) => ({ name }),
   };

@@ -12,7 +12,8 @@ import {
 import { sameJson, validateImmutable, validateQualifiedName } from '../../machinery/validation.js';
 import { ageColumn, textColumn } from '../columns.js';
 import { defineResource } from '../define.js';
-import { classNameColumn, validateDriver, validateParameters } from './class-name.js';
+import { LOCAL_PATH_CLASS, LOCAL_PATH_PROVISIONER } from '../../storage/annotations.js';
+import { classNameColumn, DEFAULT_STORAGE_CLASS, validateDriver, validateParameters } from './class-name.js';
 
 const POLICIES = ['Delete', 'Retain'];
 const MODES = ['Immediate', 'WaitForFirstConsumer'];
@@ -77,3 +78,14 @@ export const storageClasses = defineResource<StorageClass>({
     ageColumn,
   ],
 });
+
+/** The class that every cluster has from its first start, and the default one. */
+export const localPathClass: StorageClass = {
+  apiVersion: 'storage.k8s.io/v1',
+  kind: 'StorageClass',
+  metadata: { name: LOCAL_PATH_CLASS, annotations: { [DEFAULT_STORAGE_CLASS]: 'true' } },
+  provisioner: LOCAL_PATH_PROVISIONER,
+  reclaimPolicy: 'Delete',
+  volumeBindingMode: 'WaitForFirstConsumer',
+  allowVolumeExpansion: true,
+};
