@@ -19,7 +19,9 @@ export function volumeOfClaim(pod: Pod, volume: Volume, sources: ClaimSources): 
   const fail = (why: string) => new ProcessError(`error processing PVC ${namespace}/${name}: ${why}`);
   const claim = sources.claim(name);
   if (claim === undefined)
-    throw fail(`failed to fetch PVC from API server: persistentvolumeclaims ${JSON.stringify(name)} not found`);
+    throw fail(
+      `failed to fetch PVC from API server: persistentvolumeclaims ${JSON.stringify(name)} not found`,
+    );
   if (claim.metadata.deletionTimestamp) throw fail('PVC is being deleted');
   const conflict = volume.ephemeral && notForPod(pod, claim);
   if (conflict) throw fail(conflict);
@@ -27,7 +29,9 @@ export function volumeOfClaim(pod: Pod, volume: Volume, sources: ClaimSources): 
   if (claim.status?.phase !== 'Bound' || !volumeName) throw fail('PVC is not bound');
   const found = sources.persistentVolume(volumeName);
   if (found === undefined)
-    throw fail(`failed to fetch PV ${volumeName} from API server: persistentvolumes ${JSON.stringify(volumeName)} not found`);
+    throw fail(
+      `failed to fetch PV ${volumeName} from API server: persistentvolumes ${JSON.stringify(volumeName)} not found`,
+    );
   if (found.spec.claimRef?.uid !== claim.metadata.uid)
     throw fail(`PV ${volumeName} is not bound to the PVC: the UIDs differ`);
   checkMode(pod, volume, found);
@@ -35,7 +39,11 @@ export function volumeOfClaim(pod: Pod, volume: Volume, sources: ClaimSources): 
 }
 
 /** A block volume is a device for the container, any other one a folder. */
-function checkMode({ spec }: Pod, { name }: Volume, { spec: { volumeMode = 'Filesystem' } }: PersistentVolume): void {
+function checkMode(
+  { spec }: Pod,
+  { name }: Volume,
+  { spec: { volumeMode = 'Filesystem' } }: PersistentVolume,
+): void {
   const containers = [...(spec.initContainers ?? []), ...spec.containers];
   const isMounted = containers.some((c) => c.volumeMounts?.some((mount) => mount.name === name));
   const isDevice = containers.some((c) => c.volumeDevices?.some((device) => device.name === name));

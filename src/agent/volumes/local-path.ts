@@ -57,7 +57,9 @@ export class LocalPathVolumes {
     const before = this.#work.get(name) ?? Promise.resolve();
     const work: Promise<void> = before
       .then(() => this.#bring(name))
-      .catch((error) => this.#options.logger.error({ err: error, volume: name }, 'a local volume is not in order'))
+      .catch((error) =>
+        this.#options.logger.error({ err: error, volume: name }, 'a local volume is not in order'),
+      )
       .finally(() => {
         if (this.#work.get(name) === work) this.#work.delete(name);
       });

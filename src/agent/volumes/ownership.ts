@@ -27,8 +27,7 @@ export async function setOwnership(path: string, ownership: Ownership): Promise<
 /** The content first: the folder itself then tells that all is done. */
 async function own(path: string, ownership: Ownership): Promise<void> {
   const stats = await lstat(path);
-  if (stats.isDirectory())
-    for (const name of await readdir(path)) await own(join(path, name), ownership);
+  if (stats.isDirectory()) for (const name of await readdir(path)) await own(join(path, name), ownership);
   await lchown(path, stats.uid, ownership.fsGroup);
   if (stats.isSymbolicLink()) return;
   const mask = (ownership.readOnly ? FILE_RO : FILE_RW) | (stats.isDirectory() ? DIRECTORY : 0);

@@ -6,7 +6,11 @@ import { setOwnership } from './ownership.js';
 import { VolumeError } from './payloads.js';
 
 /** Path of a file-system volume whose files are on the node itself. @throws VolumeError */
-export async function localVolumePath(pod: Pod, { spec, metadata }: PersistentVolume, readOnly: boolean): Promise<string> {
+export async function localVolumePath(
+  pod: Pod,
+  { spec, metadata }: PersistentVolume,
+  readOnly: boolean,
+): Promise<string> {
   if (spec.hostPath) return hostPath(spec.hostPath.path, spec.hostPath.type);
   if (spec.local) {
     const { path } = spec.local;

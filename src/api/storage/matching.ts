@@ -3,8 +3,8 @@ import type { Node, PersistentVolume, PersistentVolumeClaim, StorageClass } from
 import { matchesNodeSelector } from '../machinery/node-selector.js';
 import { compareQuantities } from '../machinery/quantity.js';
 import { labelSelector } from '../machinery/selectors.js';
-import { isDefaultClass } from '../resources/storage/class-name.js';
 import { storageClassOf } from '../resources/core/volume-fields.js';
+import { isDefaultClass } from '../resources/storage/class-name.js';
 import { ANNOTATION } from './annotations.js';
 
 type Annotated = { metadata: { annotations?: Record<string, string> } };
@@ -20,12 +20,16 @@ export const claimKeyOf = ({ spec: { claimRef } }: PersistentVolume): string | u
   claimRef && `${claimRef.namespace}/${claimRef.name}`;
 
 /** Whether the volume is this claim's: by name, and by UID once that is known. */
-export function isVolumeOf({ spec: { claimRef } }: PersistentVolume, { metadata }: PersistentVolumeClaim): boolean {
+export function isVolumeOf(
+  { spec: { claimRef } }: PersistentVolume,
+  { metadata }: PersistentVolumeClaim,
+): boolean {
   if (!claimRef || claimRef.name !== metadata.name || claimRef.namespace !== metadata.namespace) return false;
   return !claimRef.uid || claimRef.uid === metadata.uid;
 }
 
-const requestOf = (claim: PersistentVolumeClaim): string => claim.spec.resources?.requests?.['storage'] ?? '0';
+const requestOf = (claim: PersistentVolumeClaim): string =>
+  claim.spec.resources?.requests?.['storage'] ?? '0';
 
 const hasModes = (volume: PersistentVolume, claim: PersistentVolumeClaim): boolean =>
   (claim.spec.accessModes ?? []).every((mode) => volume.spec.accessModes?.includes(mode));
@@ -73,7 +77,8 @@ export function findVolume(
     const reachable = node === undefined || reachableFrom(volume, node);
     if (own) return reachable ? volume : undefined;
     if (ownOnly || !reachable || volume.status?.phase !== 'Available') continue;
-    if (storageClassOf(volume) !== className || !hasModes(volume, claim) || !sameAttributes(volume, claim)) continue;
+    if (storageClassOf(volume) !== className || !hasModes(volume, claim) || !sameAttributes(volume, claim))
+      continue;
     if (selector && !selector.matches(volume.metadata.labels)) continue;
     if (best === undefined || isCloser(volume, best)) best = volume;
   }
@@ -105,7 +110,8 @@ export function defaultClass(classes: Iterable<StorageClass>): StorageClass | un
   for (const candidate of classes) {
     if (!isDefaultClass(candidate)) continue;
     const difference = best === undefined ? 1 : created(candidate) - created(best);
-    if (difference > 0 || (difference === 0 && candidate.metadata.name < best!.metadata.name)) best = candidate;
+    if (difference > 0 || (difference === 0 && candidate.metadata.name < best!.metadata.name))
+      best = candidate;
   }
   return best;
 }

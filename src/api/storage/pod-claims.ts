@@ -18,7 +18,9 @@ export const claimIndex = (pod: Pod): string[] =>
 
 /** Why an ephemeral volume may not use the claim of its name: that is somebody else's. */
 export function notForPod(pod: Pod, { metadata }: PersistentVolumeClaim): string | undefined {
-  const isOwn = metadata.ownerReferences?.some(({ uid, controller }) => controller && uid === pod.metadata.uid);
+  const isOwn = metadata.ownerReferences?.some(
+    ({ uid, controller }) => controller && uid === pod.metadata.uid,
+  );
   if (isOwn) return undefined;
   return `PVC ${metadata.namespace}/${metadata.name} was not created for pod ${pod.metadata.namespace}/${pod.metadata.name} (pod is not owner)`;
 }

@@ -6,13 +6,13 @@ import type { Node, PersistentVolume, PersistentVolumeClaim, StorageClass } from
 import { compareQuantities } from '../../api/machinery/quantity.js';
 import { isReason } from '../../api/machinery/status.js';
 import { objectKey, produce } from '../../api/machinery/types.js';
+import { storageClassOf } from '../../api/resources/core/volume-fields.js';
 import {
   nodes,
   persistentVolumeClaims,
   persistentVolumes,
   storageClasses,
 } from '../../api/resources/index.js';
-import { storageClassOf } from '../../api/resources/core/volume-fields.js';
 import { ANNOTATION, LOCAL_PATH_PROVISIONER } from '../../api/storage/annotations.js';
 import type { Informer } from '../../client/index.js';
 import { type Context, type Controller, type ControllersOptions, contextOf, WorkLoop } from '../context.js';
@@ -43,7 +43,9 @@ class LocalPathProvisioner {
     this.#volumes = informers.of(persistentVolumes);
     this.#classes = informers.of(storageClasses);
     this.#nodes = informers.of(nodes);
-    const synced = [this.#claims, this.#volumes, this.#classes, this.#nodes].map((informer) => informer.synced);
+    const synced = [this.#claims, this.#volumes, this.#classes, this.#nodes].map(
+      (informer) => informer.synced,
+    );
     this.loop = new WorkLoop(context, synced, (key) => this.#reconcile(key), 2);
     const claimSeen = (claim: PersistentVolumeClaim) => {
       if (this.#isToProvision(claim) || this.#isToGrow(claim)) this.loop.queue.add(CLAIM + objectKey(claim));
@@ -74,7 +76,9 @@ class LocalPathProvisioner {
   #isToGrow({ spec, status }: PersistentVolumeClaim): boolean {
     const volume = status?.phase === 'Bound' ? this.#volumes.get(spec.volumeName ?? '') : undefined;
     const wanted = spec.resources?.requests?.['storage'];
-    return volume !== undefined && isOurs(volume) && compareQuantities(wanted, status?.capacity?.['storage']) > 0;
+    return (
+      volume !== undefined && isOurs(volume) && compareQuantities(wanted, status?.capacity?.['storage']) > 0
+    );
   }
 
   async #provision(claim: PersistentVolumeClaim): Promise<void> {

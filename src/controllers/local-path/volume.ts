@@ -1,6 +1,11 @@
 /** The volume that a claim gets from the local-path provisioner. Pure. */
 import type { Node, PersistentVolume, PersistentVolumeClaim, StorageClass } from '#types';
-import { ANNOTATION, LOCAL_PATH_FOLDER, LOCAL_PATH_NODE, LOCAL_PATH_PROVISIONER } from '../../api/storage/annotations.js';
+import {
+  ANNOTATION,
+  LOCAL_PATH_FOLDER,
+  LOCAL_PATH_NODE,
+  LOCAL_PATH_PROVISIONER,
+} from '../../api/storage/annotations.js';
 
 const HOSTNAME = 'kubernetes.io/hostname';
 

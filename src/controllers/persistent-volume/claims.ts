@@ -38,7 +38,8 @@ async function syncUnbound(parts: ClaimParts, claim: PersistentVolumeClaim): Pro
   const className = storageClassOf(claim);
   const storageClass = classes.get(className);
   const waits =
-    storageClass?.volumeBindingMode === 'WaitForFirstConsumer' && !hasAnnotation(claim, ANNOTATION.selectedNode);
+    storageClass?.volumeBindingMode === 'WaitForFirstConsumer' &&
+    !hasAnnotation(claim, ANNOTATION.selectedNode);
   const volume = findVolume(claim, store.volumes.list(), { ownOnly: waits });
   if (volume) return store.bind(volume, claim);
   if (waits) tellWaiting(parts, claim);
@@ -58,7 +59,10 @@ const pending = ({ store }: ClaimParts, claim: PersistentVolumeClaim) =>
   store.setClaimPhase(store.claims.get(objectKey(claim)) ?? claim, 'Pending');
 
 /** A class that became the default later counts for claims that wait without one. */
-async function giveDefaultClass({ store, classes }: ClaimParts, claim: PersistentVolumeClaim): Promise<boolean> {
+async function giveDefaultClass(
+  { store, classes }: ClaimParts,
+  claim: PersistentVolumeClaim,
+): Promise<boolean> {
   const chosen = wantsDefaultClass(claim) ? defaultClass(classes.list()) : undefined;
   if (chosen === undefined) return false;
   await store.updateClaim(
@@ -139,10 +143,20 @@ async function syncBound(parts: ClaimParts, claim: PersistentVolumeClaim): Promi
   const { store } = parts;
   const name = claim.spec.volumeName ?? '';
   if (name === '')
-    return lose(parts, claim, 'ClaimLost', 'Bound claim has lost reference to PersistentVolume. Data on the volume is lost!');
+    return lose(
+      parts,
+      claim,
+      'ClaimLost',
+      'Bound claim has lost reference to PersistentVolume. Data on the volume is lost!',
+    );
   const volume = store.volumes.get(name);
   if (volume === undefined)
-    return lose(parts, claim, 'ClaimLost', 'Bound claim has lost its PersistentVolume. Data on the volume is lost!');
+    return lose(
+      parts,
+      claim,
+      'ClaimLost',
+      'Bound claim has lost its PersistentVolume. Data on the volume is lost!',
+    );
   if (volume.spec.claimRef === undefined || isOwn(volume, claim)) return store.bind(volume, claim);
   return lose(
     parts,

@@ -30,7 +30,8 @@ export class Fresh<T extends KubeObject> {
   /** `object` came back from a write. */
   wrote(object: T): T {
     const known = this.#informer.get(objectKey(object));
-    if (known !== undefined && revision(known) < revision(object)) this.#written.set(objectKey(object), object);
+    if (known !== undefined && revision(known) < revision(object))
+      this.#written.set(objectKey(object), object);
     return object;
   }
 

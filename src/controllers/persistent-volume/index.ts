@@ -5,13 +5,13 @@
  */
 import type { PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from '#types';
 import { objectKey } from '../../api/machinery/types.js';
+import { storageClassOf } from '../../api/resources/core/volume-fields.js';
 import {
   persistentVolumeClaims,
   persistentVolumes,
   pods,
   storageClasses,
 } from '../../api/resources/index.js';
-import { storageClassOf } from '../../api/resources/core/volume-fields.js';
 import { isBindComplete } from '../../api/storage/matching.js';
 import { CLAIM_INDEX, claimIndex } from '../../api/storage/pod-claims.js';
 import { type Controller, type ControllersOptions, contextOf, WorkLoop } from '../context.js';
@@ -49,7 +49,8 @@ export function startPersistentVolumeBinder(options: ControllersOptions): Contro
   };
 
   const synced = [claims.synced, volumes.synced, classes.synced, allPods.synced];
-  const loop = new WorkLoop(context, synced, reconcile, 2);
+  // One at a time: a claim and its volume are written in turns.
+  const loop = new WorkLoop(context, synced, reconcile, 1);
   const addClaim = (claim: PersistentVolumeClaim) => {
     loop.queue.add(CLAIM + objectKey(claim));
     if (claim.spec.volumeName) loop.queue.add(VOLUME + claim.spec.volumeName);

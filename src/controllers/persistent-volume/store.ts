@@ -67,7 +67,10 @@ export class VolumeStore {
   }
 
   /** A claim without a volume has neither size nor modes. */
-  async setClaimPhase(claim: PersistentVolumeClaim, phase: 'Pending' | 'Lost'): Promise<PersistentVolumeClaim> {
+  async setClaimPhase(
+    claim: PersistentVolumeClaim,
+    phase: 'Pending' | 'Lost',
+  ): Promise<PersistentVolumeClaim> {
     if (claim.status?.phase === phase) return claim;
     const changed = produce(claim, (draft) => {
       const { accessModes: _, capacity: __, ...rest } = draft.status ?? {};

@@ -1,9 +1,9 @@
 /** VolumeRestrictions, VolumeZone and NodeVolumeLimits: what volumes allow besides where they are. */
 import type { Node, PersistentVolume, Pod } from '#types';
 import { objectKey } from '../../api/machinery/types.js';
+import { storageClassOf } from '../../api/resources/core/volume-fields.js';
 import { CSI_ATTACH_PREFIX } from '../../api/storage/annotations.js';
 import { claimIndex } from '../../api/storage/pod-claims.js';
-import { storageClassOf } from '../../api/resources/core/volume-fields.js';
 import type { CacheView, FilterPlugin } from '../framework.js';
 import { claimsOfPod, type StorageView, usesClaims } from '../storage/view.js';
 

@@ -133,7 +133,8 @@ export class VolumeBinder implements StorageView {
     if (sorted.delayed.length === 0) return undefined;
     const decision = decide(sorted, node, this);
     if (Array.isArray(decision)) return () => Promise.reject(new Error(decision.join(', ')));
-    for (const { claim, volume } of decision.bindings) this.#promised.set(volume.metadata.name, objectKey(claim));
+    for (const { claim, volume } of decision.bindings)
+      this.#promised.set(volume.metadata.name, objectKey(claim));
     for (const claim of decision.provisions) this.#selected.set(objectKey(claim), node.metadata.name);
     return async () => {
       try {
@@ -154,7 +155,10 @@ export class VolumeBinder implements StorageView {
       await client.of(persistentVolumes).update(
         produce(volume, (draft) => {
           if (!isVolumeOf(volume, claim))
-            draft.metadata.annotations = { ...draft.metadata.annotations, [ANNOTATION.boundByController]: 'yes' };
+            draft.metadata.annotations = {
+              ...draft.metadata.annotations,
+              [ANNOTATION.boundByController]: 'yes',
+            };
           const ref = { kind: 'PersistentVolumeClaim', apiVersion: 'v1', namespace, name, uid };
           draft.spec.claimRef = { ...ref, resourceVersion };
         }),
@@ -184,7 +188,8 @@ export class VolumeBinder implements StorageView {
         if (isBindComplete(now)) return true;
         const selected = now.metadata.annotations?.[ANNOTATION.selectedNode];
         if (selected === node) annotated.add(key);
-        else if (annotated.has(key)) throw new Error(`provisioning failed for PVC ${JSON.stringify(metadata.name)}`);
+        else if (annotated.has(key))
+          throw new Error(`provisioning failed for PVC ${JSON.stringify(metadata.name)}`);
         return false;
       });
     };

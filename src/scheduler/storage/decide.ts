@@ -1,5 +1,11 @@
 /** How a pod's claims get their volumes on a node (upstream `FindPodVolumes`). Pure. */
-import type { Node, PersistentVolume, PersistentVolumeClaim, StorageClass, TopologySelectorTerm } from '#types';
+import type {
+  Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  StorageClass,
+  TopologySelectorTerm,
+} from '#types';
 import { compareQuantities } from '../../api/machinery/quantity.js';
 import { labelSelector } from '../../api/machinery/selectors.js';
 import { objectKey } from '../../api/machinery/types.js';

@@ -10,9 +10,9 @@ import {
   required,
 } from '../../machinery/field.js';
 import { sameJson, validateImmutable, validateQualifiedName } from '../../machinery/validation.js';
+import { LOCAL_PATH_CLASS, LOCAL_PATH_PROVISIONER } from '../../storage/annotations.js';
 import { ageColumn, textColumn } from '../columns.js';
 import { defineResource } from '../define.js';
-import { LOCAL_PATH_CLASS, LOCAL_PATH_PROVISIONER } from '../../storage/annotations.js';
 import { classNameColumn, DEFAULT_STORAGE_CLASS, validateDriver, validateParameters } from './class-name.js';
 
 const POLICIES = ['Delete', 'Retain'];

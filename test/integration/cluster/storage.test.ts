@@ -1,0 +1,199 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { eventually, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
+import { type Kubectl, run, tool } from '../../fixtures/tools.js';
+
+const EXAMPLE = 'examples/ch16-storage';
+const EXAMPLE_FOLDER = '/var/lib/keelson-example-database';
+
+/** The commands of the guide in their order, each with what it is to print. */
+const EXPECTED: [command: RegExp, output: RegExp][] = [
+  [/get pv,pvc/, /persistentvolume\/database +1Gi +RWX +Retain +Bound +default\/database/],
+  [/cat \/var\/lib\/mysql\/table/, /^precious\n$/],
+  [/get pvc database/, /database +Terminating/],
+  [/get pv database/, /database +1Gi +RWX +Retain +Released +default\/database/],
+  [/get storageclass/, /local-path \(default\) +keelson.dev\/local-path +Delete +WaitForFirstConsumer +true/],
+  [/describe pvc my-claim/, /ProvisioningSucceeded .* Successfully provisioned volume pvc-[-0-9a-f]{36}/],
+  [/cat \/data\/file/, /^written\n$/],
+  [/cat \/data\/db\/log/, /^started\nstarted\n$/],
+];
+
+const pod = (name: string, spec: object) => ({
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name },
+  spec: { terminationGracePeriodSeconds: 1, ...spec },
+});
+const sleeper = (more: object = {}) => ({
+  name: 'c',
+  image: 'keelson.dev/demo:1',
+  command: ['sleep', '86400'],
+  ...more,
+});
+const claim = (name: string, spec: object = {}) => ({
+  apiVersion: 'v1',
+  kind: 'PersistentVolumeClaim',
+  metadata: { name },
+  spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '10Mi' } }, ...spec },
+});
+
+describe('persistent storage', function () {
+  this.timeout(180_000);
+  let cluster: TestCluster;
+  let kubectl: Kubectl;
+  const apply = async (...objects: object[]) => {
+    const items = { apiVersion: 'v1', kind: 'List', items: objects };
+    const { code, stderr } = await kubectl.try(['apply', '-f', '-'], { stdin: JSON.stringify(items) });
+    assert.equal(code, 0, stderr);
+  };
+  const ready = (name: string) => kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=60s');
+  const get = (what: string, path: string) => kubectl('get', ...what.split(' '), '-o', `jsonpath={${path}}`);
+  const eventOf = (name: string, reason: string, message: RegExp) =>
+    eventually(`the event ${reason} of ${name}`, async () => {
+      const selector = `involvedObject.name=${name},reason=${reason}`;
+      const messages = await kubectl(
+        'get',
+        'events',
+        `--field-selector=${selector}`,
+        '-o',
+        'jsonpath={.items[*].message}',
+      );
+      return message.test(messages);
+    });
+
+  before(async () => {
+    cluster = await startTestCluster('--nodes', '2');
+    kubectl = cluster.kubectl;
+  });
+  after(async () => {
+    await cluster?.down();
+    rmSync(EXAMPLE_FOLDER, { recursive: true, force: true });
+  });
+
+  it('does what the guide says', async () => {
+    const blocks = [...readFileSync(join(EXAMPLE, 'README.md'), 'utf8').matchAll(/```sh\n(.*?)```/gs)];
+    const commands = blocks.flatMap(([, block]) => block!.trim().split('\n'));
+    const open = [...EXPECTED];
+    for (const command of commands) {
+      const { code, stdout, stderr } = await run('sh', ['-c', command.replace('kubectl', '"$KUBECTL"')], {
+        cwd: EXAMPLE,
+        timeout: 130_000,
+        env: { KUBECONFIG: kubectl.kubeconfig, KUBECTL: tool('kubectl') },
+      });
+      assert.equal(code, 0, `${command}: ${stdout}${stderr}`);
+      const [next] = open;
+      if (next?.[0].test(command)) {
+        assert.match(stdout, next[1]);
+        open.shift();
+      }
+    }
+    assert.deepEqual(open, []);
+    await eventually(
+      'all volumes to be gone',
+      async () => (await get('pv', '.items[*].metadata.name')) === '',
+    );
+    for (const node of ['node-1', 'node-2'])
+      await eventually(`the folders of ${node} to be gone`, async () =>
+        readdirSync(join(cluster.dataDir, 'nodes', node)).includes('local-path')
+          ? readdirSync(join(cluster.dataDir, 'nodes', node, 'local-path')).length === 0
+          : true,
+      );
+  });
+
+  it('brings a pod back to the node that has its data, also after the agent was killed', async () => {
+    const mount = { volumeMounts: [{ name: 'data', mountPath: '/data' }] };
+    const volumes = [{ name: 'data', persistentVolumeClaim: { claimName: 'sticky' } }];
+    await apply(claim('sticky'), pod('first', { containers: [sleeper(mount)], volumes }));
+    await ready('first');
+    const node = await get('pod first', '.spec.nodeName');
+    await kubectl('exec', 'first', '--', 'sh', '-c', 'echo kept > /data/f');
+    await kubectl('delete', 'pod', 'first');
+    await apply(pod('second', { containers: [sleeper(mount)], volumes }));
+    await ready('second');
+    assert.equal(await get('pod second', '.spec.nodeName'), node);
+    assert.equal(await kubectl('exec', 'second', '--', 'cat', '/data/f'), 'kept\n');
+    process.kill(cluster.pid('agent'), 'SIGKILL');
+    process.kill(cluster.pid('server'), 'SIGKILL');
+    await cluster.restart('server');
+    await eventually(
+      'the data to be there',
+      async () => (await kubectl('exec', 'second', '--', 'cat', '/data/f')) === 'kept\n',
+    );
+    await apply(
+      pod('elsewhere', {
+        containers: [sleeper()],
+        volumes,
+        nodeSelector: { 'kubernetes.io/hostname': node === 'node-1' ? 'node-2' : 'node-1' },
+      }),
+    );
+    await eventOf(
+      'elsewhere',
+      'FailedScheduling',
+      /1 node\(s\) didn't match PersistentVolume's node affinity/,
+    );
+    await kubectl('delete', 'pod', 'second', 'elsewhere');
+    await kubectl('delete', 'pvc', 'sticky');
+  });
+
+  it('makes the claim of a generic ephemeral volume, which goes with its pod', async () => {
+    const template = { metadata: { labels: { kind: 'scratch' } }, spec: claim('x').spec };
+    await apply(
+      pod('scratch', {
+        securityContext: { fsGroup: 1234, runAsUser: 1000 },
+        containers: [sleeper({ volumeMounts: [{ name: 'tmp', mountPath: '/scratch' }] })],
+        volumes: [{ name: 'tmp', ephemeral: { volumeClaimTemplate: template } }],
+      }),
+    );
+    await ready('scratch');
+    assert.equal(await get('pvc scratch-tmp', '.metadata.labels.kind'), 'scratch');
+    assert.equal(await get('pvc scratch-tmp', '.metadata.ownerReferences[0].kind'), 'Pod');
+    assert.equal(
+      (await kubectl('exec', 'scratch', '--', 'stat', '-c', '%g %a', '/scratch')).trim(),
+      '1234 2777',
+    );
+    await kubectl('delete', 'pod', 'scratch');
+    await kubectl('wait', '--for=delete', 'pvc/scratch-tmp', '--timeout=30s');
+  });
+
+  it('lets one pod only use a claim of ReadWriteOncePod', async () => {
+    const volumes = [{ name: 'data', persistentVolumeClaim: { claimName: 'single' } }];
+    const containers = [sleeper({ volumeMounts: [{ name: 'data', mountPath: '/data' }] })];
+    await apply(claim('single', { accessModes: ['ReadWriteOncePod'] }), pod('one', { containers, volumes }));
+    await ready('one');
+    await apply(pod('two', { containers, volumes }));
+    await eventOf(
+      'two',
+      'FailedScheduling',
+      /node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod/,
+    );
+    await kubectl('delete', 'pod', 'one');
+    await ready('two');
+    await kubectl('delete', 'pod', 'two');
+    await kubectl('delete', 'pvc', 'single');
+  });
+
+  it('says what a pod waits for', async () => {
+    const uses = (name: string) => ({
+      containers: [sleeper()],
+      volumes: [{ name: 'data', persistentVolumeClaim: { claimName: name } }],
+    });
+    await apply(pod('lacks', uses('nowhere')));
+    await eventOf(
+      'lacks',
+      'FailedScheduling',
+      /^0\/2 nodes are available: persistentvolumeclaim "nowhere" not found\. no new claims to deallocate, preemption: 0\/2 nodes are available: 2 Preemption is not helpful for scheduling\.$/,
+    );
+    await apply(claim('unbound', { storageClassName: '' }), pod('waits', uses('unbound')));
+    await eventOf('waits', 'FailedScheduling', /pod has unbound immediate PersistentVolumeClaims/);
+    await eventOf(
+      'unbound',
+      'FailedBinding',
+      /^no persistent volumes available for this claim and no storage class is set$/,
+    );
+    await apply(claim('classless', { storageClassName: 'none-such' }));
+    await eventOf('classless', 'ProvisioningFailed', /^storageclass.storage.k8s.io "none-such" not found$/);
+    await kubectl('delete', 'pod', 'lacks', 'waits');
+    await kubectl('delete', 'pvc', 'unbound', 'classless');
+  });
+});
