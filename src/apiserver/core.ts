@@ -18,16 +18,28 @@ export interface Answer {
   warnings: string[];
 }
 
-/** Authorizes and handles `call`; `routed` runs once its handler is known, and may throw. Rejects with StatusError. */
+/** What happens to a request on its way; each may throw, which ends it. */
+export interface Steps {
+  /** It is known whom the request is from, and what it is about. */
+  identified?(attributes: Attributes): unknown;
+  /** It is allowed. */
+  authorized?(reason: string): void;
+  /** Its handler is known. */
+  routed?(attributes: Attributes): void;
+}
+
+/** Authorizes and handles `call`. Rejects with StatusError. */
 export async function handle(
   deps: Deps,
   nonResource: NonResource,
   call: Call,
-  routed?: (attributes: Attributes) => void,
+  steps: Steps = {},
 ): Promise<Answer> {
   const user = await impersonated(deps.authorizer, call);
   const attributes: Attributes = { ...requestInfo(call.method, call.path, call.query), user };
-  await authorize(deps.authorizer, attributes);
+  await steps.identified?.(attributes);
+  const reason = await authorize(deps.authorizer, attributes);
+  steps.authorized?.(reason);
   if (deps.aggregator?.claims(call.path)) {
     const result = await deps.aggregator.proxy({ ...call, user });
     return { result, resource: undefined, attributes, warnings: [] };
@@ -37,7 +49,7 @@ export async function handle(
     return { result, resource: undefined, attributes, warnings: [] };
   }
   const { resource, handler } = route(attributes);
-  routed?.(attributes);
+  steps.routed?.(attributes);
   const store = resource.conversion
     ? convertingStore(deps.store, resource.apiVersion, resource.conversion)
     : deps.store;

@@ -55,8 +55,8 @@ export class Metrics {
     };
   }
 
-  /** The registry as Prometheus text. */
-  async render(): Promise<{ contentType: string; text: string }> {
+  /** The registry as Prometheus text, with the lines that others have. */
+  async render(more: string[] = []): Promise<{ contentType: string; text: string }> {
     const { collectDefaultMetrics, Registry } = await import('prom-client');
     Metrics.#registry ??= new Registry();
     if (!Metrics.#collecting) collectDefaultMetrics({ register: Metrics.#registry });
@@ -76,6 +76,7 @@ export class Metrics {
         new Map([['verb="WATCH"', this.#watches]]),
       ),
       ...this.#histogram(),
+      ...more,
     ];
     return {
       contentType: Metrics.#registry.contentType,

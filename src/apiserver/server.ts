@@ -21,7 +21,7 @@ import type { Deps } from './context.js';
 import { Aggregator } from './extensions/aggregation/aggregator.js';
 import { keepCustom, registerBuiltIn } from './extensions/aggregation/local.js';
 import { keepTrust } from './extensions/aggregation/trust.js';
-import { ensureFlowControl } from './flow-control.js';
+import { FlowControl, startFlowControl } from './filters/flow-control/index.js';
 import { serveRequest } from './http/handler.js';
 import { type Listener, openListener } from './http/listener.js';
 import { serveUpgrade } from './http/upgrade.js';
@@ -47,6 +47,7 @@ export class ApiServer {
   readonly #nonResource: NonResource;
   readonly #aggregator: Aggregator;
   readonly #metrics = new Metrics();
+  readonly #flow: FlowControl;
   readonly #closing = new AbortController();
   readonly #listeners: Listener[] = [];
   readonly #keeping: Promise<void>[] = [];
@@ -78,6 +79,7 @@ export class ApiServer {
       review: options.review ?? (async (token, audiences) => options.tokens?.review(token, audiences)),
       closing: this.#closing.signal,
     };
+    this.#flow = new FlowControl({ clock: this.#deps.clock });
     this.#aggregator = new Aggregator({
       reach: this.#deps,
       transport: this.transport(SERVER),
@@ -98,7 +100,7 @@ export class ApiServer {
         { name: 'poststarthook/bootstrap', check: () => this.#checkReady() },
         { name: 'shutdown', readyOnly: true, check: () => this.#checkOpen() },
       ],
-      metrics: () => this.#metrics.render(),
+      metrics: () => this.#metrics.render(this.#flow.metrics.render(this.#flow)),
       aggregator: this.#aggregator,
     });
   }
@@ -116,7 +118,6 @@ export class ApiServer {
   async bootstrap(): Promise<void> {
     await ensureNamespaces(this.transport(SERVER));
     await reconcilePolicy(this.transport(SERVER));
-    await ensureFlowControl(this.transport(SERVER));
     await ensurePriorityClasses(this.transport(SERVER));
     await ensureIngressClass(this.transport(SERVER));
     await ensureStorageClass(this.transport(SERVER));
@@ -134,6 +135,7 @@ export class ApiServer {
     const kept: { done: Promise<unknown> }[] = [
       await keepCustom(store, transport, logger, closing),
       await this.#aggregator.start(),
+      await startFlowControl(this.#flow, { ...this.#deps, transport }),
     ];
     if (clientCa)
       kept.push(
@@ -156,6 +158,7 @@ export class ApiServer {
       authenticate: this.#options.authenticate,
       nonResource: this.#nonResource,
       metrics: this.#metrics,
+      flow: this.#flow,
     };
     const listener = await openListener(options, {
       request: (request, response) => void serveRequest(parts, request, response),

@@ -2,10 +2,10 @@
 import { forbidden, StatusError } from '../../api/machinery/status.js';
 import type { Attributes, Authorizer } from '../../auth/user.js';
 
-/** Throws 403 unless the request is allowed. */
-export async function authorize(authorizer: Authorizer, attributes: Attributes): Promise<void> {
+/** Why the request is allowed; throws 403 if it is not. */
+export async function authorize(authorizer: Authorizer, attributes: Attributes): Promise<string> {
   const { decision, reason } = await authorizer.authorize(attributes);
-  if (decision === 'allow') return;
+  if (decision === 'allow') return reason;
   throw forbiddenError(attributes, reason);
 }
 

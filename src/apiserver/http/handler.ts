@@ -3,8 +3,9 @@ import { asStatusError, StatusError, timeout } from '../../api/machinery/status.
 import { hasSchema } from '../../api/schema/index.js';
 import type { Authenticate } from '../../auth/authenticate.js';
 import type { Attributes } from '../../auth/user.js';
-import type { Body, Call, Deps } from '../context.js';
+import type { Body, Call, Deps, ListPage } from '../context.js';
 import { type Answer, handle } from '../core.js';
+import { type FlowControl, type Ticket, TooManyRequests } from '../filters/flow-control/index.js';
 import { type RequestInfo, requestInfo } from '../filters/request-info.js';
 import type { Metrics } from '../metrics.js';
 import type { NonResource } from '../nonresource/index.js';
@@ -19,6 +20,7 @@ export interface HttpParts {
   authenticate: Authenticate;
   nonResource: NonResource;
   metrics: Metrics;
+  flow: FlowControl;
 }
 
 const FORMS: ObjectForm[] = ['object', 'table', 'partial'];
@@ -46,6 +48,7 @@ export async function serveRequest(
     now: deps.clock.now(),
   };
   let answer: Answer | undefined;
+  let ticket: Ticket | undefined;
   try {
     const gone = goneSignal(response);
     const user = await parts.authenticate(credentialsOf(request));
@@ -54,18 +57,44 @@ export async function serveRequest(
     const stream = passedOn ? unreadBody(request) : undefined;
     const body: Body = passedOn ? { type: 'none' } : await readBody(request);
     const call: Call = { ...callOf(request, url), body, stream, user, signal: gone };
-    const routed = ({ verb }: Attributes) => requireAccepted(negotiated, verb);
-    const handled = handle(deps, parts.nonResource, call, routed);
-    answer = isLongRunning(info) ? await handled : await withTimeout(handled, query);
+    const longRunning = isLongRunning(info);
+    const handled = handle(deps, parts.nonResource, call, {
+      identified: async (attributes) => {
+        if (!longRunning || info.verb === 'watch')
+          ticket = await admitted(parts.flow, attributes, response, gone);
+      },
+      routed: ({ verb }) => requireAccepted(negotiated, verb),
+    });
+    answer = longRunning ? await handled : await withTimeout(handled, query);
     if (response.destroyed) return;
     metrics.request(answer.attributes, codeOf(answer), performance.now() - started);
     const ended = answer.result.type === 'watch' ? metrics.watchStarted() : () => undefined;
+    // A watch has done its work once it is open.
+    if (answer.result.type === 'watch') ticket?.release();
+    if (answer.result.type === 'list') parts.flow.listed(answer.attributes, objectsOf(answer.result.page));
     await respond(response, answer, options).finally(ended);
   } catch (error) {
     await fail(parts, response, error, options, request);
   } finally {
+    ticket?.release();
     if (answer?.result.type === 'watch') await answer.result.batches.return();
   }
+}
+
+const objectsOf = ({ items, remaining = 0 }: ListPage): number => items.length + remaining;
+
+/** Waits for the request's turn; the answer tells by which objects. Rejects with TooManyRequests. */
+async function admitted(
+  flow: FlowControl,
+  attributes: Attributes,
+  response: Response,
+  gone: AbortSignal,
+): Promise<Ticket | undefined> {
+  const of = flow.classify(attributes);
+  if (!of) return undefined;
+  response.setHeader('x-kubernetes-pf-flowschema-uid', of.schema.metadata.uid ?? '');
+  response.setHeader('x-kubernetes-pf-prioritylevel-uid', of.level.config.metadata.uid ?? '');
+  return flow.admit(attributes, of, gone);
 }
 
 const codeOf = ({ result }: Answer): number =>
@@ -154,6 +183,7 @@ async function fail(
   options: RespondOptions,
   request: IncomingRequest,
 ): Promise<void> {
+  if (cause instanceof TooManyRequests) return turnAway(response, metrics, request);
   const error = asStatusError(cause);
   metrics.failure(request.method ?? '', error.code);
   if (!(cause instanceof StatusError)) deps.logger.error({ err: cause, url: request.url }, 'request failed');
@@ -164,4 +194,14 @@ async function fail(
   // The rest of a body that nobody reads would be taken for the next request.
   if (error.code === 413 && request.httpVersionMajor === 1) response.setHeader('connection', 'close');
   await respondError(response, error, options).catch(() => response.destroy());
+}
+
+/** As upstream's filter does: plain text, and when to come again. */
+function turnAway(response: Response, metrics: Metrics, request: IncomingRequest): void {
+  metrics.failure(request.method ?? '', 429);
+  response.statusCode = 429;
+  response.setHeader('retry-after', '1');
+  response.setHeader('content-type', 'text/plain; charset=utf-8');
+  response.setHeader('x-content-type-options', 'nosniff');
+  response.end('Too many requests, please try again later.\n');
 }

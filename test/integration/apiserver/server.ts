@@ -59,12 +59,12 @@ export async function startServer(settings: AuthSettings = {}): Promise<TestServ
     ...auth,
     frontProxy: { ca: proxyPki.caCert, ...proxy },
     clientCa: pki.caCert,
-    nodeStreams: playedNodes,
     serviceCidr: '10.96.0.0/16',
     clusterName: 'test',
     version: '0.0.0',
     logger: pino({ level: 'silent' }),
   });
+  server.setNodeStreams(playedNodes);
   const serving = await pki.ensure('server', { commonName: 'api', ips: ['127.0.0.1'], usage: 'server' });
   const { port } = await server.listen({
     host: '127.0.0.1',
