@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "sandbox.h"
 #include "spec.h"
 
 struct Node {
@@ -46,9 +47,13 @@ static void copy_nodes(int from, int to, bool top) {
 void make_devices(Spec& spec, int dev) {
   mode_t before = umask(0);
   for (const Node& node : kNodes)
-    if (mknodat(dev, node.name, S_IFCHR | 0666, makedev(node.major, node.minor)) < 0) fail("make device", node.name);
+    if (mknodat(dev, node.name, S_IFCHR | 0666, makedev(node.major, node.minor)) < 0 ||
+        (sandbox.base && fchownat(dev, node.name, sandbox.base, sandbox.base, 0) < 0))
+      fail("make device", node.name);
   for (auto& link : kLinks)
-    if (symlinkat(link[0], dev, link[1]) < 0) fail("make link /dev/", link[1]);
+    if (symlinkat(link[0], dev, link[1]) < 0 ||
+        (sandbox.base && fchownat(dev, link[1], sandbox.base, sandbox.base, AT_SYMLINK_NOFOLLOW) < 0))
+      fail("make link /dev/", link[1]);
   if (spec.flags & kAllDevices) copy_nodes(open("/dev", O_RDONLY | O_DIRECTORY | O_CLOEXEC), dev, true);
   umask(before);
 }

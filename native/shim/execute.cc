@@ -3,6 +3,9 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <sched.h>
+
+#include "sandbox.h"
 #include "spec.h"
 
 static const char* get_env(Spec& spec, const char* name) {
@@ -102,6 +105,8 @@ void execute(Spec& spec) {
     if (wanted.rlim_cur > wanted.rlim_max) wanted.rlim_cur = wanted.rlim_max;
     if (setrlimit(resource, &wanted) < 0) fail("set a resource limit");
   }
+  // The namespace of mounts is then one of its own, in which those that were made for it can't be undone.
+  if (!enter_users() || (sandbox.users >= 0 && !spec.joins && unshare(CLONE_NEWNS) < 0)) fail("enter the user namespace");
   umask(0022);
   enter_working_directory(spec.cwd);
   Text home;

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "sandbox.h"
 #include "spec.h"
 
 constexpr int kMaxLinks = 16;
@@ -52,6 +53,7 @@ static int open_or_make(int root, const char* path, bool folder, int links) {
   }
   if (made < 0) return -1;
   if (!folder) close(made);
+  if (sandbox.base && fchownat(above, own, sandbox.base, sandbox.base, AT_SYMLINK_NOFOLLOW) < 0) return -1;
   return open_in(root, path);
 }
 

@@ -79,6 +79,8 @@ enum Tag : uint8_t {
   kVersion = 47,
   kDeviceCgroup = 48,
   kPidsOf = 49,
+  kUserBase = 50,
+  kUserSize = 51,
 };
 
 // Of kFlags in kSetup.

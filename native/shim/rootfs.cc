@@ -20,6 +20,15 @@ static void set_attributes(int tree, bool recursive, bool read_only, uint64_t pr
     fail("set mount attributes");
 }
 
+// What is 0 on the disk is user 0 of the pod.
+static void map_ids(int tree, const char* name) {
+  if (sandbox.users < 0) return;
+  mount_attr attributes = {};
+  attributes.attr_set = MOUNT_ATTR_IDMAP;
+  attributes.userns_fd = sandbox.users;
+  if (mount_setattr(tree, "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0) fail("map the ids of", name);
+}
+
 static void attach(int tree, int target, const char* name) {
   if (move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH) < 0)
     fail("mount on", name);
@@ -32,8 +41,24 @@ static void attach(int tree, int target, const char* name) {
 static void mount_overlay(Spec& spec) {
   Text options;
   List<int> opened;
-  auto add = [&](const char* path) {
-    int folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  // Overlayfs takes mapped layers only from mounts of this namespace: on a tmpfs that the root then covers.
+  bool mapped = sandbox.users >= 0;
+  if (mapped && mount("layers", spec.root, "tmpfs", 0, "size=64k,mode=700") < 0) fail("mount on", spec.root);
+  auto add = [&](const char* path, bool lower = false) {
+    int folder;
+    if (mapped && lower) {
+      Text place;
+      place.add(spec.root).add("/").number(opened.count);
+      int tree = open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+      if (tree < 0) fail("open", path);
+      map_ids(tree, path);
+      if (mkdir(place.c_str(), 0700) < 0 || move_mount(tree, "", AT_FDCWD, place.c_str(), MOVE_MOUNT_F_EMPTY_PATH) < 0)
+        fail("mount on", place.c_str());
+      close(tree);
+      folder = open(place.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    } else {
+      folder = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    }
     if (folder < 0) fail("open", path);
     opened.add(folder);
     options.number(folder);
@@ -41,9 +66,11 @@ static void mount_overlay(Spec& spec) {
   options.add("volatile,lowerdir=");
   for (uint32_t i = 0; i < spec.lower.count; i++) {
     if (i) options.add(":");
-    add(spec.lower[i]);
+    add(spec.lower[i], true);
   }
   options.add(",upperdir=");
+  // Its root is the container's.
+  if (mapped && chown(spec.upper, sandbox.base, sandbox.base) < 0) fail("give away", spec.upper);
   add(spec.upper);
   options.add(",workdir=");
   add(spec.work);
@@ -69,6 +96,7 @@ static void clone_sources(Spec& spec) {
     if (m.kind != kBind) continue;
     m.tree = open_tree(AT_FDCWD, m.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
     if (m.tree < 0) fail("bind mount", m.source);
+    map_ids(m.tree, m.source);
     uint64_t propagation = m.propagation == kShared ? MS_SHARED : m.propagation == kSlave ? MS_SLAVE : MS_PRIVATE;
     set_attributes(m.tree, true, m.flags & MS_RDONLY, propagation);
   }
@@ -96,7 +124,14 @@ static void mount_one(int root, MountSpec& m) {
   if (target < 0) fail("make mount point", m.target);
   if (m.kind == kFilesystem) {
     // In a mount point that is entered no link is followed again.
-    if (fchdir(target) < 0 || mount(m.source, ".", m.type, m.flags, *m.data ? m.data : nullptr) < 0)
+    Text data;
+    data.add(m.data);
+    bool owned = strcmp(m.type, "tmpfs") == 0 && !(m.flags & MS_REMOUNT);
+    if (sandbox.base && owned) data.add(",uid=").number(sandbox.base).add(",gid=").number(sandbox.base);
+    if (sandbox.base && strcmp(m.type, "devpts") == 0) {
+      data.add(",uid=").number(sandbox.base).add(",gid=").number(sandbox.base + 5);
+    }
+    if (fchdir(target) < 0 || mount(m.source, ".", m.type, m.flags, data.size ? data.c_str() : nullptr) < 0)
       fail("mount on", m.target);
   } else {
     attach(m.tree, target, m.target);

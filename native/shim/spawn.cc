@@ -63,7 +63,8 @@ static void use_stdio(int in, int out, int err) {
   adjust_oom_score(spec.oom_score_adj);
   bool tty = spec.flags & kTty;
   if (!tty) use_stdio(in, out, err);
-  if (container >= 0) {
+  spec.joins = container >= 0;
+  if (spec.joins) {
     // The flags of a namespace that is shared already do no harm.
     if (setns(container, CLONE_NEWNS | CLONE_NEWCGROUP) < 0) fail("join the container's namespaces");
     if (tty) {
@@ -76,7 +77,7 @@ static void use_stdio(int in, int out, int err) {
     set_up_root(spec);
   }
   if (tty) {
-    fchown(0, spec.uid, -1);
+    fchown(0, sandbox.base + spec.uid, -1);
     if (ioctl(0, TIOCSCTTY, 0) < 0) fail("take the terminal");
   }
   prctl(PR_SET_PDEATHSIG, 0);

@@ -15,6 +15,7 @@ struct Rlimit {
 struct Spec {
   uint64_t flags = 0, uid = 0, gid = 0, capabilities = 0, seccomp = 0;
   int64_t oom_score_adj = 0;
+  bool joins = false;  // the namespaces of a container that runs
   const char *cwd = "", *upper = "", *work = "", *root = "", *seccomp_cache = "", *device_cgroup = "";
   List<const char*> argv, env, lower, cgroups, masked, read_only;
   List<uint32_t> groups;

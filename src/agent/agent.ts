@@ -29,6 +29,7 @@ import { podEvents } from './pods/events.js';
 import { ImagePuller } from './pods/image-puller.js';
 import { PodManager } from './pods/manager.js';
 import { PODS, StatusSender } from './pods/status-sender.js';
+import { UserRanges } from './pods/user-namespaces.js';
 import type { WorkerDeps } from './pods/worker-deps.js';
 import { serveStream } from './streams/serve.js';
 import { LocalPathVolumes } from './volumes/local-path.js';
@@ -178,6 +179,7 @@ export class Agent {
       networkReady: new Promise((resolve) => {
         this.#networkUp = resolve;
       }),
+      users: new UserRanges(runtime),
       pressures: () => this.#evictions?.conditions ?? [],
       token: (pod, audience, seconds) => this.#token(pod, audience, seconds),
       setStatus: (pod, status) => this.#statuses.set(pod, status),

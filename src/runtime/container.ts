@@ -93,10 +93,9 @@ export class Container {
     });
     for (const mount of mounts) fields.nested(Tag.mount, mount);
     if (privileged) return fields;
-    return fields
-      .texts(Tag.masked, MASKED_PATHS)
-      .texts(Tag.readOnlyPath, READ_ONLY_PATHS)
-      .text(Tag.deviceCgroup, cgroups.deviceFolder(this.cgroup));
+    if (!config.security.unmasked)
+      fields.texts(Tag.masked, MASKED_PATHS).texts(Tag.readOnlyPath, READ_ONLY_PATHS);
+    return fields.text(Tag.deviceCgroup, cgroups.deviceFolder(this.cgroup));
   }
 
   processFields(argv: string[], flags: number, env: string[] = []): FieldWriter {

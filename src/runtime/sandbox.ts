@@ -66,6 +66,7 @@ export class Sandbox {
       netns: alive && this.config.network === 'pod' ? `/proc/${this.#pid}/ns/net` : '',
       labels: this.config.labels,
       limits: this.config.limits,
+      ...(this.config.users ? { users: this.config.users } : {}),
       containers: [...this.containers.values()].map((c) => c.status),
     };
   }
@@ -210,6 +211,8 @@ export class Sandbox {
     return new FieldWriter()
       .number(Tag.flags, flags)
       .text(Tag.hostname, config.hostname)
+      .number(Tag.userBase, config.users?.base ?? 0)
+      .number(Tag.userSize, config.users?.size ?? 0)
       .texts(Tag.cgroupProcs, this.#env.cgroups.procs(this.#shimGroup))
       .texts(
         Tag.sysctl,

@@ -26,6 +26,8 @@ export interface SandboxConfig {
   pid: 'container' | 'pod' | 'host';
   ipc: 'pod' | 'host';
   sysctls: Record<string, string>;
+  /** A user namespace: ids from 0 on are those of the host from `base` on. Absent: the host's. */
+  users?: { base: number; size: number };
   /** `/var/log/pods/<namespace>_<name>_<uid>`. */
   logDirectory: string;
   /** Kept with the sandbox and given back by `list()`: what the agent wants to find after a restart. */
@@ -48,6 +50,8 @@ export interface ContainerSecurity {
   privileged: boolean;
   noNewPrivileges: boolean;
   readOnlyRoot: boolean;
+  /** All of /proc is in sight, and what its user may write of it can be written. */
+  unmasked?: boolean;
   /** Names without `CAP_`; added to and dropped from the runtime's default set; `ALL` is allowed in both. */
   addCapabilities: string[];
   dropCapabilities: string[];
@@ -114,6 +118,8 @@ export interface SandboxStatus {
   labels: Record<string, string>;
   /** Of its cgroup. */
   limits?: Limits;
+  /** Its user namespace. */
+  users?: { base: number; size: number };
   containers: ContainerStatus[];
 }
 

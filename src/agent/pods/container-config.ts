@@ -16,7 +16,8 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 export const logDirectory = ({ metadata }: Pod): string =>
   `/var/log/pods/${metadata.namespace}_${metadata.name}_${metadata.uid}`;
 
-export function sandboxConfig(pod: Pod): SandboxConfig {
+/** `users`: its ids on the host, where it has a user namespace. */
+export function sandboxConfig(pod: Pod, users?: SandboxConfig['users']): SandboxConfig {
   const { spec, metadata } = pod;
   return {
     id: metadata.uid!,
@@ -29,6 +30,7 @@ export function sandboxConfig(pod: Pod): SandboxConfig {
     pid: spec.hostPID ? 'host' : spec.shareProcessNamespace ? 'pod' : 'container',
     ipc: spec.hostIPC ? 'host' : 'pod',
     sysctls: Object.fromEntries((spec.securityContext?.sysctls ?? []).map((s) => [s.name, s.value])),
+    ...(users ? { users } : {}),
     logDirectory: logDirectory(pod),
     labels: { name: metadata.name, namespace: metadata.namespace ?? '', uid: metadata.uid! },
   };
@@ -177,6 +179,7 @@ function security(pod: Pod, container: Container, user: ContainerUser): Containe
     privileged,
     noNewPrivileges: context.allowPrivilegeEscalation === false,
     readOnlyRoot: context.readOnlyRootFilesystem ?? false,
+    unmasked: context.procMount === 'Unmasked',
     addCapabilities: capabilities(context.capabilities?.add),
     dropCapabilities: capabilities(context.capabilities?.drop),
     seccomp: privileged ? 'unconfined' : seccomp(profile),

@@ -10,6 +10,7 @@ import type { PodEvent } from './events.js';
 import type { NodeFacts } from './fields.js';
 import type { ImagePuller } from './image-puller.js';
 import type { DnsFacts } from './pod-dns.js';
+import type { UserRanges } from './user-namespaces.js';
 
 export interface WorkerDeps {
   runtime: Runtime;
@@ -27,6 +28,8 @@ export interface WorkerDeps {
   facts: NodeFacts & DnsFacts & { memoryCapacity: number; whole: Record<string, string> };
   /** Resolves once the node's network can take pods. */
   networkReady: Promise<void>;
+  /** Ids of the host for pods with user namespaces. */
+  users: UserRanges;
   /** What the node is short of now. */
   pressures(): Iterable<string>;
   /** A service account token for the pod, with its end in milliseconds since the epoch. */

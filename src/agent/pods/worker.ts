@@ -369,7 +369,7 @@ export class PodWorker implements PodContext {
     const { deps, pod } = { deps: this.#deps, pod: this.pod };
     try {
       if (!pod.spec.hostNetwork) await deps.networkReady;
-      const sandbox = await deps.runtime.createSandbox(sandboxConfig(pod));
+      const sandbox = await deps.runtime.createSandbox(sandboxConfig(pod, deps.users.claim(pod)));
       const ip = pod.spec.hostNetwork
         ? deps.facts.ip
         : (await deps.network.attach(sandbox.id, sandbox.netns)).ip;
@@ -495,6 +495,7 @@ export class PodWorker implements PodContext {
     if (!deleting) await deps.statusSent(uid);
     if (!this.pod.spec.hostNetwork) await deps.network.detach(uid);
     await deps.runtime.removeSandbox(uid);
+    deps.users.release(uid);
     this.#sandbox = 'none';
     // If it was deleted meanwhile, the next look goes on from here.
     if (!deleting) {

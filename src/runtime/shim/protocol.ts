@@ -73,6 +73,8 @@ export const Tag = {
   version: 47,
   deviceCgroup: 48,
   pidsOf: 49,
+  userBase: 50,
+  userSize: 51,
 } as const;
 
 /** Bits of `Tag.flags` in a setup. */

@@ -8,6 +8,7 @@ import type { Pod, PodStatus } from '#types';
 import { NodeObjects } from '../../../src/agent/hub/objects.js';
 import { ImagePuller } from '../../../src/agent/pods/image-puller.js';
 import { PodManager } from '../../../src/agent/pods/manager.js';
+import { UserRanges } from '../../../src/agent/pods/user-namespaces.js';
 import type { WorkerDeps } from '../../../src/agent/pods/worker-deps.js';
 import type { KubeObject } from '../../../src/api/machinery/types.js';
 import {
@@ -196,6 +197,7 @@ export async function fakeNode(from?: {
     networkReady: Promise.resolve(),
     withdrawn: async () => {},
     pressures: () => [],
+    users: new UserRanges(runtime),
     token: async () => ({ token: 't', expires: clock.now() + 3600_000 }),
     setStatus: (_pod: Pod, status: PodStatus) => node.statuses.push(status),
     statusSent: async () => node.statusSent?.(),
