@@ -194,6 +194,9 @@ export class Agent {
     const { services } = network;
     objects.on('services', (key, object) => services.serviceChanged(key, object));
     objects.on('endpointslices', (key, object) => services.sliceChanged(key, object));
+    const { policies } = network;
+    objects.on('networkpolicies', (key, object) => policies.policyChanged(key, object));
+    objects.on('policypeers', (key, object) => policies.peersChanged(key, object));
     objects.on('noderoutes', () => this.#routesChanged());
     objects.on('nodes', (key, object: Node | undefined) => key === node && this.#nodeChanged(object));
   }
@@ -226,6 +229,7 @@ export class Agent {
     this.#registration.close();
     this.#rotation?.close();
     this.#evictions?.close();
+    await this.#options.network.policies.close();
     await this.#pods.close({ stopPods });
     await this.#localVolumes.close();
     await this.#options.network.services.close();
@@ -302,6 +306,7 @@ export class Agent {
         this.#isNetworkUp = true;
         this.#routesChanged();
         void this.#startServices();
+        void this.#startPolicies();
         return;
       } catch (error) {
         logger.error({ err: error }, 'the network could not be set up');
@@ -344,6 +349,12 @@ export class Agent {
     const { objects } = this.#connection;
     await Promise.all([objects.synced('services'), objects.synced('endpointslices')]);
     if (!this.#abort.signal.aborted) this.#options.network.services.start();
+  }
+
+  async #startPolicies(): Promise<void> {
+    const { objects } = this.#connection;
+    await Promise.all([objects.synced('networkpolicies'), objects.synced('policypeers')]);
+    if (!this.#abort.signal.aborted) this.#options.network.policies.start();
   }
 
   /** One change of routes at a time; each sets all that are known then. */

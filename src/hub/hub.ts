@@ -73,6 +73,8 @@ const RESOURCES = [
   'persistentvolumes',
   'persistentvolumeclaims',
   'ingresses',
+  'policypeers',
+  'networkpolicies',
   'pods',
 ];
 /** How long a peer may take to say hello. */

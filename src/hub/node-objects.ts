@@ -31,6 +31,7 @@ import { INGRESS_NODE_LABEL, tlsSecrets } from '../api/resources/networking/ingr
 import { LOCAL_PATH_NODE } from '../api/storage/annotations.js';
 import type { Informer } from '../client/informer.js';
 import type { Informers } from '../client/informers.js';
+import { NodePolicies } from './node-policies.js';
 import { furtherReferences, podReferences } from './references.js';
 import { ServedIngresses } from './served-ingresses.js';
 
@@ -98,6 +99,7 @@ export class NodeObjects {
   readonly #referenced: Record<string, Informer<any>>;
   readonly #volumes: Informer<PersistentVolume>;
   readonly #served: ServedIngresses;
+  readonly #policies: NodePolicies;
   readonly #views = new Map<string, View>();
   readonly #routes = new Map<string, KubeObject>();
   readonly #names = new Map<string, KubeObject>();
@@ -132,8 +134,10 @@ export class NodeObjects {
         for (const view of this.#views.values()) if (view.ingress) this.#ingressGone(view, key);
       },
     });
+    this.#policies = new NodePolicies(informers);
     const all = [
       this.#served,
+      this.#policies,
       this.#pods,
       this.#nodes,
       this.#namespaces,
@@ -247,8 +251,10 @@ export class NodeObjects {
     for (const [resource, informer] of Object.entries(this.#everywhere))
       for (const object of informer.list()) listener.changed(resource, object);
     for (const volume of this.#volumes.byIndex(LOCAL_PATH_NODE, node)) this.#holdLocal(view, volume);
+    const unfollow = this.#policies.follow(node, listener);
     for (const pod of this.#pods.byIndex('node', node)) this.#tell(view, pod);
     return () => {
+      unfollow();
       if (this.#views.get(node) === view) this.#views.delete(node);
     };
   }
@@ -256,6 +262,7 @@ export class NodeObjects {
   close(): void {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.#served.close();
+    this.#policies.close();
     this.#views.clear();
   }
 
@@ -304,6 +311,7 @@ export class NodeObjects {
       id(resource, `${pod.metadata.namespace}/${name}`),
     );
     this.#setReferences(view, key, references);
+    this.#policies.podTold(pod.spec.nodeName!, pod);
     view.listener.changed('pods', pod);
   }
 
@@ -312,6 +320,7 @@ export class NodeObjects {
     if (!view) return;
     const key = objectKey(pod);
     view.listener.gone('pods', key);
+    this.#policies.podGone(pod.spec.nodeName!, pod);
     this.#setReferences(view, key, []);
   }
 

@@ -7,4 +7,12 @@ export {
   removeNodeNetwork,
 } from './node-network.js';
 export { createPodNetwork, type PodNetworkOptions } from './pod-network.js';
-export type { NetworkConfig, NodeRoute, PodAddress, PodNetwork, ServiceRules } from './types.js';
+export type {
+  NetworkConfig,
+  NodeRoute,
+  PodAddress,
+  PodNetwork,
+  PodPolicies,
+  PolicyPod,
+  ServiceRules,
+} from './types.js';

@@ -53,6 +53,11 @@ export function nodeTableName(cluster: string): string {
   return `keelson_nodes-${cluster}`;
 }
 
+/** What NetworkPolicies allow. No cluster is named with an underscore: the table is nobody else's. */
+export function policyTableName(cluster: string): string {
+  return `keelson_policies-${cluster}`;
+}
+
 /** Link group of a cluster's pods, of what is about to be deleted, or of its nodes. */
 export function linkGroup(cluster: string, kind: 'used' | 'trash' | 'nodes'): number {
   return 0x40000000 + Number.parseInt(hash(`${kind}/${cluster}`, 7), 16);

@@ -1,6 +1,6 @@
 /** The cluster's nftables table: forwarding, masquerade, Services. One `nft` run for each set-up, none for a pod. */
 import { spawn } from 'node:child_process';
-import { bridgeName, nodeBridgeName, nodeTableName, tableName } from './names.js';
+import { bridgeName, nodeBridgeName, nodeTableName, policyTableName, tableName } from './names.js';
 import { serviceRules } from './services/layout.js';
 import type { NetworkConfig } from './types.js';
 
@@ -45,13 +45,15 @@ add rule ${table} forward oifname "${bridge}" accept
 `);
 }
 
-export const deleteTable = (cluster: string): Promise<void> => remove(tableName(cluster));
+export async function deleteTables(cluster: string): Promise<void> {
+  await remove(tableName(cluster), policyTableName(cluster));
+}
 
 export const deleteNodeTable = (cluster: string): Promise<void> => remove(nodeTableName(cluster));
 
 /** Adding first makes deleting a table that is not there no error. */
-async function remove(name: string): Promise<void> {
-  await nft(`add table inet ${name}\ndelete table inet ${name}\n`);
+async function remove(...names: string[]): Promise<void> {
+  await nft(names.map((name) => `add table inet ${name}\ndelete table inet ${name}\n`).join(''));
 }
 
 function nft(script: string): Promise<void> {

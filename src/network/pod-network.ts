@@ -5,9 +5,10 @@ import { type NativeError, type NetlinkOperation, type NetworkLink, native } fro
 import { closeForeignFirewall, openForeignFirewall } from './foreign-firewall.js';
 import { AddressPool } from './ipam.js';
 import { bridgeMac, bridgeName, linkGroup, podMac, routePriority, vethName } from './names.js';
-import { applyTable, deleteTable } from './nftables.js';
+import { applyTable, deleteTables } from './nftables.js';
+import { PolicyEnforcer } from './policy/index.js';
 import { ServiceProxy } from './services/index.js';
-import type { NetworkConfig, NodeRoute, PodAddress, PodNetwork, ServiceRules } from './types.js';
+import type { NetworkConfig, NodeRoute, PodAddress, PodNetwork, PolicyPod, ServiceRules } from './types.js';
 
 /** The kernel keeps who made a route; 75 is not one of the registered protocols. */
 const routeProtocol = 75;
@@ -31,6 +32,7 @@ class BridgeNetwork implements PodNetwork {
   private readonly bridge: string;
   private readonly logger: Logger | undefined;
   readonly services: ServiceRules;
+  readonly policies: PolicyEnforcer;
   private config: NetworkConfig | undefined;
   private pool: AddressPool | undefined;
   private mtu = 1500;
@@ -47,6 +49,7 @@ class BridgeNetwork implements PodNetwork {
       restore: async () => this.config && applyTable(this.config),
       logger: options.logger,
     });
+    this.policies = new PolicyEnforcer({ cluster: options.cluster, logger: options.logger });
   }
 
   async setup(asked: NetworkConfig): Promise<void> {
@@ -130,21 +133,22 @@ class BridgeNetwork implements PodNetwork {
         );
   }
 
-  attach(sandboxId: string, netns: string): Promise<PodAddress> {
+  attach(sandboxId: string, netns: string, pod?: PolicyPod): Promise<PodAddress> {
     let pending = this.attached.get(sandboxId);
     if (!pending) {
-      pending = this.connect(sandboxId, netns);
+      pending = this.connect(sandboxId, netns, pod);
       this.attached.set(sandboxId, pending);
       pending.catch(() => this.attached.delete(sandboxId));
     }
     return pending;
   }
 
-  private async connect(sandboxId: string, netns: string): Promise<PodAddress> {
+  private async connect(sandboxId: string, netns: string, pod?: PolicyPod): Promise<PodAddress> {
     const pool = this.requirePool();
     const known = pool.get(sandboxId);
     const ip = pool.allocate(sandboxId);
     try {
+      if (pod) await this.policies.isolate(sandboxId, ip, pod);
       await this.connectHost(sandboxId, netns, ip);
       await native.netlink(netns, [
         { op: 'setLink', name: 'lo', up: true },
@@ -157,6 +161,7 @@ class BridgeNetwork implements PodNetwork {
       return { ip, gateway: pool.gateway };
     } catch (error) {
       await this.removeVeth(sandboxId).catch(() => {});
+      this.policies.release(sandboxId);
       if (known === undefined) pool.release(sandboxId);
       throw error;
     }
@@ -176,6 +181,7 @@ class BridgeNetwork implements PodNetwork {
         group: linkGroup(this.cluster, 'used'),
         alias: `${aliasPrefix}${sandboxId} ${ip}`,
         hairpin: true,
+        isolated: true,
       },
     ];
     try {
@@ -193,6 +199,7 @@ class BridgeNetwork implements PodNetwork {
     await this.attached.get(sandboxId)?.catch(() => {});
     this.attached.delete(sandboxId);
     await this.removeVeth(sandboxId);
+    this.policies.release(sandboxId);
     this.pool?.release(sandboxId);
   }
 
@@ -242,11 +249,11 @@ class BridgeNetwork implements PodNetwork {
   }
 
   async teardown(): Promise<void> {
-    await this.services.close();
+    await Promise.all([this.services.close(), this.policies.close()]);
     await this.setRoutes([]);
     await deleteGroup(linkGroup(this.cluster, 'used'));
     await deleteGroup(linkGroup(this.cluster, 'trash'));
-    await Promise.all([deleteTable(this.cluster), closeForeignFirewall(this.cluster)]);
+    await Promise.all([deleteTables(this.cluster), closeForeignFirewall(this.cluster)]);
     this.attached.clear();
     this.pool = undefined;
   }

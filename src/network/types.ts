@@ -1,5 +1,5 @@
 /** The node's networking as the agent sees it. */
-import type { EndpointSlice, Service } from '#types';
+import type { EndpointSlice, NetworkPolicy, Pod, Service } from '#types';
 
 export interface NetworkConfig {
   /** Names the bridge and the nftables table. */
@@ -21,8 +21,11 @@ export interface PodAddress {
 export interface PodNetwork {
   /** Bridge, forwarding, masquerade: idempotent, finds what an earlier agent made. */
   setup(config: NetworkConfig): Promise<void>;
-  /** Veth pair, address, routes and loopback for a sandbox. Idempotent: gives the same address again. */
-  attach(sandboxId: string, netns: string): Promise<PodAddress>;
+  /**
+   * Veth pair, address, routes and loopback for a sandbox. Idempotent: gives the same address again. What isolates `pod` is
+   * in place before its first packet.
+   */
+  attach(sandboxId: string, netns: string, pod?: PolicyPod): Promise<PodAddress>;
   detach(sandboxId: string): Promise<void>;
   /** Tells which addresses are in use after a restart. */
   recover(inUse: Map<string, string>): void;
@@ -30,6 +33,8 @@ export interface PodNetwork {
   setRoutes(nodes: NodeRoute[]): Promise<void>;
   /** What Services are on this node. */
   readonly services: ServiceRules;
+  /** What may reach the node's pods, and what these may reach. */
+  readonly policies: PodPolicies;
   /** Removes every kernel object that setup and attach made, or that a dead agent of the same cluster left. */
   teardown(): Promise<void>;
 }
@@ -54,6 +59,25 @@ export interface ServiceRules {
    * so does the kernel. At once for a pod that is no endpoint.
    */
   withdrawn(podUid: string): Promise<void>;
+  /** Resolves once the kernel has all that was told. */
+  settled(): Promise<void>;
+  /** Stops; what the kernel has stays. */
+  close(): Promise<void>;
+}
+
+/** A pod as far as NetworkPolicies look at it. */
+export type PolicyPod = Pick<Pod, 'metadata' | 'spec'>;
+
+/** Told of the policies of the node's namespaces, of who their peers are, and of the node's pods. */
+export interface PodPolicies {
+  /** `undefined`: it is gone. */
+  policyChanged(key: string, policy: NetworkPolicy | undefined): void;
+  /** A part of a group of peers: its addresses, with port numbers (`10.244.0.5:80`) in groups of named ports. */
+  peersChanged(key: string, peers: { members: string[] } | undefined): void;
+  /** The pod's labels may have changed. */
+  podChanged(uid: string, pod: PolicyPod): void;
+  /** All that exists was told: from now on the kernel is kept up to date. */
+  start(): void;
   /** Resolves once the kernel has all that was told. */
   settled(): Promise<void>;
   /** Stops; what the kernel has stays. */

@@ -137,7 +137,10 @@ export class PodWorker implements PodContext {
       this.#save();
     }
     const shown = ({ metadata }: Pod) => JSON.stringify([metadata.labels, metadata.annotations]);
-    if (shown(before) !== shown(pod)) this.#refreshVolumes();
+    if (shown(before) !== shown(pod)) {
+      this.#refreshVolumes();
+      this.#deps.network.policies.podChanged(pod.metadata.uid!, pod);
+    }
     if (pod.spec.ephemeralContainers?.length !== before.spec.ephemeralContainers?.length) {
       this.#makeRunners(this.pod);
       this.#save();
@@ -268,7 +271,7 @@ export class PodWorker implements PodContext {
   #reattach(netns: string): void {
     this.#run('reattach', async () => {
       await this.#deps.networkReady;
-      this.podIP = (await this.#deps.network.attach(this.pod.metadata.uid!, netns)).ip;
+      this.podIP = (await this.#deps.network.attach(this.pod.metadata.uid!, netns, this.pod)).ip;
     });
   }
 
@@ -372,7 +375,7 @@ export class PodWorker implements PodContext {
       const sandbox = await deps.runtime.createSandbox(sandboxConfig(pod, deps.users.claim(pod)));
       const ip = pod.spec.hostNetwork
         ? deps.facts.ip
-        : (await deps.network.attach(sandbox.id, sandbox.netns)).ip;
+        : (await deps.network.attach(sandbox.id, sandbox.netns, pod)).ip;
       const warnings = await writePodFiles(this.dir, pod, ip, deps.facts);
       for (const { reason, message } of warnings) deps.event(pod, undefined, 'Warning', reason, message);
       this.podIP = ip;

@@ -1,9 +1,9 @@
 /** Elements of all Services together: what has to change in the kernel when one Service changes. */
 
 import { parseAddress } from '../cidr.js';
+import { type ElementBytes, valueData, verdictData } from '../nf-messages.js';
 import type { Elements } from './compile.js';
 import { type Field, MAPS } from './layout.js';
-import { type ElementBytes, valueData, verdictData } from './messages.js';
 
 export interface Changes {
   deleted: Elements;
@@ -64,7 +64,7 @@ function writeField(field: Field, value: string, to: Buffer, at: number): void {
   else to.writeUInt32LE(Number(value), at);
 }
 
-function bytesOf(fields: readonly Field[], text: string): Buffer {
+export function bytesOf(fields: readonly Field[], text: string): Buffer {
   const bytes = Buffer.alloc(fields.length * 4);
   const values = text.split(' . ');
   fields.forEach((field, i) => {

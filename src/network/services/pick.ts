@@ -1,14 +1,20 @@
 /** The chains that pick one of a number of endpoints, and the one that hides clients, as rules in the kernel's own form. */
-import { AFFINITY, DISPATCH, type Dispatch, idsOf, MASQUERADE } from './layout.js';
-import { nest, text, u8, u32, u64 } from './messages.js';
 
-/** Registers of 4 bytes are numbered from here. */
-const R = 8;
-const NETWORK = 1;
-const TRANSPORT = 2;
+import {
+  destinationAddress,
+  destinationPort,
+  expression,
+  lookup,
+  meta,
+  REGISTER as R,
+  rule,
+  setMark,
+  sourceAddress,
+} from '../nf-expressions.js';
+import { text, u8, u32, u64 } from '../nf-messages.js';
+import { AFFINITY, DISPATCH, type Dispatch, idsOf, MASQUERADE } from './layout.js';
+
 const IPV4 = 2;
-const META_L4PROTO = 16;
-const META_MARK = 3;
 /** Where the packet's mark is kept meanwhile. */
 const SAVED = R + 15;
 const CT_DESTINATION = 20;
@@ -29,7 +35,7 @@ export function pickRules(name: string): Buffer[] {
   if (seconds === undefined) return [plain];
   const timeout = Number(seconds) * 1000;
   const key = R + 4;
-  const client = [...targetId(dispatch as Dispatch, key), clientAddress(key + 1)];
+  const client = [...targetId(dispatch as Dispatch, key), sourceAddress(key + 1)];
   const lead = [
     lookup('sticky-endpoints', R, R + 1),
     remember('update', key, R, timeout),
@@ -51,33 +57,22 @@ export function masqueradeRules(): Buffer[] {
   const masquerade = expression('masq');
   return [
     rule(
-      ...[original(CT_DESTINATION, R), protocol(R + 1), original(CT_DESTINATION_PORT, R + 2)],
+      ...[original(CT_DESTINATION, R), meta('l4proto', R + 1), original(CT_DESTINATION_PORT, R + 2)],
       ...[lookup(MASQUERADE.addresses, R), masquerade],
     ),
     rule(
-      ...[protocol(R), original(CT_DESTINATION_PORT, R + 1)],
+      ...[meta('l4proto', R), original(CT_DESTINATION_PORT, R + 1)],
       ...[lookup(MASQUERADE.ports, R), masquerade],
     ),
   ];
 }
 
-const expression = (name: string, ...data: Buffer[]): Buffer => nest(1, text(1, name), nest(2, ...data));
-
-const rule = (...expressions: Buffer[]): Buffer => Buffer.concat(expressions);
-
-const payload = (base: number, offset: number, length: number, to: number): Buffer =>
-  expression('payload', u32(1, to), u32(2, base), u32(3, offset), u32(4, length));
-
-const protocol = (to: number): Buffer => expression('meta', u32(2, META_L4PROTO), u32(1, to));
-
-const clientAddress = (to: number): Buffer => payload(NETWORK, 12, 4, to);
-
 /** The number of the target that the packet is for; uses up to three registers from `to`. */
 function targetId(dispatch: Dispatch, to: number): Buffer[] {
   const load = {
-    address: (at: number) => payload(NETWORK, 16, 4, at),
-    protocol,
-    port: (at: number) => payload(TRANSPORT, 2, 2, at),
+    address: destinationAddress,
+    protocol: (at: number) => meta('l4proto', at),
+    port: destinationPort,
   };
   const key = DISPATCH[dispatch].map((field, i) => load[field as keyof typeof load](to + i));
   return [...key, lookup(idsOf(dispatch), to, to), ...settle(to)];
@@ -88,16 +83,11 @@ function targetId(dispatch: Dispatch, to: number): Buffer[] {
  * nothing; but `nft list` of 2022 can't show, and dies of, a key that is made of what another map gave.
  */
 const settle = (register: number): Buffer[] => [
-  expression('meta', u32(2, META_MARK), u32(1, SAVED)),
-  expression('meta', u32(2, META_MARK), u32(3, register)),
-  expression('meta', u32(2, META_MARK), u32(1, register)),
-  expression('meta', u32(2, META_MARK), u32(3, SAVED)),
+  meta('mark', SAVED),
+  setMark(register),
+  meta('mark', register),
+  setMark(SAVED),
 ];
-
-/** Ends the rule when there is none. Without `to` it only asks. */
-function lookup(map: string, key: number, to?: number): Buffer {
-  return expression('lookup', text(1, map), u32(2, key), ...(to === undefined ? [] : [u32(3, to)]));
-}
 
 /** A random number below `count`. */
 const draw = (count: number, to: number): Buffer =>

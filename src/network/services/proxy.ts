@@ -3,13 +3,13 @@ import type { Logger } from 'pino';
 import type { EndpointSlice, Service } from '#types';
 import { type FlowFilter, native } from '../../runtime/native.js';
 import { tableName } from '../names.js';
+import { Batch } from '../nf-messages.js';
 import type { ServiceRules } from '../types.js';
 import { type Compiled, compile, type Elements, NOTHING } from './compile.js';
 import { type Changes, Claims, encodeElements } from './elements.js';
 import type { NodeFacts } from './endpoints.js';
 import { HealthPorts } from './health.js';
 import { MAPS, MASQUERADE } from './layout.js';
-import { Batch } from './messages.js';
 import { Numbers } from './numbers.js';
 import { masqueradeRules, pickRules } from './pick.js';
 

@@ -11,7 +11,10 @@ const NESTED = 0x8000;
 /** An attribute's length has 16 bits: lists of elements are cut well below. */
 const ELEMENTS_PER_MESSAGE = 500;
 
-const MESSAGE = { newChain: 3, newRule: 6, deleteRule: 8, newElements: 12, deleteElements: 14 } as const;
+const MESSAGE = {
+  ...{ newTable: 0, deleteTable: 2, newChain: 3, deleteChain: 5, newRule: 6, deleteRule: 8 },
+  ...{ newSet: 9, deleteSet: 11, newElements: 12, deleteElements: 14 },
+} as const;
 
 const padding = (length: number) => (4 - (length % 4)) % 4;
 
@@ -66,11 +69,31 @@ export interface ElementBytes {
 /** Data of an element: a value, or where to go. */
 export const valueData = (value: Buffer): Buffer => attribute(1, value);
 
-const VERDICT = { drop: 0, goto: -4 } as const;
+const VERDICT = { drop: 0, accept: 1, jump: -3, goto: -4 } as const;
 
-export function verdictData(verdict: 'drop' | { goto: string }): Buffer {
-  if (verdict === 'drop') return nest(2, u32(1, VERDICT.drop));
-  return nest(2, u32(1, VERDICT.goto), text(2, verdict.goto));
+export type Verdict = 'drop' | 'accept' | { goto: string } | { jump: string };
+
+export function verdictData(verdict: Verdict): Buffer {
+  if (typeof verdict === 'string') return nest(2, u32(1, VERDICT[verdict]));
+  const [kind, chain] = Object.entries(verdict)[0] as ['goto' | 'jump', string];
+  return nest(2, u32(1, VERDICT[kind]), text(2, chain));
+}
+
+/** Types as `nft list` knows them; a concatenation is of several. */
+const TYPE = { address: 7, port: 13 } as const;
+const TYPE_BITS = 6;
+const VERDICT_TYPE = 0xffffff00;
+const MAP_FLAG = 8;
+
+export interface SetDefinition {
+  key: (keyof typeof TYPE)[];
+  verdicts?: boolean;
+}
+
+export interface Hook {
+  /** Of `NF_INET_…`: 2 is forward. */
+  number: number;
+  priority: number;
 }
 
 /** `nest(1, nest(1, valueData(key)), nest(2, data))` in one piece: of these there are tens of thousands. */
@@ -95,6 +118,7 @@ function element(key: Buffer, data: Buffer | undefined): Buffer {
 /** A transaction on one table: all or nothing. */
 export class Batch {
   readonly #messages: Buffer[] = [];
+  #sets = 0;
 
   constructor(readonly table: string) {}
 
@@ -102,10 +126,51 @@ export class Batch {
     return this.#messages.length === 0;
   }
 
+  /** Takes the table away if it is there, with all that is in it. */
+  deleteTable(): void {
+    this.newTable();
+    this.#add(MESSAGE.deleteTable, 0, [text(1, this.table)]);
+  }
+
+  newTable(): void {
+    this.#add(MESSAGE.newTable, NLM_F_CREATE, [text(1, this.table)]);
+  }
+
+  newSet(name: string, { key, verdicts }: SetDefinition): void {
+    const type = key.reduce((all, field) => (all << TYPE_BITS) | TYPE[field], 0);
+    const keys = [u32(4, type), u32(5, key.length * 4)];
+    const data = verdicts ? [u32(6, VERDICT_TYPE), u32(7, 0)] : [];
+    const flags = u32(3, verdicts ? MAP_FLAG : 0);
+    const id = u32(10, ++this.#sets);
+    this.#add(MESSAGE.newSet, NLM_F_CREATE, [
+      text(1, this.table),
+      text(2, name),
+      flags,
+      ...keys,
+      ...data,
+      id,
+    ]);
+  }
+
+  /** No rule may refer to it any more. */
+  deleteSet(name: string): void {
+    this.#add(MESSAGE.deleteSet, 0, [text(1, this.table), text(2, name)]);
+  }
+
+  /** Nothing may lead to it any more. */
+  deleteChain(name: string): void {
+    this.#add(MESSAGE.deleteRule, 0, [text(1, this.table), text(2, name)]);
+    this.#add(MESSAGE.deleteChain, 0, [text(1, this.table), text(3, name)]);
+  }
+
   /** Makes a chain, or takes the one of that name, with these rules and no others. */
-  chain(name: string, rules: Buffer[]): void {
+  chain(name: string, rules: Buffer[], hook?: Hook): void {
     const named = [text(1, this.table), text(3, name)];
-    this.#add(MESSAGE.newChain, NLM_F_CREATE, named);
+    const base = hook && [
+      nest(4, u32(1, hook.number), u32(2, hook.priority)),
+      ...[u32(5, VERDICT.accept), text(7, 'filter')],
+    ];
+    this.#add(MESSAGE.newChain, NLM_F_CREATE, [...named, ...(base ?? [])]);
     const within = [text(1, this.table), text(2, name)];
     this.#add(MESSAGE.deleteRule, 0, within);
     for (const rule of rules)

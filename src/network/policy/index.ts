@@ -1,0 +1,2 @@
+/** NetworkPolicies on a node: from policies, peers and pods to nftables. */
+export { PolicyEnforcer, type PolicyEnforcerOptions } from './enforcer.js';
