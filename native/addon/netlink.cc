@@ -16,7 +16,7 @@ namespace {
 struct Operation {
   std::string op, name, peer, netns, mac, master, alias, address, destination, gateway;
   uint32_t mtu = 0, group = 0, protocol = RTPROT_STATIC, priority = 0;
-  bool up = false, hairpin = false, isolated = false;
+  bool up = false, hairpin = false;
   std::vector<std::string> ignore;
   std::string what() const {
     return op + " " + (!name.empty() ? name : destination) + (address.empty() ? "" : " " + address);
@@ -100,15 +100,14 @@ int SetLink(Socket& socket, const Operation& operation) {
   if (!operation.master.empty()) message.Attribute(IFLA_MASTER, IndexOf(operation.master));
   if (!operation.alias.empty()) message.Attribute(IFLA_IFALIAS, operation.alias.c_str(), operation.alias.size());
   if (int error = socket.Request(message)) return error;
-  if (!operation.hairpin && !operation.isolated) return 0;
+  if (!operation.hairpin) return 0;
   Message port(RTM_SETLINK, 0);
   info.ifi_family = AF_BRIDGE;
   info.ifi_flags = info.ifi_change = 0;
   port.Put(info);
   size_t nested = port.Open(IFLA_PROTINFO | NLA_F_NESTED);
   uint8_t on = 1;
-  if (operation.hairpin) port.Attribute(IFLA_BRPORT_MODE, &on, 1);
-  if (operation.isolated) port.Attribute(IFLA_BRPORT_ISOLATED, &on, 1);
+  port.Attribute(IFLA_BRPORT_MODE, &on, 1);
   port.Close(nested);
   return socket.Request(port);
 }
@@ -215,7 +214,6 @@ Operation ReadOperation(Napi::Object from) {
   to.priority = Number(from, "priority", 0);
   to.up = from.Get("up").ToBoolean();
   to.hairpin = from.Get("hairpin").ToBoolean();
-  to.isolated = from.Get("isolated").ToBoolean();
   if (from.Get("ignore").IsArray()) {
     Napi::Array codes = from.Get("ignore").As<Napi::Array>();
     for (uint32_t i = 0; i < codes.Length(); i++) to.ignore.push_back(codes.Get(i).As<Napi::String>());

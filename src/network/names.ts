@@ -10,9 +10,11 @@ export function bridgeName(cluster: string): string {
   return plain.length <= 15 ? plain : `kl-${cluster.slice(0, 5)}-${hash(cluster, 6)}`;
 }
 
+export const VETH_PREFIX = 'klv';
+
 /** The host's end of a sandbox's veth pair. */
 export function vethName(cluster: string, sandboxId: string): string {
-  return `klv${hash(`${cluster}/${sandboxId}`, 12)}`;
+  return `${VETH_PREFIX}${hash(`${cluster}/${sandboxId}`, 12)}`;
 }
 
 export function tableName(cluster: string): string {

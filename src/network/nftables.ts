@@ -1,6 +1,13 @@
 /** The cluster's nftables table: forwarding, masquerade, Services. One `nft` run for each set-up, none for a pod. */
 import { spawn } from 'node:child_process';
-import { bridgeName, nodeBridgeName, nodeTableName, policyTableName, tableName } from './names.js';
+import {
+  bridgeName,
+  nodeBridgeName,
+  nodeTableName,
+  policyTableName,
+  tableName,
+  VETH_PREFIX,
+} from './names.js';
 import { serviceRules } from './services/layout.js';
 import type { NetworkConfig } from './types.js';
 
@@ -19,6 +26,20 @@ add rule ${table} forward iifname "${bridge}" accept
 add rule ${table} forward oifname "${bridge}" accept
 `;
 }
+
+/**
+ * Pods' frames reach no neighbour past the node's IPv4: by IPv6's link-local addresses they would pass every policy.
+ * (Bridges lead IPv4 on by themselves after translation, where br_netfilter is loaded.)
+ */
+const linkRules = (cluster: string): string => `
+add table bridge ${tableName(cluster)}
+add chain bridge ${tableName(cluster)} forward { type filter hook forward priority filter; policy accept; }
+flush chain bridge ${tableName(cluster)} forward
+add rule bridge ${tableName(cluster)} forward iifname "${VETH_PREFIX}*" ether type != ip drop
+`;
+
+/** @throws Error on a kernel that filters no bridges. */
+export const applyLinkTable = (cluster: string): Promise<void> => nft(linkRules(cluster));
 
 export async function applyTable(config: NetworkConfig): Promise<void> {
   const services = serviceRules(
@@ -47,6 +68,8 @@ add rule ${table} forward oifname "${bridge}" accept
 
 export async function deleteTables(cluster: string): Promise<void> {
   await remove(tableName(cluster), policyTableName(cluster));
+  const links = `bridge ${tableName(cluster)}`;
+  await nft(`add table ${links}\ndelete table ${links}\n`).catch(() => {});
 }
 
 export const deleteNodeTable = (cluster: string): Promise<void> => remove(nodeTableName(cluster));

@@ -5,7 +5,7 @@ import { type NativeError, type NetlinkOperation, type NetworkLink, native } fro
 import { closeForeignFirewall, openForeignFirewall } from './foreign-firewall.js';
 import { AddressPool } from './ipam.js';
 import { bridgeMac, bridgeName, linkGroup, podMac, routePriority, vethName } from './names.js';
-import { applyTable, deleteTables } from './nftables.js';
+import { applyLinkTable, applyTable, deleteTables } from './nftables.js';
 import { PolicyEnforcer } from './policy/index.js';
 import { ServiceProxy } from './services/index.js';
 import type { NetworkConfig, NodeRoute, PodAddress, PodNetwork, PolicyPod, ServiceRules } from './types.js';
@@ -70,6 +70,12 @@ class BridgeNetwork implements PodNetwork {
 
   private async setupFirewall(config: NetworkConfig): Promise<void> {
     await applyTable(config);
+    await applyLinkTable(this.cluster).catch((error) =>
+      this.logger?.warn(
+        { error: error.message },
+        'pods may reach their neighbours by IPv6 link-local addresses',
+      ),
+    );
     await openForeignFirewall(this.cluster).catch((error) =>
       this.logger?.warn({ error: error.message }, "the machine's own firewall may drop what pods send"),
     );
@@ -181,7 +187,6 @@ class BridgeNetwork implements PodNetwork {
         group: linkGroup(this.cluster, 'used'),
         alias: `${aliasPrefix}${sandboxId} ${ip}`,
         hairpin: true,
-        isolated: true,
       },
     ];
     try {

@@ -35,8 +35,6 @@ export type NetlinkOperation = { ignore?: string[] } & (
       alias?: string;
       /** Of a bridge's port: lets a frame leave by the port that it came in at. */
       hairpin?: boolean;
-      /** Of a bridge's port: no frame goes from it to another such port, only to the bridge itself. */
-      isolated?: boolean;
     }
   | { op: 'deleteLink'; name: string }
   /** All links of the group, in the time of one; ENODEV when there is none. */
