@@ -1,6 +1,7 @@
-/** Kinds that are questions: what is created is answered, and not stored (authentication and authorization reviews). */
+/** Kinds that are not stored: what is created is a question that is answered (reviews), or an order (Bindings). */
 import { defineResource, type Resource } from '../../api/resources/define.js';
 import type { Context, Result } from '../context.js';
+import { createBinding } from '../subresources/binding.js';
 import { reviewAccess, reviewLocalAccess, reviewOwnAccess, reviewOwnRules } from './access.js';
 import { reviewSelf, reviewToken } from './identity.js';
 
@@ -13,6 +14,7 @@ const review = (group: string, kind: string, plural: string, namespaced = false)
   defineResource({ group, version: 'v1', kind, plural, namespaced, verbs: ['create'] });
 
 const HANDLERS = new Map<Resource, Handler>([
+  [review('', 'Binding', 'bindings', true), createBinding],
   [review(AUTHENTICATION, 'SelfSubjectReview', 'selfsubjectreviews'), reviewSelf],
   [review(AUTHENTICATION, 'TokenReview', 'tokenreviews'), reviewToken],
   [review(AUTHORIZATION, 'LocalSubjectAccessReview', 'localsubjectaccessreviews', true), reviewLocalAccess],

@@ -3,6 +3,8 @@ import { timestamp } from '../../api/machinery/clock.js';
 import { invalid as invalidField, required } from '../../api/machinery/field.js';
 import { badRequest, conflict, invalid } from '../../api/machinery/status.js';
 import { deepCopy, type KubeObject } from '../../api/machinery/types.js';
+import { pods } from '../../api/resources/core/pod.js';
+import type { Resource } from '../../api/resources/define.js';
 import type { Context, Result } from '../context.js';
 import { admissionRequest } from '../handlers/admission.js';
 import { decodeAs } from '../handlers/body.js';
@@ -21,6 +23,14 @@ export async function bindPod(ctx: Context): Promise<Result> {
   }));
   const success = { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', code: 201 };
   return { type: 'object', code: 201, object: success as unknown as KubeObject };
+}
+
+/** POST of a Binding to the namespace's `bindings`: the pod is the one that has its name. */
+export async function createBinding(ctx: Context): Promise<Result> {
+  const { metadata } = await decodeAs(ctx, 'v1', 'Binding');
+  if (!metadata.name) throw badRequest('name is required');
+  const attributes = { ...ctx.attributes, name: metadata.name };
+  return bindPod({ ...ctx, resource: pods as Resource<any>, attributes });
 }
 
 function checkBinding({ attributes }: Context, { metadata, target }: KubeObject): void {

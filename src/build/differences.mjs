@@ -1,0 +1,25 @@
+// What differs from upstream, kind by kind, with the reason: docs/compatibility.md is made of it.
+
+/** By `apiVersion kind`. */
+export const DIFFERENCES = {
+  'v1 ComponentStatus': 'Tells of the parts that run in one process.',
+  'autoscaling/v2 HorizontalPodAutoscaler':
+    'No Pods, Object and External metrics: nothing serves custom.metrics.k8s.io.',
+  'metrics.k8s.io/v1beta1 NodeMetrics':
+    'Served by the API server itself, measured when it is asked for; JSON and YAML only.',
+  'metrics.k8s.io/v1beta1 PodMetrics':
+    'Served by the API server itself, measured when it is asked for; JSON and YAML only.',
+  'storage.k8s.io/v1 CSIDriver': 'Kept; nothing speaks CSI.',
+  'storage.k8s.io/v1 CSINode': 'Kept; nothing speaks CSI.',
+  'storage.k8s.io/v1 CSIStorageCapacity': 'Kept; nothing speaks CSI.',
+  'storage.k8s.io/v1 VolumeAttachment': 'Kept; nothing speaks CSI.',
+  'storage.k8s.io/v1 VolumeAttributesClass': 'Kept; nothing speaks CSI.',
+};
+
+/** By `apiVersion kind`. */
+export const NOT_SERVED = {
+  'resource.k8s.io/v1alpha3 DeviceTaintRule':
+    'Alpha and beta kinds are off, as upstream has them by default.',
+  'storagemigration.k8s.io/v1beta1 StorageVersionMigration':
+    'Off by default upstream; each kind is stored in one version.',
+};
