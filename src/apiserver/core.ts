@@ -25,7 +25,7 @@ export interface Steps {
   /** It is allowed. */
   authorized?(reason: string): void;
   /** Its handler is known. */
-  routed?(attributes: Attributes): void;
+  routed?(attributes: Attributes, resource: Resource): void;
 }
 
 /** Authorizes and handles `call`. Rejects with StatusError. */
@@ -49,7 +49,7 @@ export async function handle(
     return { result, resource: undefined, attributes, warnings: [] };
   }
   const { resource, handler } = route(attributes);
-  steps.routed?.(attributes);
+  steps.routed?.(attributes, resource);
   const store = resource.conversion
     ? convertingStore(deps.store, resource.apiVersion, resource.conversion)
     : deps.store;

@@ -1,4 +1,5 @@
 /** Cron schedules in the form that Kubernetes takes them: five fields, or a word such as `@hourly` (robfig/cron `ParseStandard`). */
+import { durationSeconds } from './duration.js';
 
 /** When a schedule is due: sorted values per field; `undefined` where the field is a star, which restricts nothing. */
 export interface CronFields {
@@ -40,17 +41,6 @@ const WORDS: Record<string, string> = {
   '@daily': '0 0 * * *',
   '@midnight': '0 0 * * *',
   '@hourly': '0 * * * *',
-};
-
-const UNIT_SECONDS: Record<string, number> = {
-  ns: 1e-9,
-  us: 1e-6,
-  µs: 1e-6,
-  μs: 1e-6,
-  ms: 1e-3,
-  s: 1,
-  m: 60,
-  h: 3600,
 };
 
 /** Reads a schedule. Throws CronError in upstream's words. */
@@ -147,10 +137,8 @@ function parseInteger(text: string): number {
 /** The duration of `@every 1h30m`, at least a second, rounded down to whole seconds. */
 function everySeconds(spec: string): number {
   const text = spec.slice('@every '.length);
-  if (!/^\+?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+$/.test(text))
+  const seconds = text.startsWith('-') ? undefined : durationSeconds(text);
+  if (seconds === undefined)
     throw new CronError(`failed to parse duration ${spec}: time: invalid duration ${JSON.stringify(text)}`);
-  let seconds = 0;
-  for (const [, amount, unit] of text.matchAll(/(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/g))
-    seconds += Number(amount) * UNIT_SECONDS[unit!]!;
   return Math.max(1, Math.floor(seconds));
 }

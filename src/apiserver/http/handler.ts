@@ -1,5 +1,7 @@
 /** An HTTP request through the core: authenticate, negotiate, handle, respond; every error becomes a Status. */
-import { asStatusError, StatusError, timeout } from '../../api/machinery/status.js';
+import { durationSeconds } from '../../api/machinery/duration.js';
+import { asStatusError, badRequest, StatusError, timeout } from '../../api/machinery/status.js';
+import type { Resource } from '../../api/resources/define.js';
 import { hasSchema } from '../../api/schema/index.js';
 import type { Authenticate } from '../../auth/authenticate.js';
 import type { Attributes } from '../../auth/user.js';
@@ -11,7 +13,14 @@ import type { Metrics } from '../metrics.js';
 import type { NonResource } from '../nonresource/index.js';
 import { isProxy } from '../subresources/proxy.js';
 import type { IncomingRequest } from './listener.js';
-import { type Accepted, JSON_ACCEPTED, negotiate, type ObjectForm, requireStream } from './media-types.js';
+import {
+  type Accepted,
+  JSON_ACCEPTED,
+  negotiate,
+  type ObjectForm,
+  type Offer,
+  requireStream,
+} from './media-types.js';
 import { credentialsOf, parseUrl, readBody, unreadBody } from './request.js';
 import { type RespondOptions, type Response, respond, respondError } from './respond.js';
 
@@ -24,6 +33,7 @@ export interface HttpParts {
 }
 
 const FORMS: ObjectForm[] = ['object', 'table', 'partial'];
+const WITHOUT_TABLES: ObjectForm[] = ['object', 'partial'];
 /** Upstream's `--request-timeout`. */
 const REQUEST_TIMEOUT_MS = 60_000;
 
@@ -52,20 +62,23 @@ export async function serveRequest(
   try {
     const gone = goneSignal(response);
     const user = await parts.authenticate(credentialsOf(request));
-    const negotiated = passedOn ? NOT_NEGOTIATED : negotiation(path, request.headers.accept);
-    if (negotiated.accepted) options.accepted = negotiated.accepted;
+    const offer = offerOf(path);
+    if (!passedOn) options.accepted = preferred(offer, request.headers.accept);
     const stream = passedOn ? unreadBody(request) : undefined;
     const body: Body = passedOn ? { type: 'none' } : await readBody(request);
     const call: Call = { ...callOf(request, url), body, stream, user, signal: gone };
     const longRunning = isLongRunning(info);
-    const handled = handle(deps, parts.nonResource, call, {
-      identified: async (attributes) => {
-        if (!longRunning || info.verb === 'watch')
-          ticket = await admitted(parts.flow, attributes, response, gone);
-      },
-      routed: ({ verb }) => requireAccepted(negotiated, verb),
-    });
-    answer = longRunning ? await handled : await withTimeout(handled, query);
+    const handled = () =>
+      handle(deps, parts.nonResource, call, {
+        identified: async (attributes) => {
+          if (!longRunning || info.verb === 'watch')
+            ticket = await admitted(parts.flow, attributes, response, gone);
+        },
+        routed: ({ verb }, resource) => {
+          if (!passedOn) options.accepted = acceptedFor(offer, request.headers.accept, verb, resource);
+        },
+      });
+    answer = longRunning ? await handled() : await withTimeout(handled, query);
     if (response.destroyed) return;
     metrics.request(answer.attributes, codeOf(answer), performance.now() - started);
     const ended = answer.result.type === 'watch' ? metrics.watchStarted() : () => undefined;
@@ -108,32 +121,36 @@ function goneSignal(response: Response): AbortSignal {
   return controller.signal;
 }
 
-interface Negotiation {
-  /** Absent where the client accepts nothing that is offered. */
-  accepted: Accepted | undefined;
-  error?: unknown;
-  protobuf: boolean;
+/** What is offered at a path; undefined where there is nothing to choose. */
+function offerOf(path: string): Offer | undefined {
+  const [, root, ...parts] = path.split('/');
+  if ((root !== 'api' && root !== 'apis') || parts.length === 0) return undefined;
+  const protobuf = root === 'api' ? hasSchema('', parts[0] ?? '') : hasSchema(parts[0] ?? '', parts[1] ?? '');
+  return { forms: FORMS, protobuf };
 }
 
-/** Of a request that is passed on to a pod or node, which negotiates itself. */
-const NOT_NEGOTIATED: Negotiation = { accepted: JSON_ACCEPTED, protobuf: false };
-
-/** What the client accepts of the path's group version. It fails later: 401, 403 and 404 come first. */
-function negotiation(path: string, accept: string | undefined): Negotiation {
-  const [, root, ...parts] = path.split('/');
-  const protobuf = root === 'api' ? hasSchema('', parts[0] ?? '') : hasSchema(parts[0] ?? '', parts[1] ?? '');
-  if ((root !== 'api' && root !== 'apis') || parts.length === 0) return { accepted: JSON_ACCEPTED, protobuf };
+/** The form of an error that comes before what was asked for is known: JSON where nothing else is accepted. */
+function preferred(offer: Offer | undefined, accept: string | undefined): Accepted {
   try {
-    return { accepted: negotiate(accept, { forms: FORMS, protobuf }), protobuf };
-  } catch (error) {
-    return { accepted: undefined, error, protobuf };
+    return offer ? negotiate(accept, offer) : JSON_ACCEPTED;
+  } catch {
+    return JSON_ACCEPTED;
   }
 }
 
 /** Throws 406. */
-function requireAccepted({ accepted, error, protobuf }: Negotiation, verb: string): void {
-  if (!accepted) throw error;
-  if (verb === 'watch') requireStream(accepted.format, protobuf);
+function acceptedFor(
+  offer: Offer | undefined,
+  accept: string | undefined,
+  verb: string,
+  resource: Resource,
+): Accepted {
+  if (!offer) return JSON_ACCEPTED;
+  // Reviews, which nobody reads again, have no tables.
+  const forms = resource.verbs.includes('get') ? offer.forms : WITHOUT_TABLES;
+  const accepted = negotiate(accept, { ...offer, forms });
+  if (verb === 'watch') requireStream(accepted.format, offer.protobuf);
+  return accepted;
 }
 
 const LONG_RUNNING = new Set(['attach', 'exec', 'proxy', 'log', 'portforward']);
@@ -161,19 +178,30 @@ export function callOf(
   };
 }
 
-/** Handlers answer soon or hand out a stream; one that hangs is given up. */
-async function withTimeout(answer: Promise<Answer>, query: URLSearchParams): Promise<Answer> {
-  const asked = Number(/^(\d+)s$/.exec(query.get('timeout') ?? '')?.[1] ?? 0) * 1000;
-  const limit = asked > 0 ? Math.min(asked, REQUEST_TIMEOUT_MS) : REQUEST_TIMEOUT_MS;
+/** Handlers answer soon or hand out a stream; one that hangs is given up. Throws 400. */
+async function withTimeout(handle: () => Promise<Answer>, query: URLSearchParams): Promise<Answer> {
+  const limit = timeoutOf(query);
   let timer: NodeJS.Timeout | undefined;
   const expiry = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(timeout('request did not complete within the allotted timeout')), limit);
   });
   try {
-    return await Promise.race([answer, expiry]);
+    return await Promise.race([handle(), expiry]);
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** The client's `timeout`, no more than the server's own. */
+function timeoutOf(query: URLSearchParams): number {
+  const given = query.get('timeout') ?? '';
+  if (given === '') return REQUEST_TIMEOUT_MS;
+  const asked = durationSeconds(given);
+  if (asked === undefined)
+    throw badRequest(
+      `invalid timeout specified in the request URL - time: invalid duration ${JSON.stringify(given)}`,
+    );
+  return asked > 0 ? Math.min(asked * 1000, REQUEST_TIMEOUT_MS) : REQUEST_TIMEOUT_MS;
 }
 
 async function fail(

@@ -141,6 +141,25 @@ describe('apiserver over HTTPS', function () {
     await status(406, 'NotAcceptable', /^only the following media types are accepted/, 'GET', CONFIG_MAPS, {
       headers: { accept: 'text/x' },
     });
+    await status(
+      406,
+      'NotAcceptable',
+      /^only the following media types are accepted/,
+      'POST',
+      '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews',
+      {
+        headers: { ...JSON_BODY, accept: 'application/json;as=Table;g=meta.k8s.io;v=v1' },
+        body: '{"spec":{"nonResourceAttributes":{"verb":"get","path":"/"}}}',
+      },
+    );
+    await status(
+      400,
+      'BadRequest',
+      /^invalid timeout specified in the request URL - time: invalid duration "soon"$/,
+      'GET',
+      `${CONFIG_MAPS}?timeout=soon`,
+    );
+    assert.equal((await s.http('GET', `${CONFIG_MAPS}?timeout=1m1ms`)).code, 200);
     await status(413, 'RequestEntityTooLarge', /limit is 3145728/, 'POST', CONFIG_MAPS, {
       headers: JSON_BODY,
       body: Buffer.alloc(3145729, 32),
@@ -324,5 +343,17 @@ describe('apiserver over HTTPS', function () {
     );
     assert.match(text, /^apiserver_request_duration_seconds_bucket\{.*le="\+Inf"\} \d+$/m);
     assert.match(text, /^process_resident_memory_bytes /m);
+  });
+
+  it('binds pods by the bindings of their namespace', async () => {
+    const create = (path: string, body: object) =>
+      s.http('POST', `/api/v1/namespaces/bound/${path}`, { headers: JSON_BODY, body: JSON.stringify(body) });
+    const metadata = { name: 'bound' };
+    await s.http('POST', '/api/v1/namespaces', { headers: JSON_BODY, body: JSON.stringify({ metadata }) });
+    await create('serviceaccounts', { metadata: { name: 'default' } });
+    await create('pods', { metadata: { name: 'p' }, spec: { containers: [{ name: 'c', image: 'i' }] } });
+    assert.equal((await create('bindings', { metadata: { name: 'p' }, target: { name: 'n' } })).code, 201);
+    assert.equal((await s.http('GET', '/api/v1/namespaces/bound/pods/p')).json.spec.nodeName, 'n');
+    assert.equal((await create('bindings', { metadata: { name: 'q' }, target: { name: 'n' } })).code, 404);
   });
 });
