@@ -13,6 +13,7 @@ import type { Store, Stored } from '../store/store.js';
 import type { Admission } from './admission/admission.js';
 import type { ServiceAddresses } from './admission/service-addresses.js';
 import type { Aggregator } from './extensions/aggregation/aggregator.js';
+import type { Extensions } from './extensions/index.js';
 import type { WebhookClient } from './webhooks/index.js';
 
 /** What a request carries: bytes from the network, or an object from within the process. */
@@ -86,6 +87,8 @@ export interface Deps {
   aggregator: Aggregator | undefined;
   /** Answers TokenReviews. */
   review: ReviewToken;
+  /** Kinds that are declared at run time. */
+  extensions: Extensions;
   /** Aborts when the server closes: watches and streams end. */
   closing: AbortSignal;
 }

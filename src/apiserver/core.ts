@@ -8,6 +8,7 @@ import { authorize } from './filters/authorize.js';
 import { impersonated } from './filters/impersonate.js';
 import { requestInfo } from './filters/request-info.js';
 import { route } from './handlers/router.js';
+import { keyOf } from './keys.js';
 import type { NonResource } from './nonresource/index.js';
 
 export interface Answer {
@@ -48,12 +49,29 @@ export async function handle(
     const result = await nonResource(call);
     return { result, resource: undefined, attributes, warnings: [] };
   }
-  const { resource, handler } = route(attributes);
+  const { resource, handler } = route(attributes, deps.store);
   steps.routed?.(attributes, resource);
-  const store = resource.conversion
-    ? convertingStore(deps.store, resource.apiVersion, resource.conversion)
-    : deps.store;
-  const ctx: Context = { ...deps, store, call: { ...call, user }, attributes, resource, warnings: [] };
+  const own = await partsFor(deps, resource, attributes);
+  const ctx: Context = { ...deps, ...own, call: { ...call, user }, attributes, resource, warnings: [] };
+  if (resource.custom && resource.deprecation) ctx.warnings.push(resource.deprecation);
   const result = await handler(ctx);
   return { result, resource, attributes, warnings: ctx.warnings };
+}
+
+/** What of the server a resource sees in a way of its own. */
+async function partsFor(
+  deps: Deps,
+  resource: Resource,
+  { verb, namespace, name }: Attributes,
+): Promise<Partial<Pick<Deps, 'store' | 'closing'>>> {
+  if (resource.conversion)
+    return { store: convertingStore(deps.store, resource.apiVersion, resource.conversion) };
+  if (!resource.custom) return {};
+  const { extensions } = deps;
+  const store = await extensions.storeOf(
+    resource,
+    name === '' ? undefined : keyOf(resource, namespace, name),
+  );
+  if (verb !== 'watch') return { store };
+  return { store, closing: AbortSignal.any([deps.closing, extensions.retired(resource)]) };
 }

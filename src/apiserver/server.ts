@@ -21,6 +21,7 @@ import type { Deps } from './context.js';
 import { Aggregator } from './extensions/aggregation/aggregator.js';
 import { keepCustom, registerBuiltIn } from './extensions/aggregation/local.js';
 import { keepTrust } from './extensions/aggregation/trust.js';
+import { Extensions } from './extensions/index.js';
 import { FlowControl, startFlowControl } from './filters/flow-control/index.js';
 import { serveRequest } from './http/handler.js';
 import { type Listener, openListener } from './http/listener.js';
@@ -78,7 +79,7 @@ export class ApiServer {
       aggregator: undefined,
       review: options.review ?? (async (token, audiences) => options.tokens?.review(token, audiences)),
       closing: this.#closing.signal,
-    };
+    } as Deps;
     this.#flow = new FlowControl({ clock: this.#deps.clock });
     this.#aggregator = new Aggregator({
       reach: this.#deps,
@@ -102,7 +103,9 @@ export class ApiServer {
       ],
       metrics: () => this.#metrics.render(this.#flow.metrics.render(this.#flow)),
       aggregator: this.#aggregator,
+      store,
     });
+    this.#deps.extensions = new Extensions(this.#deps, this.transport(SERVER), SERVER);
   }
 
   /** The hub is made after the API server that it is a client of. */
@@ -121,6 +124,7 @@ export class ApiServer {
     await ensurePriorityClasses(this.transport(SERVER));
     await ensureIngressClass(this.transport(SERVER));
     await ensureStorageClass(this.transport(SERVER));
+    await this.#deps.extensions.start();
     await this.#aggregate();
     this.#ready = true;
   }
@@ -190,7 +194,7 @@ export class ApiServer {
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.all(this.#listeners.splice(0).map((listener) => listener.close(CLOSE_GRACE_MS)));
-    await Promise.all(this.#keeping.splice(0));
+    await Promise.all([...this.#keeping.splice(0), this.#deps.extensions.closed()]);
     await this.#deps.webhooks.close();
   }
 

@@ -31,13 +31,7 @@ export class Informers {
   /** The informer of a resource and selection; it starts with the others, or at once after `start`. */
   of<T extends KubeObject>(resource: ResourceRef<T>, options: SharedInformerOptions<T> = {}): Informer<T> {
     const { namespace = '', labelSelector = '', fieldSelector = '', indexes } = options;
-    const id = JSON.stringify([
-      resource.apiVersion,
-      resource.plural,
-      namespace,
-      labelSelector,
-      fieldSelector,
-    ]);
+    const id = idOf(resource, namespace, labelSelector, fieldSelector);
     let informer: Informer<T> | undefined = this.#informers.get(id);
     if (informer === undefined) {
       const { clock, logger } = this.options;
@@ -53,6 +47,13 @@ export class Informers {
     for (const informer of this.#informers.values()) informer.start();
   }
 
+  /** Ends the informer of all objects of a resource, which is no longer served. */
+  drop(resource: ResourceRef<any>): void {
+    const id = idOf(resource, '', '', '');
+    void this.#informers.get(id)?.close();
+    this.#informers.delete(id);
+  }
+
   /** Resolves once all informers that there are now have synced. */
   async synced(): Promise<void> {
     await Promise.all([...this.#informers.values()].map((informer) => informer.synced));
@@ -62,3 +63,6 @@ export class Informers {
     await Promise.all([...this.#informers.values()].map((informer) => informer.close()));
   }
 }
+
+const idOf = ({ apiVersion, plural }: ResourceRef<any>, ...selection: string[]): string =>
+  JSON.stringify([apiVersion, plural, ...selection]);

@@ -7,6 +7,7 @@ import type { Resource } from '../api/resources/define.js';
 import { namespaces, pods, resources } from '../api/resources/index.js';
 import type { Informer } from '../client/index.js';
 import { type Context, type Controller, type ControllersOptions, contextOf, WorkLoop } from './context.js';
+import { type CustomKinds, customKindsOf } from './custom-kinds.js';
 
 const FINALIZER = 'kubernetes';
 /** How soon to look again when nothing told that what remained is gone. */
@@ -28,6 +29,7 @@ class NamespaceController {
   readonly loop: WorkLoop;
   readonly #context: Context;
   readonly #namespaces: Informer<Namespace>;
+  readonly #custom: CustomKinds;
 
   constructor(context: Context) {
     this.#context = context;
@@ -37,16 +39,34 @@ class NamespaceController {
       if (isEnding(namespace)) this.loop.queue.add(namespace.metadata.name);
     };
     this.loop.onClose(this.#namespaces.on({ added: changed, updated: (_, namespace) => changed(namespace) }));
-    for (const resource of contentResources()) this.#followDeletes(resource);
+    for (const resource of contentResources())
+      this.loop.onClose(this.#followDeletes(context.informers.of(resource)));
+    this.#custom = customKindsOf(context.informers);
+    this.loop.onClose(
+      this.#custom.follow({
+        added: (_, informer) => void this.#followDeletes(informer),
+        removed: () => this.#lookAgain(),
+      }),
+    );
   }
 
   /** The next step of an ending namespace is due when something in it is gone. */
-  #followDeletes(resource: Resource): void {
+  #followDeletes(informer: Informer<KubeObject>): () => void {
     const deleted = ({ metadata }: KubeObject) => {
       const namespace = this.#namespaces.get(metadata.namespace ?? '');
       if (namespace !== undefined && isEnding(namespace)) this.loop.queue.add(namespace.metadata.name);
     };
-    this.loop.onClose(this.#context.informers.of(resource).on({ deleted }));
+    return informer.on({ deleted });
+  }
+
+  #lookAgain(): void {
+    for (const namespace of this.#namespaces.list())
+      if (isEnding(namespace)) this.loop.queue.add(namespace.metadata.name);
+  }
+
+  /** All that can be in a namespace, custom objects last: their controllers may need what they own. */
+  #contents(): Resource[] {
+    return [...contentResources(), ...this.#custom.list().filter(({ namespaced }) => namespaced)];
   }
 
   async #reconcile(name: string): Promise<void> {
@@ -64,8 +84,8 @@ class NamespaceController {
     const remaining: Remaining = { objects: new Map(), finalizers: new Map(), errors: [] };
     await this.#deleteAll(pods as Resource<any>, namespace, remaining);
     if (remaining.objects.size > 0 || remaining.errors.length > 0) return remaining;
-    for (const resource of contentResources())
-      if (resource.kind !== 'Pod') await this.#deleteAll(resource, namespace, remaining);
+    for (const resource of this.#contents())
+      if (resource.custom || resource.kind !== 'Pod') await this.#deleteAll(resource, namespace, remaining);
     return remaining;
   }
 

@@ -74,7 +74,8 @@ export function memberShape(shape: Shape, name: string): Shape | undefined {
     if (special !== undefined) return special;
   }
   const field = shape.type.fields.get(name);
-  return field === undefined ? undefined : fieldShape(field);
+  if (field === undefined) return shape.type.open ? UNTYPED : undefined;
+  return fieldShape(field);
 }
 
 /** What of an object itself has another shape than the same within other objects. */

@@ -103,6 +103,8 @@ export interface MetaRules {
   namespaced: boolean;
   /** DNS-1123 subdomain when absent. */
   validateName?: names.NameCheck;
+  /** Whether finalizers need no domain, as those of custom resources and their definitions. */
+  plainFinalizers?: boolean;
 }
 
 /** Metadata of an object that is created or replaced; its name has been generated already. */
@@ -119,7 +121,7 @@ export function validateObjectMeta(meta: ObjectMeta, rules: MetaRules, path = 'm
   errors.push(...validateLabels(meta.labels, child(path, 'labels')));
   errors.push(...validateAnnotations(meta.annotations, child(path, 'annotations')));
   errors.push(...validateOwnerReferences(meta.ownerReferences ?? [], child(path, 'ownerReferences')));
-  errors.push(...validateFinalizers(meta.finalizers ?? [], child(path, 'finalizers')));
+  errors.push(...validateFinalizers(meta.finalizers ?? [], child(path, 'finalizers'), rules.plainFinalizers));
   errors.push(...validateManagedFields(meta.managedFields ?? [], child(path, 'managedFields')));
   return errors;
 }
@@ -169,12 +171,12 @@ export function validateFinalizerName(value: string, path: string): FieldError[]
   return errors;
 }
 
-function validateFinalizers(finalizers: string[], path: string): FieldError[] {
+function validateFinalizers(finalizers: string[], path: string, plain = false): FieldError[] {
   const errors = finalizers.flatMap((name) => validateQualifiedName(name, path));
   if (finalizers.includes('orphan') && finalizers.includes('foregroundDeletion'))
     errors.push(invalid(path, finalizers, 'finalizer orphan and foregroundDeletion cannot be both set'));
   finalizers.forEach((name, i) => {
-    if (!name.includes('/') && !CORE_FINALIZERS.has(name))
+    if (!plain && !name.includes('/') && !CORE_FINALIZERS.has(name))
       errors.push(
         invalid(index(path, i), name, 'name is neither a standard finalizer name nor is it fully qualified'),
       );

@@ -1,4 +1,5 @@
 /** `defineResource`: all that is special to one resource, in one declaration. */
+import type { CustomKind } from '../extensions/custom-resource.js';
 import type { FieldError } from '../machinery/field.js';
 import type { KubeObject } from '../machinery/types.js';
 
@@ -90,6 +91,8 @@ export interface ResourceSpec<T extends KubeObject = KubeObject> {
   generation?: boolean;
   /** How `metadata.name` is validated: returns messages. DNS-1123 subdomain when absent. */
   validateName?(name: string): string[];
+  /** Whether finalizers need no domain. */
+  plainFinalizers?: boolean;
   /** Fills what the client left out. `object` is a mutable draft. */
   defaults?(object: T): void;
   /** Create strategy before validation: drop what a client may not set (status is dropped already). */
@@ -119,6 +122,8 @@ export interface ResourceSpec<T extends KubeObject = KubeObject> {
   /** Selectable fields besides `metadata.name` and `metadata.namespace`. */
   fields?: Record<string, (object: T) => string>;
   deletion?: Deletion;
+  /** What the first delete request makes of an object that it does not remove at once. `object` is a mutable draft; `now` in ms. */
+  prepareForDelete?(object: T, now: number): void;
   /** For a version in which nothing is stored; absent for the stored one. */
   conversion?: Conversion;
 }
@@ -137,6 +142,8 @@ export interface Resource<T extends KubeObject = KubeObject> extends ResourceSpe
   hasStatus: boolean;
   updates: Record<string, UpdateStrategy<T>>;
   unconditionalUpdate: boolean;
+  /** Of a kind that is declared at run time. */
+  custom?: CustomKind;
 }
 
 const ALL_VERBS: Verb[] = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];

@@ -2,6 +2,7 @@
 import { apiVersionOf, type KubeObject } from '../machinery/types.js';
 import { mutatingWebhookConfigurations } from './admissionregistration/mutating-webhook-configuration.js';
 import { validatingWebhookConfigurations } from './admissionregistration/validating-webhook-configuration.js';
+import { customResourceDefinitions } from './apiextensions/custom-resource-definition.js';
 import { apiServices } from './apiregistration/api-service.js';
 import { controllerRevisions } from './apps/controller-revision.js';
 import { daemonSets } from './apps/daemon-set.js';
@@ -66,6 +67,7 @@ export {
   csiDrivers,
   csiNodes,
   csiStorageCapacities,
+  customResourceDefinitions,
   daemonSets,
   deployments,
   deviceClasses,
@@ -166,6 +168,7 @@ export const resources: Resource[] = [
   resourceClaims,
   resourceClaimTemplates,
   resourceSlices,
+  customResourceDefinitions,
 ] as Resource<any>[];
 
 const byPlural = new Map(resources.map((r) => [`${r.apiVersion}/${r.plural}`, r]));

@@ -18,6 +18,8 @@ export interface DecodeOptions {
   errors?: readonly string[];
   /** Gives the text of the patch (or of the patched object) that led to the value: errors are then 422 about it. */
   patch?: string | (() => string);
+  /** Of a custom resource: drops in place what its schema does not know, and returns the paths of that. */
+  prune?: ((object: any) => string[]) | undefined;
 }
 
 export interface Decoded<T = any> {
@@ -251,6 +253,7 @@ export function decode<T = any>(
   let object: JsonObject;
   try {
     object = type ? decoder.object(value, type, goName(type)) : decodeCustom(decoder, value, kind);
+    if (!type && options.prune) decoder.unknown.push(...options.prune(object));
   } catch (error) {
     if (error instanceof DecodeError || error instanceof QuantityError || error instanceof FormatError)
       throw failure(apiVersion, kind, options, error.message);

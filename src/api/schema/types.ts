@@ -71,4 +71,6 @@ export interface TypeSchema {
   readonly structs: readonly FieldSchema[];
   /** `atomic`: server-side apply owns the object as a whole. */
   structType?: 'atomic';
+  /** Whether it may have fields that are not declared (`x-kubernetes-preserve-unknown-fields`). */
+  open?: boolean;
 }

@@ -1,4 +1,6 @@
 /** From a request's body to a decoded, defaulted draft of an object. */
+
+import type { CustomKind } from '../../api/extensions/custom-resource.js';
 import { badRequest, StatusError } from '../../api/machinery/status.js';
 import type { KubeObject } from '../../api/machinery/types.js';
 import type { Resource } from '../../api/resources/define.js';
@@ -115,9 +117,20 @@ export function decodeValue(
   patch?: () => string,
 ): KubeObject {
   const mode = ctx.call.body.type === 'object' ? 'ignore' : validationMode(ctx.call.query);
-  const decoded = decode<KubeObject>(apiVersion, kind, value, { mode, duplicates, errors, patch });
+  const decoded = decode<KubeObject>(apiVersion, kind, value, {
+    mode,
+    duplicates,
+    errors,
+    patch,
+    prune: customOf(ctx, apiVersion, kind)?.prune,
+  });
   ctx.warnings.push(...decoded.warnings);
   return decoded.object;
+}
+
+/** The custom kind that values of this type are of, if any. */
+function customOf({ resource }: Context, apiVersion: string, kind: string): CustomKind | undefined {
+  return resource.apiVersion === apiVersion && resource.kind === kind ? resource.custom : undefined;
 }
 
 /** The object with `apiVersion`, `kind` and `metadata` first, as the store's JSON begins. */

@@ -132,7 +132,10 @@ export function deletion(resource: Resource, existing: Stored, options: DeleteOp
   const grace = resource.deletion?.gracePeriodSeconds(existing.object, options.gracePeriodSeconds);
   if (metadata.deletionTimestamp && grace !== undefined && !shorten(draft, options.gracePeriodSeconds))
     return { put: draft };
-  if (!metadata.deletionTimestamp) setFinalizers(draft, options.propagationPolicy);
+  if (!metadata.deletionTimestamp) {
+    setFinalizers(draft, options.propagationPolicy);
+    resource.prepareForDelete?.(draft, now);
+  }
   const pending = (metadata.finalizers?.length ?? 0) > 0;
   if (!metadata.deletionTimestamp && grace !== undefined && grace > 0) {
     markDeleting(draft, now, grace);

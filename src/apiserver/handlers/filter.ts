@@ -49,7 +49,7 @@ function fieldGetter(resource: Resource, field: string): (object: KubeObject) =>
   const getter = resource.fields[field];
   if (getter) return getter;
   const why =
-    Object.keys(resource.fields).length > 0
+    Object.keys(resource.fields).length > 0 || resource.custom
       ? `field label not supported: ${field}`
       : `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`;
   throw badRequest(why);

@@ -1,5 +1,6 @@
 /** Who wrote which field: keeps `metadata.managedFields` of everything that is created and updated. */
 import { SCALE_VERSION, sameButTimes, type Target, trackUpdate } from '../../api/apply/index.js';
+import type { CustomKind } from '../../api/extensions/custom-resource.js';
 import { timestamp } from '../../api/machinery/clock.js';
 import { type FieldError, forbidden, invalid, required, tooLong } from '../../api/machinery/field.js';
 import { invalid as invalidObject } from '../../api/machinery/status.js';
@@ -115,6 +116,7 @@ const targets = new Map<string, Target>();
 
 /** What of a resource a write of it or of one of its subresources can own. */
 export function targetOf(resource: Resource, subresource: string): Target {
+  if (resource.custom) return customTarget(resource, resource.custom, subresource);
   const id = `${resource.apiVersion}/${resource.plural}/${subresource}`;
   let target = targets.get(id);
   if (target === undefined) {
@@ -126,6 +128,12 @@ export function targetOf(resource: Resource, subresource: string): Target {
     targets.set(id, target);
   }
   return target;
+}
+
+function customTarget(resource: Resource, { shape, definition }: CustomKind, subresource: string): Target {
+  const { apiVersion, kind } = resource;
+  const otherVersions = [...definition.versions.keys()].filter((version) => version !== apiVersion);
+  return { apiVersion, kind, subresource, filter: resetFields(resource, subresource), otherVersions, shape };
 }
 
 /**

@@ -92,9 +92,15 @@ function restore<T extends object>(target: T, source: T, field: keyof T): void {
 /** Counts up `generation` if anything but metadata and status changed. */
 export function countGeneration(resource: Resource, object: KubeObject, old: KubeObject): void {
   if (!resource.generation) return;
-  const { metadata: _m, status: _s, ...next } = object;
-  const { metadata: _om, status: _os, ...before } = old;
+  const next = counted(resource, object);
+  const before = counted(resource, old);
   if (!sameJson(next, before)) object.metadata.generation = (old.metadata.generation ?? 0) + 1;
+}
+
+/** A custom object's status counts unless it is a subresource. */
+function counted({ custom, hasStatus }: Resource, object: KubeObject): object {
+  const { metadata: _, status, ...rest } = object;
+  return custom && !hasStatus ? { ...rest, status } : rest;
 }
 
 /** Everything that is wrong with a new object, as one 422. */

@@ -117,7 +117,7 @@ function apply(type: string, patch: unknown, object: KubeObject, apiVersion: str
   if (type === JSON_PATCH) return applyJsonPatch(object, patch);
   if (type === MERGE_PATCH) return applyMergePatch(object, patch);
   const schema = typeOfKind(apiVersion, kind);
-  if (schema === undefined) throw unsupportedBody([JSON_PATCH, MERGE_PATCH]);
+  if (schema === undefined) throw unsupportedBody([JSON_PATCH, MERGE_PATCH, APPLY_PATCH]);
   return applyStrategicMergePatch(object, patch, schema);
 }
 

@@ -1,8 +1,11 @@
 /** From a parsed request to its handler. */
 import { methodNotAllowed, StatusError } from '../../api/machinery/status.js';
+import { conditionIs } from '../../api/resources/apiextensions/custom-resource-definition.js';
 import type { Resource, Verb } from '../../api/resources/define.js';
 import { findResource } from '../../api/resources/index.js';
+import type { Store } from '../../store/store.js';
 import type { Context, Result } from '../context.js';
+import { findCustomResource } from '../extensions/definitions.js';
 import type { RequestInfo } from '../filters/request-info.js';
 import { findReview } from '../reviews/index.js';
 import { subresources } from '../subresources/index.js';
@@ -44,8 +47,9 @@ export interface Route {
 }
 
 /** Throws 404 and 405 as upstream words them. */
-export function route(info: RequestInfo): Route {
-  const resource = findResource(info.group, info.version, info.resource);
+export function route(info: RequestInfo, store: Store): Route {
+  const { group, version, resource: plural } = info;
+  const resource = findResource(group, version, plural) ?? findCustomResource(store, group, version, plural);
   if (resource === undefined) return routeVirtual(info) ?? routeReview(info);
   const ofNamespace = info.namespace !== '' && resource.plural !== 'namespaces';
   if (ofNamespace && !resource.namespaced) throw noSuchResource();
@@ -57,11 +61,18 @@ export function route(info: RequestInfo): Route {
     return { resource, handler };
   }
   if (!resource.verbs.includes(info.verb as Verb)) throw noSuchMethod();
+  if (info.verb === 'create') refuseTerminating(resource);
   const named = info.name !== '' && info.verb !== 'list' && info.verb !== 'watch';
   if (named !== NAMED.has(info.verb)) throw noSuchMethod();
   if (resource.namespaced && info.namespace === '' && (NAMED.has(info.verb) || info.verb === 'create'))
     throw info.verb === 'create' ? noSuchMethod() : noSuchResource();
   return { resource, handler: VERBS[info.verb as Verb] };
+}
+
+/** Nothing new of a kind that is about to go. */
+function refuseTerminating({ custom }: Resource): void {
+  if (custom && conditionIs(custom.definition.crd, 'Terminating', 'True'))
+    throw methodNotAllowed('create not allowed while custom resource definition is terminating');
 }
 
 /** Kinds that are read, and made when they are read. */

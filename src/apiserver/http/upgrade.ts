@@ -120,7 +120,7 @@ async function session(upgrade: Upgrade, call: Call): Promise<void> {
   const attributes: Attributes = { ...requestInfo('GET', call.path, call.query), user };
   // Opening a session counts as creating one, by whichever method it comes.
   for (const verb of ['get', 'create']) await authorize(deps.authorizer, { ...attributes, verb });
-  const { resource } = route(attributes);
+  const { resource } = route(attributes, deps.store);
   const ctx: Context = { ...deps, call: { ...call, user }, attributes, resource, warnings: [] };
   if (attributes.subresource === 'portforward') return portForward(upgrade, ctx);
   const opened = await openSession(ctx, attributes.subresource as 'exec' | 'attach', call.signal);

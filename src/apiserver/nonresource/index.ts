@@ -1,6 +1,7 @@
 /** Paths that are not of resources: discovery, health, version, OpenAPI, metrics. */
 import { methodNotAllowed } from '../../api/machinery/status.js';
 import type { ServiceAccountTokens } from '../../auth/tokens/service-account.js';
+import type { Store } from '../../store/store.js';
 import type { Call, Result } from '../context.js';
 import type { Aggregator } from '../extensions/aggregation/aggregator.js';
 import { discovery } from './discovery.js';
@@ -19,6 +20,8 @@ export interface NonResourceOptions {
   tokens: ServiceAccountTokens | undefined;
   /** By the name behind `/keelson/`. */
   operations: Record<string, () => Promise<object>>;
+  /** Where kinds that are declared at run time are found. */
+  store: Store;
   metrics(): Promise<{ contentType: string; text: string }>;
   /** Tells of other servers' group versions. */
   aggregator?: Aggregator;
@@ -33,7 +36,7 @@ const NOT_FOUND: Result = {
 };
 
 export function createNonResource(options: NonResourceOptions): NonResource {
-  const { version, checks, tokens, operations, metrics, aggregator } = options;
+  const { version, checks, tokens, operations, metrics, aggregator, store } = options;
   return async (call) => {
     const path = call.path.length > 1 ? call.path.replace(/\/+$/, '') : call.path;
     if (path === '/version') return json(versionInfo(version));
@@ -44,9 +47,9 @@ export function createNonResource(options: NonResourceOptions): NonResource {
     }
     return (
       (await health(path, call, checks)) ??
-      discovery(path, call, aggregator) ??
+      (await discovery(path, call, store, aggregator)) ??
       openid(path, tokens) ??
-      (await openapi(path, call, aggregator)) ??
+      (await openapi(path, call, store, aggregator)) ??
       NOT_FOUND
     );
   };

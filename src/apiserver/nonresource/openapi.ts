@@ -3,8 +3,19 @@
  * @see https://kubernetes.io/docs/concepts/overview/kubernetes-api/#openapi-interface-definition
  */
 import { readFile } from 'node:fs/promises';
+import type { Resource } from '../../api/resources/define.js';
+import type { Store } from '../../store/store.js';
 import type { Call, Result } from '../context.js';
 import type { Aggregator } from '../extensions/aggregation/aggregator.js';
+import { listCustomResources } from '../extensions/definitions.js';
+import {
+  additionsV2,
+  documentV3 as customV3,
+  type Document,
+  groupVersions,
+  hashed,
+  idOf,
+} from '../extensions/openapi.js';
 import { mediaRanges, notAcceptableFor } from '../http/media-types.js';
 
 const FOLDER = new URL('../../../generated/openapi/', import.meta.url);
@@ -27,17 +38,27 @@ const readIndex = (): Promise<Index> =>
   readFile(new URL('index.json', FOLDER), 'utf8').then((text) => JSON.parse(text) as Index);
 
 /** Undefined for paths that are not of OpenAPI, or of no document. */
-export async function openapi(path: string, call: Call, remote?: Aggregator): Promise<Result | undefined> {
+export async function openapi(
+  path: string,
+  call: Call,
+  store: Store,
+  remote?: Aggregator,
+): Promise<Result | undefined> {
   if (path !== '/openapi/v2' && path !== '/openapi/v3' && !path.startsWith('/openapi/v3/')) return undefined;
   index ??= readIndex();
   const known = await index.catch((error) => {
     index = undefined;
     throw error;
   });
-  if (path === '/openapi/v2') return documentV2(call, known);
-  if (path === '/openapi/v3') return listV3(call, known, remote);
-  return documentV3(path.slice('/openapi/v3/'.length), call, known);
+  const custom = await listCustomResources(store);
+  if (path === '/openapi/v2') return documentV2(call, known, custom);
+  const versions = groupVersions(custom);
+  if (path === '/openapi/v3') return listV3(call, known, versions, remote);
+  return documentV3(path.slice('/openapi/v3/'.length), call, known, versions);
 }
+
+const readBuiltIn = async (name: string): Promise<any> =>
+  JSON.parse(await readFile(new URL(name, FOLDER), 'utf8'));
 
 /** The first of `offered` that the client accepts. Throws 406. */
 function choose(call: Call, offered: string[]): string {
@@ -50,25 +71,69 @@ function choose(call: Call, offered: string[]): string {
   throw notAcceptableFor(offered);
 }
 
-function documentV2(call: Call, known: Index): Promise<Result> {
+async function documentV2(call: Call, known: Index, custom: Resource[]): Promise<Result> {
   const type = choose(call, [JSON_TYPE, PROTO_V2]);
-  return file(type === JSON_TYPE ? 'v2.json' : 'v2.pb', call, known);
+  const name = type === JSON_TYPE ? 'v2.json' : 'v2.pb';
+  if (custom.length === 0) return file(name, call, known);
+  return send(await mergedV2(name, custom), type, call);
 }
 
-function listV3(call: Call, { v3 }: Index, remote: Aggregator | undefined): Result {
+/** The newest documents of version 2 with custom kinds in them. */
+const merged = new Map<string, { id: string; document: Document }>();
+
+async function mergedV2(name: string, custom: Resource[]): Promise<Document> {
+  const id = idOf(custom);
+  const kept = merged.get(name);
+  if (kept?.id === id) return kept.document;
+  const additions = additionsV2(custom);
+  const document = hashed(name === 'v2.json' ? await mergedJson(additions) : await mergedProto(additions));
+  merged.set(name, { id, document });
+  return document;
+}
+
+async function mergedJson({ paths, definitions }: ReturnType<typeof additionsV2>): Promise<Buffer> {
+  const base = await readBuiltIn('v2.json');
+  const document = {
+    ...base,
+    paths: { ...base.paths, ...paths },
+    definitions: { ...base.definitions, ...definitions },
+  };
+  return Buffer.from(JSON.stringify(document));
+}
+
+/** Protobuf messages that follow each other are one message with the fields of all. */
+async function mergedProto(additions: ReturnType<typeof additionsV2>): Promise<Buffer> {
+  const { encodeOpenApiV2 } = await import('../../api/schema/openapi/gnostic.js');
+  return Buffer.concat([await readFile(new URL('v2.pb', FOLDER)), encodeOpenApiV2(additions)]);
+}
+
+async function listV3(
+  call: Call,
+  { v3 }: Index,
+  custom: Map<string, Resource[]>,
+  remote: Aggregator | undefined,
+): Promise<Result> {
   choose(call, [JSON_TYPE]);
+  const hashes: [string, string][] = Object.entries(v3);
+  for (const [path, resources] of custom)
+    hashes.push([path, (await customV3(path, resources, readBuiltIn)).hash]);
   const paths = Object.fromEntries(
-    Object.entries(v3).map(([path, hash]) => [
-      path,
-      { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` },
-    ]),
+    hashes.map(([path, hash]) => [path, { serverRelativeURL: `/openapi/v3/${path}?hash=${hash}` }]),
   );
   for (const { openapi: others } of remote?.versions ?? []) Object.assign(paths, others);
   return { type: 'raw', code: 200, headers: { 'content-type': JSON_TYPE }, body: JSON.stringify({ paths }) };
 }
 
-async function documentV3(path: string, call: Call, known: Index): Promise<Result | undefined> {
-  const hash = known.v3[path];
+async function documentV3(
+  path: string,
+  call: Call,
+  known: Index,
+  custom: Map<string, Resource[]>,
+): Promise<Result | undefined> {
+  const resources = custom.get(path);
+  const own =
+    resources && known.v3[path] === undefined ? await customV3(path, resources, readBuiltIn) : undefined;
+  const hash = own?.hash ?? known.v3[path];
   if (hash === undefined) return undefined;
   choose(call, [JSON_TYPE]);
   const asked = call.query.get('hash');
@@ -81,7 +146,19 @@ async function documentV3(path: string, call: Call, known: Index): Promise<Resul
           'cache-control': 'public, immutable',
           expires: new Date(Date.now() + YEAR_SECONDS * 1000).toUTCString(),
         };
-  return file(`v3/${path}.json`, call, known, caching);
+  return own ? send(own, JSON_TYPE, call, caching) : file(`v3/${path}.json`, call, known, caching);
+}
+
+function send(
+  { body, hash }: Document,
+  contentType: string,
+  call: Call,
+  extra: Record<string, string> = {},
+): Result {
+  const etag = `"${hash}"`;
+  const headers = { 'content-type': contentType, etag, vary: 'Accept, Accept-Encoding', ...extra };
+  if (call.header('if-none-match') === etag) return { type: 'raw', code: 304, headers, body: '' };
+  return { type: 'raw', code: 200, headers, body };
 }
 
 async function file(

@@ -85,7 +85,7 @@ async function write(ctx: Context, next: (scale: KubeObject) => KubeObject): Pro
 export function scaleOf(resource: Resource, object: KubeObject): KubeObject {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
   const paths = resource.scale as ScalePaths;
-  const selector = selectorText(read(object, paths.selector));
+  const selector = paths.selector.length === 0 ? '' : selectorText(read(object, paths.selector));
   return {
     kind: 'Scale',
     apiVersion: VERSION,
@@ -100,6 +100,7 @@ export function scaleOf(resource: Resource, object: KubeObject): KubeObject {
 
 /** A LabelSelector, or the plain map that older kinds have. */
 function selectorText(value: unknown): string {
+  if (typeof value === 'string') return value;
   if (typeof value !== 'object' || value === null) return '';
   const isSelector = 'matchLabels' in value || 'matchExpressions' in value;
   return labelSelector((isSelector ? value : { matchLabels: value }) as LabelSelector).toString();

@@ -6,7 +6,6 @@ import { type KubeObject, objectKey } from '../../api/machinery/types.js';
 import type { Resource } from '../../api/resources/define.js';
 import {
   deployments,
-  findKind,
   podDisruptionBudgets,
   pods,
   replicaSets,
@@ -16,6 +15,7 @@ import {
 import type { Informer } from '../../client/index.js';
 import { namespaceIndex } from '../children.js';
 import { type Context, type Controller, type ControllersOptions, contextOf, WorkLoop } from '../context.js';
+import { customKindsOf, resourceOfKind } from '../custom-kinds.js';
 import { controllerOf } from '../owners.js';
 import {
   budgetStatus,
@@ -165,7 +165,7 @@ class DisruptionController {
       const object = this.#known(namespace, ref);
       return object && (object['spec'].replicas ?? 1);
     }
-    const resource = findKind(ref.apiVersion, ref.kind);
+    const resource = resourceOfKind(ref.apiVersion, ref.kind, customKindsOf(this.#context.informers));
     if (resource?.scale === undefined) return undefined;
     const scale = await this.#context.client.of(resource).getSubresource(namespace, ref.name, 'scale');
     return scale.metadata.uid === ref.uid ? Number(scale['spec']?.replicas ?? 0) : undefined;

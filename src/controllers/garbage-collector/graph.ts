@@ -1,8 +1,7 @@
 /** The graph of who owns whom, kept from the events of all resources (upstream `graph_builder.go`). */
 import type { OwnerReference } from '#types';
-import { type KubeObject, parseApiVersion } from '../../api/machinery/types.js';
+import type { KubeObject } from '../../api/machinery/types.js';
 import type { Resource } from '../../api/resources/define.js';
-import { findKind, resources } from '../../api/resources/index.js';
 
 export const FOREGROUND = 'foregroundDeletion';
 export const ORPHAN = 'orphan';
@@ -30,10 +29,14 @@ export interface GraphListener {
   /** It may have to be deleted, or (virtual) may not exist. */
   check(uid: string): void;
   orphan(uid: string): void;
+  /** The resource that a reference points to; undefined if it is not served (yet). */
+  resolve(reference: OwnerReference): Resource | undefined;
 }
 
 export class Graph {
   readonly #nodes = new Map<string, GraphNode>();
+  /** Nodes with owners of kinds that are not served. */
+  readonly #unresolved = new Set<GraphNode>();
   readonly #listener: GraphListener;
 
   constructor(listener: GraphListener) {
@@ -74,12 +77,29 @@ export class Graph {
       if (this.#nodes.get(owner)?.deletingDependents) this.#listener.check(owner);
     }
     node.owners = [];
+    this.#unresolved.delete(node);
     for (const dependent of node.dependents) this.#listener.check(dependent.uid);
     if (node.dependents.size === 0) this.#nodes.delete(uid);
     else node.virtual = true;
     node.deleting = false;
     node.deletingDependents = false;
     node.orphaning = false;
+  }
+
+  /** More kinds are served than before: what refers to them is linked. */
+  resolve(): void {
+    const nodes = [...this.#unresolved];
+    this.#unresolved.clear();
+    for (const node of nodes)
+      for (const owner of node.owners)
+        if (!this.#nodes.get(owner.uid)?.dependents.has(node)) this.#link(owner, node);
+  }
+
+  /** The nodes of a resource whose objects were seen. */
+  ofResource({ group, plural }: Resource): GraphNode[] {
+    return [...this.#nodes.values()].filter(
+      ({ resource, virtual }) => !virtual && resource.group === group && resource.plural === plural,
+    );
   }
 
   #realNode(resource: Resource, { metadata }: KubeObject): GraphNode {
@@ -113,8 +133,11 @@ export class Graph {
   }
 
   #link(reference: OwnerReference, dependent: GraphNode): void {
-    const resource = resourceOfReference(reference);
-    if (resource === undefined) return;
+    const resource = this.#listener.resolve(reference);
+    if (resource === undefined) {
+      this.#unresolved.add(dependent);
+      return;
+    }
     const namespace = resource.namespaced ? dependent.namespace : '';
     let owner = this.#nodes.get(reference.uid);
     if (owner === undefined) {
@@ -142,14 +165,6 @@ export function isAt(node: GraphNode, resource: Resource, namespace: string, nam
     node.namespace === namespace &&
     node.name === name
   );
-}
-
-/** The resource that a reference points to, in any version of its group; undefined if there is none. */
-export function resourceOfReference({ apiVersion, kind }: OwnerReference): Resource | undefined {
-  const exact = findKind(apiVersion, kind);
-  if (exact !== undefined) return exact;
-  const { group } = parseApiVersion(apiVersion);
-  return resources.find((resource) => resource.group === group && resource.kind === kind);
 }
 
 function newNode(

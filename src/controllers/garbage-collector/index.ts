@@ -4,8 +4,11 @@ import { isReason } from '../../api/machinery/status.js';
 import type { KubeObject } from '../../api/machinery/types.js';
 import type { Resource } from '../../api/resources/define.js';
 import { resources } from '../../api/resources/index.js';
+import type { Informer } from '../../client/index.js';
+import { Lru } from '../../client/lru.js';
 import { type Context, type Controller, type ControllersOptions, contextOf, WorkLoop } from '../context.js';
-import { FOREGROUND, Graph, type GraphNode, isAt, ORPHAN, resourceOfReference } from './graph.js';
+import { type CustomKinds, customKindsOf, resourceOfKind } from '../custom-kinds.js';
+import { FOREGROUND, Graph, type GraphNode, isAt, ORPHAN } from './graph.js';
 
 export function startGarbageCollector(options: ControllersOptions): Controller {
   return new GarbageCollector(contextOf(options, 'generic-garbage-collector', 'garbage-collector')).loop;
@@ -14,12 +17,16 @@ export function startGarbageCollector(options: ControllersOptions): Controller {
 /** Events come and go in masses, own nothing, and are owned by nobody. */
 const IGNORED = new Set(['Event']);
 const WORKERS = 10;
+/** Deleted custom objects that are remembered: their kind may be gone when dependents are judged. */
+const MAX_GONE = 10_000;
 
 /** Keys are `check/<uid>` and `orphan/<uid>`. */
 class GarbageCollector {
   readonly loop: WorkLoop;
   readonly #context: Context;
   readonly #graph: Graph;
+  readonly #custom: CustomKinds;
+  readonly #gone = new Lru<string, true>(MAX_GONE);
 
   constructor(context: Context) {
     this.#context = context;
@@ -35,17 +42,39 @@ class GarbageCollector {
     this.#graph = new Graph({
       check: (uid) => this.loop.queue.add(`check/${uid}`),
       orphan: (uid) => this.loop.queue.add(`orphan/${uid}`),
+      resolve: (reference) => this.#resourceOf(reference),
     });
-    for (const { resource, informer } of informers) {
-      const observe = (object: KubeObject) => this.#graph.observe(resource, object);
-      this.loop.onClose(
-        informer.on({
-          added: observe,
-          updated: (_, object) => observe(object),
-          deleted: ({ metadata }) => this.#graph.remove(metadata.uid ?? ''),
-        }),
-      );
-    }
+    this.#custom = customKindsOf(context.informers);
+    for (const { resource, informer } of informers) this.loop.onClose(this.#follow(resource, informer));
+    this.loop.onClose(
+      this.#custom.follow({
+        added: (resource, informer) => {
+          this.#follow(resource, informer);
+          this.#graph.resolve();
+        },
+        removed: (resource) => {
+          for (const { uid } of this.#graph.ofResource(resource)) this.#remove(resource, uid);
+        },
+      }),
+    );
+  }
+
+  #follow(resource: Resource, informer: Informer<KubeObject>): () => void {
+    const observe = (object: KubeObject) => this.#graph.observe(resource, object);
+    return informer.on({
+      added: observe,
+      updated: (_, object) => observe(object),
+      deleted: ({ metadata }) => this.#remove(resource, metadata.uid ?? ''),
+    });
+  }
+
+  #remove({ custom }: Resource, uid: string): void {
+    if (custom) this.#gone.set(uid, true);
+    this.#graph.remove(uid);
+  }
+
+  #resourceOf({ apiVersion, kind }: OwnerReference): Resource | undefined {
+    return resourceOfKind(apiVersion, kind, this.#custom);
   }
 
   async #reconcile(key: string): Promise<void> {
@@ -85,9 +114,9 @@ class GarbageCollector {
 
   /** `waiting`: the owner exists, but waits for its dependents to go. `gone`: it does not exist. */
   async #stateOf(owner: OwnerReference, dependent: GraphNode): Promise<'solid' | 'waiting' | 'gone'> {
-    const resource = resourceOfReference(owner);
-    // Of a kind that is not served nothing can be known.
-    if (resource === undefined) return 'solid';
+    const resource = this.#resourceOf(owner);
+    // Of a kind that is not served nothing more can be known.
+    if (resource === undefined) return this.#gone.get(owner.uid) ? 'gone' : 'solid';
     if (resource.namespaced && dependent.namespace === '') {
       this.#refuse(owner, dependent);
       return 'solid';

@@ -16,6 +16,7 @@ import { horizontalPodAutoscalers, pods } from '../../api/resources/index.js';
 import type { Informer } from '../../client/index.js';
 import { namespaceIndex } from '../children.js';
 import { type Context, type Controller, type ControllersOptions, contextOf, WorkLoop } from '../context.js';
+import { customKindsOf } from '../custom-kinds.js';
 import { limit, memoryMs, type Recommendation, type Rules, type ScaleEvent, stabilize } from './behavior.js';
 import { type Evaluation, evaluateMetrics } from './metrics.js';
 import { readTarget, type Target, writeScale } from './target.js';
@@ -154,7 +155,12 @@ class Look {
   async #target(): Promise<Target | undefined> {
     const { metadata, spec } = this.#autoscaler;
     try {
-      const target = await readTarget(this.#context.client, metadata.namespace ?? '', spec.scaleTargetRef);
+      const target = await readTarget(
+        this.#context.client,
+        metadata.namespace ?? '',
+        spec.scaleTargetRef,
+        customKindsOf(this.#context.informers),
+      );
       this.#set(
         'AbleToScale',
         'True',

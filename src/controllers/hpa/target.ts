@@ -2,8 +2,8 @@
 import type { Scale as ScaleType } from '#types';
 import { type KubeObject, parseApiVersion } from '../../api/machinery/types.js';
 import type { Resource } from '../../api/resources/define.js';
-import { findKind, resources } from '../../api/resources/index.js';
 import type { Client } from '../../client/index.js';
+import { type CustomKinds, resourceOfKind } from '../custom-kinds.js';
 
 export type Scale = KubeObject & Pick<ScaleType, 'spec' | 'status'>;
 
@@ -17,8 +17,9 @@ export async function readTarget(
   client: Client,
   namespace: string,
   reference: { apiVersion?: string; kind: string; name: string },
+  custom: CustomKinds,
 ): Promise<Target> {
-  const resource = resourceOfTarget(reference);
+  const resource = resourceOfTarget(reference, custom);
   const scale = await client.of(resource).getSubresource<Scale>(namespace, reference.name, 'scale');
   return { resource, scale };
 }
@@ -33,13 +34,14 @@ export async function writeScale(
   await client.of(resource).updateSubresource(namespace, name, 'scale', next);
 }
 
-function resourceOfTarget({ apiVersion = 'v1', kind }: { apiVersion?: string; kind: string }): Resource {
+function resourceOfTarget(
+  { apiVersion = 'v1', kind }: { apiVersion?: string; kind: string },
+  custom: CustomKinds,
+): Resource {
+  const found = resourceOfKind(apiVersion, kind, custom);
+  if (found) return found;
   const { group } = parseApiVersion(apiVersion);
-  const exact = findKind(apiVersion, kind);
-  const found = exact ?? resources.find((r) => r.group === group && r.kind === kind);
-  if (!found)
-    throw new Error(
-      `unable to determine resource for scale target reference: no matches for kind ${JSON.stringify(kind)} in group ${JSON.stringify(group)}`,
-    );
-  return found;
+  throw new Error(
+    `unable to determine resource for scale target reference: no matches for kind ${JSON.stringify(kind)} in group ${JSON.stringify(group)}`,
+  );
 }

@@ -9,6 +9,7 @@ import type { Resource } from '../../api/resources/define.js';
 import { resourceQuotas, resources } from '../../api/resources/index.js';
 import type { Informer } from '../../client/index.js';
 import { type Controller, type ControllersOptions, contextOf, WorkLoop } from '../context.js';
+import { customKindsOf } from '../custom-kinds.js';
 
 /** Usage is told once after many changes at the same time. */
 const GATHER_MS = 100;
@@ -19,11 +20,10 @@ export function startResourceQuotaController(options: ControllersOptions): Contr
   const quotas = context.informers.of(resourceQuotas, {
     indexes: { [BY_NAMESPACE]: ({ metadata }) => [metadata.namespace ?? ''] },
   });
+  const indexes = { [BY_NAMESPACE]: ({ metadata }: KubeObject) => [metadata.namespace ?? ''] };
   const counted = countedResources().map((resource) => ({
     resource,
-    informer: context.informers.of(resource, {
-      indexes: { [BY_NAMESPACE]: ({ metadata }: KubeObject) => [metadata.namespace ?? ''] },
-    }) as Informer<KubeObject>,
+    informer: context.informers.of(resource, { indexes }) as Informer<KubeObject>,
   }));
 
   const reconcile = async (key: string): Promise<void> => {
@@ -63,6 +63,24 @@ export function startResourceQuotaController(options: ControllersOptions): Contr
         },
       }),
     ),
+    customKindsOf(context.informers).follow({
+      added: (resource, informer) => {
+        if (!resource.namespaced) return;
+        informer.addIndexes(indexes);
+        counted.push({ resource, informer });
+        informer.on({ added: changed, deleted: changed });
+      },
+      removed: (resource) => {
+        const at = counted.findIndex(
+          (one) =>
+            one.resource.custom &&
+            one.resource.plural === resource.plural &&
+            one.resource.group === resource.group,
+        );
+        if (at >= 0) counted.splice(at, 1);
+        for (const quota of quotas.list()) now(quota);
+      },
+    }),
   );
   return loop;
 }

@@ -62,7 +62,7 @@ export async function startServer(settings: AuthSettings = {}): Promise<TestServ
     serviceCidr: '10.96.0.0/16',
     clusterName: 'test',
     version: '0.0.0',
-    logger: pino({ level: 'silent' }),
+    logger: pino({ level: process.env['TEST_LOG'] ?? 'silent' }),
   });
   server.setNodeStreams(playedNodes);
   const serving = await pki.ensure('server', { commonName: 'api', ips: ['127.0.0.1'], usage: 'server' });

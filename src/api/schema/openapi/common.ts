@@ -10,12 +10,18 @@ const MEDIA = ['application/json', 'application/yaml', 'application/vnd.kubernet
 const STREAMS = ['application/json;stream=watch', 'application/vnd.kubernetes.protobuf;stream=watch'];
 
 /** What a patch may be sent as. */
-export const PATCH_MEDIA = [
+const PATCH_MEDIA = [
   'application/json-patch+json',
   'application/merge-patch+json',
   'application/strategic-merge-patch+json',
   'application/apply-patch+yaml',
 ];
+
+/** Of a custom resource: strategic merge needs the types of Go. */
+const CUSTOM_PATCH_MEDIA = PATCH_MEDIA.filter((type) => !type.includes('strategic'));
+
+/** What the patch of an operation may be sent as. */
+export const patchMediaOf = ({ custom }: Operation): string[] => (custom ? CUSTOM_PATCH_MEDIA : PATCH_MEDIA);
 
 /** What an operation answers with. */
 export function producedBy(operation: Operation): string[] {

@@ -42,6 +42,11 @@ const COMMON_FIELDS: Record<string, string> = {
   status: 'What was last observed of the object.',
 };
 
+/** What refers to types by name, such as `apps/v1.Deployment`. */
+export interface References {
+  reference(full: string): Json;
+}
+
 /** Builds definitions for one document: those asked for, and all that they refer to. */
 export class Definitions {
   /** By definition name. */

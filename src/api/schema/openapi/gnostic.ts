@@ -44,6 +44,15 @@ const flag = (id: number): readonly [number, Encode] => [
   },
 ];
 
+const double = (id: number): readonly [number, Encode] => [
+  id,
+  (writer, value: number) => writer.uint32(tag(id, 1)).double(value),
+];
+const integer = (id: number): readonly [number, Encode] => [
+  id,
+  (writer, value: number) => writer.uint32(tag(id, 0)).int64(value),
+];
+
 /** gnostic's Any: the value as YAML; JSON is YAML. */
 const any: Encode = (writer, value) => writer.uint32(tag(2, 2)).string(JSON.stringify(value));
 
@@ -83,8 +92,22 @@ const schema: Encode = object(
   () => ({
     $ref: text(1),
     format: text(2),
+    title: text(3),
     description: text(4),
     default: message(5, any),
+    multipleOf: double(6),
+    maximum: double(7),
+    exclusiveMaximum: flag(8),
+    minimum: double(9),
+    exclusiveMinimum: flag(10),
+    maxLength: integer(11),
+    minLength: integer(12),
+    pattern: text(13),
+    maxItems: integer(14),
+    minItems: integer(15),
+    uniqueItems: flag(16),
+    maxProperties: integer(17),
+    minProperties: integer(18),
     required: texts(19),
     enum: each(20, any),
     additionalProperties: message(21, within(1, schema)),

@@ -26,6 +26,8 @@ export interface Operation {
   /** Whether the response can be a stream of watch events. */
   stream: boolean;
   deprecated?: boolean;
+  /** Whether it is on a custom resource. */
+  custom?: boolean;
 }
 
 /** The query parameters of create and update. */
@@ -70,5 +72,6 @@ export const operation = ({ resource, kind }: Place, rest: Rest): Operation => (
   query: [],
   codes: [],
   stream: false,
+  ...(resource.custom ? { custom: true } : {}),
   ...rest,
 });

@@ -1,12 +1,12 @@
 /** The OpenAPI v2 document: one for all that the server serves. */
 import type { Resource } from '../../resources/define.js';
-import { byPath, groupVersions, PATCH_MEDIA, producedBy, responsesOf, TITLE } from './common.js';
-import { Definitions, type Descriptions, type Json } from './definitions.js';
+import { byPath, groupVersions, patchMediaOf, producedBy, responsesOf, TITLE } from './common.js';
+import { Definitions, type Descriptions, type Json, type References } from './definitions.js';
 import type { Operation } from './operation.js';
 import { operationsOf } from './operations.js';
 import { parameterV2, pathParameters, queryParameters } from './parameters.js';
 
-function operationJson(operation: Operation, definitions: Definitions, docs: Descriptions): Json {
+function operationJson(operation: Operation, definitions: References, docs: Descriptions): Json {
   const body = operation.body
     ? [
         {
@@ -19,7 +19,8 @@ function operationJson(operation: Operation, definitions: Definitions, docs: Des
     : [];
   const schema = operation.response ? definitions.reference(operation.response) : { type: 'string' };
   return {
-    consumes: operation.method === 'patch' && operation.action === 'patch' ? PATCH_MEDIA : ['*/*'],
+    consumes:
+      operation.method === 'patch' && operation.action === 'patch' ? patchMediaOf(operation) : ['*/*'],
     ...(operation.deprecated ? { deprecated: true } : {}),
     description: operation.description,
     operationId: operation.id,
@@ -42,18 +43,10 @@ export function openApiV2(
 ): Json {
   const definitions = new Definitions('v2', docs, groupVersions(resources));
   for (const type of types) definitions.reference(type);
-  const paths: Json = {};
-  for (const [path, methods] of byPath(resources.flatMap(operationsOf))) {
-    const item: Json = {};
-    for (const [method, operation] of methods) item[method] = operationJson(operation, definitions, docs);
-    const [first] = methods.values();
-    item['parameters'] = pathParameters(first as Operation, docs).map(parameterV2);
-    paths[path] = item;
-  }
   return {
     swagger: '2.0',
     info: { title: TITLE, version },
-    paths,
+    paths: pathsV2(resources, definitions, docs),
     definitions: sorted(definitions.schemas),
     securityDefinitions: {
       BearerToken: {
@@ -65,6 +58,19 @@ export function openApiV2(
     },
     security: [{ BearerToken: [] }],
   };
+}
+
+/** The operations of resources by their paths. */
+export function pathsV2(resources: readonly Resource[], definitions: References, docs: Descriptions): Json {
+  const paths: Json = {};
+  for (const [path, methods] of byPath(resources.flatMap(operationsOf))) {
+    const item: Json = {};
+    for (const [method, operation] of methods) item[method] = operationJson(operation, definitions, docs);
+    const [first] = methods.values();
+    item['parameters'] = pathParameters(first as Operation, docs).map(parameterV2);
+    paths[path] = item;
+  }
+  return paths;
 }
 
 export const sorted = (schemas: Record<string, Json>): Record<string, Json> =>

@@ -1,7 +1,7 @@
 /** The OpenAPI v3 documents: one for each group version. */
 import type { Resource } from '../../resources/define.js';
-import { belongsTo, byPath, groupVersions, PATCH_MEDIA, producedBy, responsesOf, TITLE } from './common.js';
-import { Definitions, type Descriptions, type Json } from './definitions.js';
+import { belongsTo, byPath, groupVersions, patchMediaOf, producedBy, responsesOf, TITLE } from './common.js';
+import { Definitions, type Descriptions, type Json, type References } from './definitions.js';
 import { groupVersionPath } from './names.js';
 import type { Operation } from './operation.js';
 import { operationsOf } from './operations.js';
@@ -11,7 +11,7 @@ import { sorted } from './v2.js';
 const contentOf = (media: readonly string[], schema: Json): Json =>
   Object.fromEntries(media.map((type) => [type, { schema }]));
 
-function operationJson(operation: Operation, definitions: Definitions, docs: Descriptions): Json {
+function operationJson(operation: Operation, definitions: References, docs: Descriptions): Json {
   const parameters = queryParameters(operation, docs).map(parameterV3);
   const schema = operation.response ? definitions.reference(operation.response) : { type: 'string' };
   return {
@@ -28,7 +28,7 @@ function operationJson(operation: Operation, definitions: Definitions, docs: Des
 }
 
 function requestBody(operation: Operation, schema: Json): Json {
-  const media = operation.method === 'patch' ? PATCH_MEDIA : ['*/*'];
+  const media = operation.method === 'patch' ? patchMediaOf(operation) : ['*/*'];
   return { content: contentOf(media, schema), ...(operation.method === 'delete' ? {} : { required: true }) };
 }
 
@@ -48,7 +48,7 @@ export function openApiV3(
     documents[groupVersionPath(apiVersion)] = {
       openapi: '3.0.0',
       info: { title: TITLE, version },
-      paths: pathsOf(own, definitions, docs),
+      paths: pathsV3(own, definitions, docs),
       components: {
         schemas: sorted(definitions.schemas),
         securitySchemes: {
@@ -65,7 +65,8 @@ export function openApiV3(
   return documents;
 }
 
-function pathsOf(resources: Resource[], definitions: Definitions, docs: Descriptions): Json {
+/** The operations of resources by their paths. */
+export function pathsV3(resources: readonly Resource[], definitions: References, docs: Descriptions): Json {
   const paths: Json = {};
   for (const [path, methods] of byPath(resources.flatMap(operationsOf))) {
     const [first] = methods.values();

@@ -91,6 +91,7 @@ describe('columns', () => {
         'Name AttachRequired PodInfoOnMount StorageCapacity TokenRequests RequiresRepublish Modes Age',
       csinodes: 'Name Drivers Age',
       csistoragecapacities: 'Name StorageClassName Capacity',
+      customresourcedefinitions: 'Name Created At',
       volumeattachments: 'Name Attacher PV Node Attached Age',
       runtimeclasses: 'Name Handler Age',
       certificatesigningrequests: 'Name Age SignerName Requestor RequestedDuration Condition',

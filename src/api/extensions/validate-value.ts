@@ -1,0 +1,273 @@
+/**
+ * Validation of values by schema, with upstream's messages (kube-openapi `validate`). Given the value that was there
+ * before, what did not change is not held against who changes something else (ratcheting, KEP-4008).
+ */
+import {
+  type FieldError,
+  type FieldErrorType,
+  notSupported,
+  required,
+  tooLong,
+  tooMany,
+} from '../machinery/field.js';
+import { hasFormat } from './formats.js';
+import {
+  childPath,
+  equalJson,
+  INT_OR_STRING,
+  isMap,
+  itemsOf,
+  type Json,
+  LIST_MAP_KEYS,
+  LIST_TYPE,
+  type Schema,
+  valuesOf,
+} from './schema.js';
+
+/** All that is wrong with `value` at `path`. `old`: what was there before. */
+export function validateValue(value: unknown, schema: Schema, path = '', old?: unknown): FieldError[] {
+  if (old !== undefined && equalJson(value, old)) return [];
+  if (value === null && schema.nullable) return [];
+  const type = typeErrors(value, schema, path);
+  if (type.length > 0) return type;
+  return [
+    ...scalarErrors(value, schema, path),
+    ...enumErrors(value, schema, path),
+    ...(Array.isArray(value) ? listErrors(value, schema, path, old) : []),
+    ...(isMap(value) ? mapErrors(value, schema, path, old) : []),
+    ...combinedErrors(value, schema, path),
+  ];
+}
+
+const shown = (value: unknown): string => JSON.stringify(value ?? '');
+
+function problem(
+  path: string,
+  value: unknown,
+  detail: string,
+  type: FieldErrorType = 'FieldValueInvalid',
+): FieldError {
+  return { type, field: path === '' ? '<nil>' : path, message: `Invalid value: ${shown(value)}: ${detail}` };
+}
+
+/** What a JSON value is called in errors. */
+function typeName(value: unknown): string {
+  if (value === null || value === undefined) return 'null';
+  if (Array.isArray(value)) return 'array';
+  if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number';
+  return typeof value;
+}
+
+function typeErrors(value: unknown, schema: Schema, path: string): FieldError[] {
+  const actual = typeName(value);
+  const wrong = (wanted: string) => [
+    problem(
+      path,
+      actual,
+      `${path} in body must be of type ${wanted}: ${JSON.stringify(actual)}`,
+      'FieldValueTypeInvalid',
+    ),
+  ];
+  if (schema[INT_OR_STRING])
+    return actual === 'integer' || actual === 'string' ? [] : wrong('integer,string');
+  if (!schema.type || actual === schema.type) return [];
+  if (schema.type === 'number' && actual === 'integer') return [];
+  return wrong(schema.type);
+}
+
+const compiled = new Map<string, RegExp | null>();
+
+/** A Go (RE2) pattern as a JavaScript one; null if it can't be compiled. */
+export function compilePattern(pattern: string): RegExp | null {
+  let regexp = compiled.get(pattern);
+  if (regexp === undefined) {
+    regexp = toRegExp(pattern);
+    if (compiled.size > 5000) compiled.clear();
+    compiled.set(pattern, regexp);
+  }
+  return regexp;
+}
+
+function toRegExp(pattern: string): RegExp | null {
+  const [, flags = '', rest = pattern] = /^\(\?([ims]+)\)([\s\S]*)$/.exec(pattern) ?? [];
+  const translated = rest
+    .replaceAll('\\A', '^')
+    .replaceAll('\\z', '$')
+    .replace(/\(\?P</g, '(?<')
+    .replace(/\[\[:(\w+):\]\]/g, (_, name) => `[${POSIX[name] ?? ''}]`)
+    .replace(/\[:(\w+):\]/g, (whole, name) => POSIX[name] ?? whole);
+  for (const unicode of ['u', '']) {
+    try {
+      return new RegExp(translated, flags + unicode);
+    } catch {
+      // Go allows escapes that JavaScript's unicode mode does not.
+    }
+  }
+  return null;
+}
+
+const POSIX: Record<string, string> = {
+  alnum: '0-9A-Za-z',
+  alpha: 'A-Za-z',
+  digit: '0-9',
+  lower: 'a-z',
+  upper: 'A-Z',
+  space: '\\s',
+  word: '\\w',
+  xdigit: '0-9A-Fa-f',
+  punct: '!-\\/:-@\\[-`{-~',
+};
+
+function scalarErrors(value: unknown, schema: Schema, path: string): FieldError[] {
+  if (typeof value === 'number') return numberErrors(value, schema, path);
+  if (typeof value !== 'string') return [];
+  const errors: FieldError[] = [];
+  const length = [...value].length;
+  const { maxLength, minLength, pattern, format } = schema;
+  if (maxLength !== undefined && length > maxLength) errors.push(tooLong(path, maxLength));
+  if (minLength !== undefined && length < minLength)
+    errors.push(problem(path, value, `${path} in body should be at least ${minLength} chars long`));
+  if (pattern && compilePattern(pattern)?.test(value) === false)
+    errors.push(problem(path, value, `${path} in body should match '${pattern}'`));
+  if (format && !hasFormat(value, format))
+    errors.push(
+      problem(
+        path,
+        value,
+        `${path} in body must be of type ${format}: ${JSON.stringify(value)}`,
+        'FieldValueTypeInvalid',
+      ),
+    );
+  return errors;
+}
+
+function numberErrors(value: number, schema: Schema, path: string): FieldError[] {
+  const { maximum, minimum, exclusiveMaximum, exclusiveMinimum, multipleOf, format } = schema;
+  const errors: FieldError[] = [];
+  const fail = (text: string) => errors.push(problem(path, value, `${path} in body should be ${text}`));
+  if (multipleOf !== undefined && !Number.isInteger(Number((value / multipleOf).toPrecision(12))))
+    fail(`a multiple of ${multipleOf}`);
+  if (maximum !== undefined && (exclusiveMaximum ? value >= maximum : value > maximum))
+    fail(`less than ${exclusiveMaximum ? '' : 'or equal to '}${maximum}`);
+  if (minimum !== undefined && (exclusiveMinimum ? value <= minimum : value < minimum))
+    fail(`greater than ${exclusiveMinimum ? '' : 'or equal to '}${minimum}`);
+  if (format === 'int32' && Number.isInteger(value) && (value > 2147483647 || value < -2147483648))
+    errors.push(problem(path, value, `Checked value must be of type integer with format int32 in body`));
+  return errors;
+}
+
+function enumErrors(value: unknown, schema: Schema, path: string): FieldError[] {
+  const allowed = schema.enum as unknown[] | undefined;
+  if (allowed === undefined || allowed.length === 0) return [];
+  if (allowed.some((item) => equalJson(item, value))) return [];
+  return [
+    notSupported(
+      path,
+      value,
+      allowed.map((item) => (typeof item === 'string' ? item : JSON.stringify(item))),
+    ),
+  ];
+}
+
+function listErrors(value: unknown[], schema: Schema, path: string, old: unknown): FieldError[] {
+  const { maxItems, minItems, uniqueItems } = schema;
+  const errors: FieldError[] = [];
+  const items = itemsOf(schema);
+  if (minItems !== undefined && value.length < minItems)
+    errors.push(problem(path, value.length, `${path} in body should have at least ${minItems} items`));
+  if (maxItems !== undefined && value.length > maxItems) errors.push(tooMany(path, value.length, maxItems));
+  if (uniqueItems && value.some((item, i) => value.slice(0, i).some((other) => equalJson(item, other))))
+    errors.push(problem(path, value, `${path} in body shouldn't contain duplicates`));
+  if (items === undefined) return errors;
+  const before = oldItems(schema, old);
+  value.forEach((item, i) => {
+    errors.push(...validateValue(item, items, `${path}[${i}]`, before(item)));
+  });
+  return errors;
+}
+
+/** Finds what an item was before, where the items of a list can be told apart by keys. */
+export function oldItems(schema: Schema, old: unknown): (item: unknown) => unknown {
+  const keys = schema[LIST_MAP_KEYS] as string[] | undefined;
+  if (!Array.isArray(old) || schema[LIST_TYPE] !== 'map' || !keys) return () => undefined;
+  const properties = itemsOf(schema)?.properties ?? {};
+  const id = (item: unknown) =>
+    isMap(item)
+      ? JSON.stringify(keys.map((key) => item[key] ?? properties[key]?.default ?? null))
+      : undefined;
+  const known = new Map(old.map((item) => [id(item), item]));
+  return (item) => {
+    const own = id(item);
+    return own === undefined ? undefined : known.get(own);
+  };
+}
+
+function mapErrors(value: Json, schema: Schema, path: string, old: unknown): FieldError[] {
+  const { properties = {}, additionalProperties, maxProperties, minProperties } = schema;
+  const errors: FieldError[] = [];
+  const count = Object.keys(value).length;
+  if (minProperties !== undefined && count < minProperties)
+    errors.push(problem(path, count, `${path} in body should have at least ${minProperties} properties`));
+  if (maxProperties !== undefined && count > maxProperties) errors.push(tooMany(path, count, maxProperties));
+  for (const name of schema.required ?? [])
+    if (!Object.hasOwn(value, name)) errors.push(required(childPath(path, name)));
+  const before = isMap(old) ? old : {};
+  const values = valuesOf(schema);
+  for (const name in value) {
+    const member = Object.hasOwn(properties, name) ? properties[name] : values;
+    const at = childPath(path, name);
+    if (member !== undefined)
+      errors.push(
+        ...validateValue(value[name], member, at, Object.hasOwn(before, name) ? before[name] : undefined),
+      );
+    else if (additionalProperties === false)
+      errors.push(problem(at, '', `${at} in body is a forbidden property`));
+  }
+  return errors;
+}
+
+/** Errors of schemas that are combined have no path of their own. */
+const combined = (path: string, text: string): FieldError => ({
+  type: 'FieldValueInvalid',
+  field: '<nil>',
+  message: `Invalid value: "": ${JSON.stringify(path)} ${text}`,
+});
+
+function combinedErrors(value: unknown, schema: Schema, path: string): FieldError[] {
+  const { anyOf = [], oneOf = [], allOf = [], not } = schema;
+  const errors: FieldError[] = [];
+  const run = (schemas: readonly Schema[]) => schemas.map((one) => validateValue(value, one, path));
+  const fewest = (results: FieldError[][]) => results.reduce((a, b) => (b.length < a.length ? b : a));
+  if (anyOf.length > 0) {
+    const results = run(anyOf);
+    if (!results.some((result) => result.length === 0))
+      errors.push(combined(path, 'must validate at least one schema (anyOf)'), ...fewest(results));
+  }
+  if (oneOf.length > 0) {
+    const results = run(oneOf);
+    const valid = results.filter((result) => result.length === 0).length;
+    if (valid !== 1)
+      errors.push(
+        combined(
+          path,
+          `must validate one and only one schema (oneOf). Found ${valid === 0 ? 'none valid' : `${valid} valid alternatives`}`,
+        ),
+        ...(valid === 0 ? fewest(results) : []),
+      );
+  }
+  if (allOf.length > 0) {
+    const results = run(allOf);
+    const failed = results.filter((result) => result.length > 0);
+    if (failed.length > 0)
+      errors.push(
+        ...failed.flat(),
+        combined(
+          path,
+          `must validate all the schemas (allOf)${failed.length === results.length ? '. None validated' : ''}`,
+        ),
+      );
+  }
+  if (not !== undefined && validateValue(value, not, path).length === 0)
+    errors.push(combined(path, 'must not validate the schema (not)'));
+  return errors;
+}
