@@ -17,6 +17,7 @@ import { BalancerAddresses } from '../network/load-balancer/index.js';
 import type { NodeRoute, PodNetwork } from '../network/types.js';
 import type { Welcome } from '../rpc/hub.js';
 import type { ImageStore, Runtime } from '../runtime/types.js';
+import { Csi } from './csi/index.js';
 import { HubConnection } from './hub/connection.js';
 import { LogRotation } from './logs/rotation.js';
 import { EvictionManager } from './node/eviction/manager.js';
@@ -58,6 +59,8 @@ export interface AgentOptions {
   taints?: Taint[];
   /** Where Ingresses are served; they are not when absent, or when both are 0. */
   ingress?: { httpPort: number; httpsPort: number; metricsPort?: number; accessLog?: boolean };
+  /** The kubelet's folder, as storage drivers know it. */
+  kubeletRoot: string;
   /** The node's resolver configuration, for pods and for the cluster's DNS; /etc/resolv.conf when absent. */
   resolvConf?: string;
   settings: NodeSettings;
@@ -90,6 +93,7 @@ export class Agent {
   readonly #statuses: StatusSender;
   readonly #pods: PodManager;
   readonly #localVolumes: LocalPathVolumes;
+  readonly #csi: Csi;
   readonly #facts: WorkerDeps['facts'];
   readonly #ip: string;
   readonly #services: ServiceView;
@@ -150,6 +154,12 @@ export class Agent {
       ...{ node, objects, dir: localPathDir },
       logger: logger.child({ component: 'volumes' }),
     });
+    this.#csi = new Csi({
+      ...{ node, objects, clock, client: this.#client, root: options.kubeletRoot },
+      logger: logger.child({ component: 'csi' }),
+      inUseChanged: () => this.#registration.changed(),
+      driversChanged: () => this.#pods.storageChanged(),
+    });
     this.#registration = new NodeRegistration({
       client: this.#client,
       clock,
@@ -159,6 +169,7 @@ export class Agent {
         ip: this.#ip,
         labels: { ...options.labels, [INGRESS_NODE_LABEL]: `${this.#ingress !== undefined}` },
         annotations: { [LOCAL_PATH_FOLDER]: localPathDir },
+        volumesInUse: this.#csi.volumes.inUse,
         taints: options.taints ?? [],
         capacity: capacity(dataDir, options.settings),
         images: images.list(),
@@ -174,6 +185,7 @@ export class Agent {
       ...{ runtime, images, network, objects, clock, logger: logger.child({ component: 'pods' }), event },
       puller: new ImagePuller({ images, clock, event, secret, pulled: () => this.#registration.changed() }),
       localVolumes: this.#localVolumes,
+      csi: this.#csi.volumes,
       podsDir: join(dataDir, 'pods'),
       facts: this.#facts,
       networkReady: new Promise((resolve) => {
@@ -211,6 +223,7 @@ export class Agent {
       memoryCapacity: machine.memory,
       whole: machine.whole,
     });
+    await this.#csi.volumes.recover();
     await runtime.recover();
     await this.#pods.recover();
     this.#rotation = new LogRotation({ runtime, clock, logger: logger.child({ component: 'logs' }) });
@@ -232,6 +245,7 @@ export class Agent {
     await this.#options.network.policies.close();
     await this.#pods.close({ stopPods });
     await this.#localVolumes.close();
+    await this.#csi.close();
     await this.#options.network.services.close();
     await this.#dns?.close();
     await this.#ingress?.close();
@@ -272,6 +286,7 @@ export class Agent {
     const { clock, logger } = this.#options;
     try {
       await this.#registration.connected();
+      this.#csi.registered();
       this.#registered();
     } catch (error) {
       logger.error({ err: error }, 'the node could not be registered');

@@ -10,6 +10,7 @@ import { openImageStore } from '../runtime/images/index.js';
 import { createRuntime } from '../runtime/index.js';
 import type { Runtime } from '../runtime/types.js';
 import { Agent } from './agent.js';
+import { noteKubeletRoot, removeKubeletRoot } from './csi/root.js';
 import { serveLocalApi } from './local-api.js';
 import { type NodeFlags, nodeSettings } from './node/settings.js';
 import { removeLeftovers } from './pods/leftovers.js';
@@ -46,6 +47,8 @@ export interface Join {
   /** /etc/resolv.conf when absent. */
   resolvConf?: string;
   flags?: NodeFlags;
+  /** The kubelet's folder, where storage drivers look; `kubelet` in the data folder when absent. */
+  kubeletRoot?: string;
 }
 
 export interface RunningNode {
@@ -92,13 +95,15 @@ export async function openNode(options: NodeOptions): Promise<RunningNode> {
   const localApi = await serveLocalApi(join(options.runDir, 'agent.sock'), images, runtime);
   let agent: Agent | undefined;
   return {
-    async join({ server, flags, ...rest }) {
+    async join({ server, flags, kubeletRoot = join(options.dataDir, 'kubelet'), ...rest }) {
+      await noteKubeletRoot(options.dataDir, kubeletRoot);
       agent = new Agent({
         node: options.node,
         hub: server,
         credentialsDir: join(options.dataDir, 'pki'),
         dataDir: options.dataDir,
         stateDir: options.runDir,
+        kubeletRoot,
         runtime,
         images,
         network,
@@ -126,6 +131,7 @@ const imagesInUse = (runtime: Runtime): Set<string> =>
 export async function removeNode(options: NodeOptions): Promise<void> {
   await switchNodeOff(options);
   await removeLeftovers(join(options.dataDir, 'pods'));
+  await removeKubeletRoot(options.dataDir);
 }
 
 /** Ends all that runs on a node whose agent has ended: what it has on disk stays for the next start. */

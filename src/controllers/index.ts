@@ -1,4 +1,5 @@
 /** The controllers of the control plane: `startControllers` runs them all. */
+import { startAttachDetachController } from './attach-detach/index.js';
 import { startCertificateSigner } from './certificate-signer.js';
 import { startClusterRoleAggregation } from './cluster-role-aggregation.js';
 import type { Controller, ControllersOptions } from './context.js';
@@ -62,6 +63,7 @@ const ALL: ((options: ControllersOptions) => Controller)[] = [
   startClaimProtection,
   startVolumeProtection,
   startEphemeralVolumeController,
+  startAttachDetachController,
 ];
 
 /**

@@ -15,6 +15,10 @@ const ALLOWED: [methods: string, path: string][] = [
   ['POST', '/api/v1/namespaces/*/events'],
   ['PUT PATCH', '/api/v1/namespaces/*/events/*'],
   ['POST', '/api/v1/namespaces/*/serviceaccounts/*/token'],
+  ['POST', '/apis/storage.k8s.io/v1/csinodes'],
+  ['GET PUT PATCH', '/apis/storage.k8s.io/v1/csinodes/{node}'],
+  ['GET', '/api/v1/namespaces/*/persistentvolumeclaims/*'],
+  ['PUT PATCH', '/api/v1/namespaces/*/persistentvolumeclaims/*/status'],
 ];
 
 const rules = ALLOWED.map(([methods, path]) => ({ methods: methods.split(' '), segments: path.split('/') }));

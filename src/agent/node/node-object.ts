@@ -10,6 +10,8 @@ export interface NodeInput {
   ip: string;
   labels: Record<string, string>;
   annotations: Record<string, string>;
+  /** Volumes that must not be detached. */
+  volumesInUse: string[];
   taints: Taint[];
   capacity: Capacity;
   images: Image[];
@@ -63,6 +65,10 @@ export function nodeStatus(input: NodeInput): NodeStatus {
       .sort((a, b) => (b.sizeBytes ?? 0) - (a.sizeBytes ?? 0))
       .slice(0, MAX_IMAGES),
     nodeInfo: systemInfo(),
+    // A list that was told once is emptied only by another one.
+    ...(input.volumesInUse.length > 0 || input.previous?.volumesInUse
+      ? { volumesInUse: input.volumesInUse }
+      : {}),
   } as NodeStatus;
 }
 

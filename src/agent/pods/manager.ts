@@ -27,7 +27,7 @@ export class PodManager {
     for (const resource of ['configmaps', 'secrets'])
       deps.objects.on(resource, (key) => this.#referenceChanged(key));
     for (const resource of ['persistentvolumeclaims', 'persistentvolumes', 'volumeattachments'])
-      deps.objects.on(resource, () => this.#storageChanged());
+      deps.objects.on(resource, () => this.storageChanged());
     deps.objects.synced('pods').then(() => this.#dropUnknown());
   }
 
@@ -146,7 +146,8 @@ export class PodManager {
     });
   }
 
-  #storageChanged(): void {
+  /** A claim, a volume, a driver or the like has changed. */
+  storageChanged(): void {
     for (const worker of this.#workers.values()) worker.storageChanged();
   }
 
@@ -176,5 +177,6 @@ export class PodManager {
     }
     for (const uid of await podFolders(podsDir))
       if (!this.#workers.has(uid)) await removeLeftover(join(podsDir, uid));
+    await this.#deps.csi.sweep(new Set(this.#workers.keys()));
   }
 }

@@ -4,6 +4,7 @@ import type { Pod, PodStatus } from '#types';
 import type { Clock } from '../../api/machinery/clock.js';
 import type { PodNetwork } from '../../network/types.js';
 import type { ImageStore, Runtime } from '../../runtime/types.js';
+import type { CsiVolumes } from '../csi/volumes.js';
 import type { NodeObjects } from '../hub/objects.js';
 import type { LocalPathVolumes } from '../volumes/local-path.js';
 import type { PodEvent } from './events.js';
@@ -19,6 +20,7 @@ export interface WorkerDeps {
   network: PodNetwork;
   objects: NodeObjects;
   localVolumes: LocalPathVolumes;
+  csi: CsiVolumes;
   clock: Clock;
   logger: Logger;
   event: PodEvent;

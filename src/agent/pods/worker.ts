@@ -84,6 +84,8 @@ export class PodWorker implements PodContext {
       token: (audience, seconds) => this.#tokens.get(audience, seconds),
       claim: (name) => deps.objects.get('persistentvolumeclaims', `${namespace}/${name}`),
       persistentVolume: (name) => deps.objects.get('persistentvolumes', name),
+      csi: deps.csi,
+      csiDriver: (name) => deps.objects.get('csidrivers', name),
       localReady: (volume) => deps.localVolumes.ready(volume),
     });
     this.#tokens.onRotate = () => this.#refreshVolumes();
@@ -412,7 +414,7 @@ export class PodWorker implements PodContext {
       this.#retries.forget('volumes');
     } catch (error) {
       if (!(error instanceof MountError)) throw error;
-      this.#deps.event(this.pod, undefined, 'Warning', 'FailedMount', error.message);
+      if (!error.quiet) this.#deps.event(this.pod, undefined, 'Warning', 'FailedMount', error.message);
       this.#volumesState = 'failed';
       const now = this.#deps.clock.now();
       this.#retries.next('volumes', now, now);

@@ -1,9 +1,11 @@
 /** The volumes of one pod: made before its containers start, kept up to date, taken away at its end. */
 import { chmod, chown, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import type { PersistentVolume, Pod, Volume } from '#types';
+import { basename, dirname, join } from 'node:path';
+import type { CSIDriver, PersistentVolume, Pod, Volume } from '#types';
 import { quantityValue } from '../../api/machinery/quantity.js';
 import { native } from '../../runtime/native.js';
+import { type CsiVolume, ephemeralCsiVolume, persistentCsiVolume } from '../csi/request.js';
+import { AttachPending, type CsiVolumes, DeviceError } from '../csi/volumes.js';
 import { writePayload } from './atomic-writer.js';
 import { type ClaimSources, ProcessError, volumeOfClaim } from './claims.js';
 import { hostPath } from './host-path.js';
@@ -15,7 +17,10 @@ const MS_NODEV = 4;
 const MNT_DETACH = 2;
 
 /** A volume could not be set up; the message is that of upstream's FailedMount event. */
-export class MountError extends Error {}
+export class MountError extends Error {
+  /** It is only waited for something that takes its time: nothing to tell of. */
+  quiet = false;
+}
 
 function mountError(volume: string, error: unknown): MountError {
   const why = error instanceof Error ? error.message : String(error);
@@ -23,21 +28,29 @@ function mountError(volume: string, error: unknown): MountError {
     return new MountError(
       `Unable to attach or mount volumes: unmounted volumes=[${volume}], unattached volumes=[], failed to process volumes=[${volume}]: ${why}`,
     );
-  const name = error instanceof NamedError ? error.volume : volume;
-  return new MountError(`MountVolume.SetUp failed for volume ${JSON.stringify(name)} : ${why}`);
+  const { name, operation } = error instanceof NamedError ? error : { name: volume, operation: 'SetUp' };
+  return new MountError(`MountVolume.${operation} failed for volume ${JSON.stringify(name)} : ${why}`);
 }
+
+const isPending = (error: unknown): boolean =>
+  error instanceof AttachPending || (error instanceof NamedError && error.cause instanceof AttachPending);
 
 /** What failed has another name than the pod's volume. */
 class NamedError extends VolumeError {
+  readonly operation: string;
+
   constructor(
-    readonly volume: string,
-    why: string,
+    override readonly name: string,
+    override readonly cause: unknown,
   ) {
-    super(why);
+    super(cause instanceof Error ? cause.message : String(cause));
+    this.operation = cause instanceof DeviceError ? 'MountDevice' : 'SetUp';
   }
 }
 
 export interface VolumeSources extends PayloadSources, ClaimSources {
+  csi: CsiVolumes;
+  csiDriver(name: string): CSIDriver | undefined;
   /** Resolves once what the node itself makes of the volume is there. */
   localReady(volume: PersistentVolume): Promise<void>;
 }
@@ -59,7 +72,9 @@ export class PodVolumes {
         try {
           this.paths.set(volume.name, await this.#setUp(pod, volume));
         } catch (error) {
-          throw mountError(volume.name, error);
+          const failure = mountError(volume.name, error);
+          failure.quiet = isPending(error);
+          throw failure;
         }
       }),
     );
@@ -73,25 +88,41 @@ export class PodVolumes {
 
   async tearDown(): Promise<void> {
     this.paths.clear();
+    await this.sources.csi.tearDown(basename(this.dir));
     await removeTree(this.dir);
   }
 
   async #setUp(pod: Pod, volume: Volume): Promise<string> {
-    if (volume.hostPath) return hostPath(volume.hostPath.path, volume.hostPath.type);
+    if (volume.hostPath) {
+      if (isBidirectional(pod, volume)) await this.sources.csi.shareRoot(volume.hostPath.path);
+      return hostPath(volume.hostPath.path, volume.hostPath.type);
+    }
     if (volume.emptyDir) return this.#emptyDir(pod, volume);
     if (isPayloadVolume(volume)) return this.#write(pod, volume);
     if (volume.persistentVolumeClaim ?? volume.ephemeral) return this.#persistent(pod, volume);
+    if (volume.csi) return this.#inline(pod, volume);
     throw new VolumeError(`volumes of type ${kindOf(volume)} are not supported`);
   }
 
   async #persistent(pod: Pod, volume: Volume): Promise<string> {
     const found = volumeOfClaim(pod, volume, this.sources);
     try {
+      const readOnly = volume.persistentVolumeClaim?.readOnly ?? false;
+      if (found.spec.csi) return await this.#csi(pod, persistentCsiVolume(found, readOnly));
       await this.sources.localReady(found);
-      return await localVolumePath(pod, found, volume.persistentVolumeClaim?.readOnly ?? false);
+      return await localVolumePath(pod, found, readOnly);
     } catch (error) {
-      throw new NamedError(found.metadata.name, error instanceof Error ? error.message : String(error));
+      throw new NamedError(found.metadata.name, error);
     }
+  }
+
+  /** A volume of a driver that lives and dies with the pod. */
+  async #inline(pod: Pod, volume: Volume): Promise<string> {
+    return this.#csi(pod, ephemeralCsiVolume(pod, volume, this.sources.csiDriver(volume.csi!.driver)));
+  }
+
+  #csi(pod: Pod, volume: CsiVolume): Promise<string> {
+    return this.sources.csi.setUp(pod, volume, this.sources.token);
   }
 
   async #write(pod: Pod, volume: Volume): Promise<string> {
@@ -119,6 +150,14 @@ export class PodVolumes {
     return join(this.dir, 'volumes', `kubernetes.io~${kindOf(volume)}`, volume.name);
   }
 }
+
+/** Whether a container's mounts in the volume are to reach the node. */
+const isBidirectional = ({ spec }: Pod, { name }: Volume): boolean =>
+  [...(spec.initContainers ?? []), ...spec.containers].some((container) =>
+    container.volumeMounts?.some(
+      (mount) => mount.name === name && mount.mountPropagation === 'Bidirectional',
+    ),
+  );
 
 const kindOf = (volume: Volume): string =>
   (Object.keys(volume).find((key) => key !== 'name') ?? 'empty-dir').replace(

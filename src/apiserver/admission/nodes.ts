@@ -34,6 +34,7 @@ export function nodeRestriction(store: Store): AdmissionPlugin {
       const node = nodeNameOf(request.user);
       if (node === undefined) return;
       if (is(request, '', 'nodes')) restrictNode(request, node);
+      if (is(request, 'storage.k8s.io', 'csinodes')) restrictCsiNode(request, node);
       if (is(request, '', 'pods')) restrictPod(request, node);
       if (is(request, 'coordination.k8s.io', 'leases')) restrictLease(request, node);
       if (is(request, '', 'serviceaccounts') && request.subresource === 'token')
@@ -108,6 +109,11 @@ function restrictLease(request: AdmissionRequest, node: string): void {
     throw refuse(request, 'can only access leases in the "kube-node-lease" system namespace');
   if ((request.name || request.object?.metadata.name) !== node)
     throw refuse(request, 'can only access node lease with the same name as the requesting node');
+}
+
+function restrictCsiNode(request: AdmissionRequest, node: string): void {
+  if ((request.name || request.object?.metadata.name) !== node)
+    throw refuse(request, 'can only access CSINode with the same name as the requesting node');
 }
 
 function restrictToken(store: Store, request: AdmissionRequest, node: string): void {

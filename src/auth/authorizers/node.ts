@@ -32,6 +32,8 @@ const ANY: ResourceRule[] = [
   rule('certificates.k8s.io', 'certificatesigningrequests', `create ${READ}`),
   rule('node.k8s.io', 'runtimeclasses', READ),
   rule('storage.k8s.io', 'csidrivers', READ),
+  // A create names its object in the body: admission looks at that.
+  rule('storage.k8s.io', 'csinodes', 'create'),
 ];
 
 /** Allowed on the object that has the node's own name. */
@@ -44,6 +46,7 @@ const LEASES = rule('coordination.k8s.io', 'leases', 'get create update patch de
 const POD_WRITES = rule('core', 'pods pods/status pods/eviction', 'get update patch delete create');
 const POD_READS = rule('core', 'pods', 'list watch');
 const REFERENCED = rule('core', 'configmaps secrets persistentvolumeclaims', READ);
+const CLAIM_STATUS = rule('core', 'persistentvolumeclaims/status', 'get update patch');
 const TOKENS = rule('core', 'serviceaccounts/token', 'create');
 
 const allow = { decision: 'allow' as const, reason: '' };
@@ -83,6 +86,7 @@ export class NodeAuthorizer implements Authorizer {
     if (ruleAllows(POD_READS, a)) return this.#podList(a, node);
     if (ruleAllows(POD_WRITES, a)) return this.#pod(a, node);
     if (ruleAllows(REFERENCED, a)) return this.#referenced(a, node, a.resource);
+    if (ruleAllows(CLAIM_STATUS, a)) return this.#referenced(a, node, 'persistentvolumeclaims');
     if (ruleAllows(TOKENS, a)) return this.#referenced(a, node, 'serviceaccounts');
     return none('');
   }

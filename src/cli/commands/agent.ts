@@ -1,5 +1,6 @@
 /** `keelson agent`: a node in the foreground. */
 import { hostname } from 'node:os';
+import { resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pino } from 'pino';
 import type { CommandModule } from 'yargs';
@@ -23,6 +24,7 @@ interface Options extends IngressOptions, NodeFlags {
   caHash: string | undefined;
   nodeIp: string | undefined;
   resolvConf: string | undefined;
+  kubeletRoot: string | undefined;
   labels: string[];
   taints: string[];
   joinFromStdin: boolean;
@@ -52,6 +54,11 @@ export const agentCommand: CommandModule<object, Options> = {
         type: 'string',
         describe:
           "The node's resolver configuration, for names outside of the cluster [default: /etc/resolv.conf]",
+      })
+      .option('kubelet-root', {
+        type: 'string',
+        describe:
+          "The kubelet's folder, where storage drivers look [default: kubelet in the node's data folder]",
       })
       .option('labels', {
         type: 'string',
@@ -96,6 +103,7 @@ export const agentCommand: CommandModule<object, Options> = {
       ...told,
       ...(options.nodeIp ? { nodeIp: options.nodeIp } : {}),
       ...(options.resolvConf ? { resolvConf: options.resolvConf } : {}),
+      ...(options.kubeletRoot ? { kubeletRoot: resolve(options.kubeletRoot) } : {}),
       labels: Object.fromEntries(options.labels.map(parseLabel)),
       taints: options.taints.map(parseTaint),
       flags,

@@ -41,6 +41,7 @@ interface Options extends ClusterOptions, IngressOptions, NodeFlags, ServerOptio
   loadBalancerPool: string | undefined;
   nodeMonitorGracePeriod: number | undefined;
   resolvConf: string | undefined;
+  kubeletRoot: string | undefined;
   kubeconfig: boolean;
   wait: number;
   untilStdinCloses: boolean;
@@ -81,6 +82,11 @@ export const upCommand: CommandModule<object, Options> = {
         describe:
           "The node's resolver configuration, for names outside of the cluster [default: /etc/resolv.conf]",
       })
+      .option('kubelet-root', {
+        type: 'string',
+        describe:
+          "The kubelet's folder, where storage drivers look; for one node [default: kubelet in its data folder]",
+      })
       .option('kubeconfig', {
         type: 'boolean',
         default: true,
@@ -100,6 +106,8 @@ export const upCommand: CommandModule<object, Options> = {
       throw new CliError('--nodes takes a number from 1 to 200.', 2);
     if (options.nodeMonitorGracePeriod !== undefined && !(options.nodeMonitorGracePeriod > 10))
       throw new CliError('--node-monitor-grace-period must be longer than the 10 s between heartbeats.', 2);
+    if (options.kubeletRoot !== undefined && options.nodes > 1)
+      throw new CliError('--kubelet-root is for one node: several can not share a folder.', 2);
     const progress = createProgress();
     const started = performance.now();
     const release = await lockMachine();
@@ -231,6 +239,7 @@ async function startNodes(
   const { resolvConf } = options;
   const argv = resolvConf === undefined ? [] : ['--resolv-conf', resolve(resolvConf)];
   argv.push(...flagArguments(options));
+  if (options.kubeletRoot !== undefined) argv.push('--kubelet-root', resolve(options.kubeletRoot));
   if (config.nodes.some((node) => node.address !== undefined))
     await (await nodeNetwork(paths, config)).setup();
   const waiting = config.nodes.filter(({ name }) => !isRunning(paths, name));

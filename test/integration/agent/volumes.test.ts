@@ -21,6 +21,7 @@ describe('volumes', () => {
     configMap: () => undefined,
     secret: () => ({ data: { password: Buffer.from(password).toString('base64') } }) as unknown as Secret,
     token: async () => 'token',
+    csi: { tearDown: async () => {} },
   } as unknown as VolumeSources;
   const pod = (volume: object, securityContext: object = {}) =>
     ({

@@ -194,6 +194,7 @@ export async function fakeNode(from?: {
       memoryCapacity: 1,
       whole: {},
     },
+    csi: { tearDown: async () => {}, sweep: async () => {} },
     networkReady: Promise.resolve(),
     withdrawn: async () => {},
     pressures: () => [],
