@@ -33,6 +33,7 @@ import { PODS, StatusSender } from './pods/status-sender.js';
 import { UserRanges } from './pods/user-namespaces.js';
 import type { WorkerDeps } from './pods/worker-deps.js';
 import { serveStream } from './streams/serve.js';
+import { volumeImages } from './volumes/image.js';
 import { LocalPathVolumes } from './volumes/local-path.js';
 
 export interface AgentOptions {
@@ -260,7 +261,7 @@ export class Agent {
       ...{ settings: settings.eviction, runtime, clock, logger: logger.child({ component: 'evictions' }) },
       pods: () => this.#pods.list(),
       observe: () => observe(dataDir),
-      reclaimDisk: () => reclaimDisk(runtime, images),
+      reclaimDisk: async () => reclaimDisk(runtime, images, await volumeImages(join(dataDir, 'pods'))),
       changed: () => this.#registration.changed(),
       event: (reason, message) => {
         const regarding = this.#connection.objects.get<Node & KubeObject>('nodes', node);

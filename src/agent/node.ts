@@ -14,6 +14,7 @@ import { noteKubeletRoot, removeKubeletRoot } from './csi/root.js';
 import { serveLocalApi } from './local-api.js';
 import { type NodeFlags, nodeSettings } from './node/settings.js';
 import { removeLeftovers } from './pods/leftovers.js';
+import { volumeImages } from './volumes/image.js';
 
 export interface NodeOptions {
   cluster: string;
@@ -113,7 +114,9 @@ export async function openNode(options: NodeOptions): Promise<RunningNode> {
         ...rest,
       });
       await agent.start();
-      await images.prune(imagesInUse(runtime));
+      await images.prune(
+        new Set([...imagesInUse(runtime), ...(await volumeImages(join(options.dataDir, 'pods')))]),
+      );
     },
     async close() {
       localApi.close();

@@ -85,6 +85,12 @@ export class PodWorker implements PodContext {
       claim: (name) => deps.objects.get('persistentvolumeclaims', `${namespace}/${name}`),
       persistentVolume: (name) => deps.objects.get('persistentvolumes', name),
       csi: deps.csi,
+      image: ({ name, image }) =>
+        deps.puller.ensure(this.pod, {
+          name,
+          image: image?.reference,
+          imagePullPolicy: image?.pullPolicy,
+        }),
       csiDriver: (name) => deps.objects.get('csidrivers', name),
       localReady: (volume) => deps.localVolumes.ready(volume),
     });

@@ -4,11 +4,13 @@ import { basename, dirname, join } from 'node:path';
 import type { CSIDriver, PersistentVolume, Pod, Volume } from '#types';
 import { quantityValue } from '../../api/machinery/quantity.js';
 import { native } from '../../runtime/native.js';
+import type { Image } from '../../runtime/types.js';
 import { type CsiVolume, ephemeralCsiVolume, persistentCsiVolume } from '../csi/request.js';
 import { AttachPending, type CsiVolumes, DeviceError } from '../csi/volumes.js';
 import { writePayload } from './atomic-writer.js';
 import { type ClaimSources, ProcessError, volumeOfClaim } from './claims.js';
 import { hostPath } from './host-path.js';
+import { mountImage } from './image.js';
 import { isPayloadVolume, type PayloadSources, payload, VolumeError } from './payloads.js';
 import { localVolumePath } from './persistent.js';
 
@@ -50,6 +52,8 @@ class NamedError extends VolumeError {
 
 export interface VolumeSources extends PayloadSources, ClaimSources {
   csi: CsiVolumes;
+  /** The image of a volume, pulled if its policy wants that. */
+  image(volume: Volume): Promise<Image>;
   csiDriver(name: string): CSIDriver | undefined;
   /** Resolves once what the node itself makes of the volume is there. */
   localReady(volume: PersistentVolume): Promise<void>;
@@ -101,6 +105,7 @@ export class PodVolumes {
     if (isPayloadVolume(volume)) return this.#write(pod, volume);
     if (volume.persistentVolumeClaim ?? volume.ephemeral) return this.#persistent(pod, volume);
     if (volume.csi) return this.#inline(pod, volume);
+    if (volume.image) return mountImage(this.#path(volume), await this.sources.image(volume));
     throw new VolumeError(`volumes of type ${kindOf(volume)} are not supported`);
   }
 

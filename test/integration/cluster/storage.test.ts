@@ -173,6 +173,20 @@ describe('persistent storage', function () {
     await kubectl('delete', 'pvc', 'single');
   });
 
+  it('mounts the files of an image, for reading only', async () => {
+    const volumeMounts = [
+      { name: 'all', mountPath: '/image' },
+      { name: 'all', mountPath: '/programs', subPath: 'bin' },
+    ];
+    const volumes = [{ name: 'all', image: { reference: 'keelson.dev/demo:1' } }];
+    await apply(pod('image', { containers: [sleeper({ volumeMounts })], volumes }));
+    await ready('image');
+    assert.match(await kubectl('exec', 'image', '--', 'ls', '/image/bin', '/programs'), /\bsh\n.*\bsh\n/s);
+    const write = await kubectl.try(['exec', 'image', '--', 'touch', '/image/file']);
+    assert.match(write.stderr, /Read-only file system/);
+    await kubectl('delete', 'pod', 'image');
+  });
+
   it('says what a pod waits for', async () => {
     const uses = (name: string) => ({
       containers: [sleeper()],
