@@ -3,8 +3,10 @@ import { rmSync } from 'node:fs';
 import { Client, httpsTransport, loadKubeconfig } from '../src/client/index.js';
 import { benchApi } from './api.js';
 import { CLUSTER, DATA, keelson } from './cluster.js';
+import { benchEncodings } from './encodings.js';
 import { crunStart, levelBatches } from './limits.js';
 import { benchMemory } from './memory.js';
+import { benchObjects } from './objects.js';
 import { benchPods } from './pods.js';
 import { type Result, table } from './report.js';
 
@@ -36,7 +38,10 @@ try {
   results.push(...(await benchPods(client, await crunStart())));
   say('API');
   results.push(...(await benchApi(client, options, await levelBatches())));
+  say('Encodings');
+  results.push(...(await benchEncodings(options)));
   results.push(...benchMemory('after'));
+  results.push(await benchObjects());
   await transport.close();
 } finally {
   keelson('down');

@@ -165,12 +165,13 @@ function headOf(apiVersion: string, kind: string): Buffer {
 /** The envelope's content encoding and type, both empty. */
 const TAIL = Buffer.from([(3 << 3) | BYTES, 0, (4 << 3) | BYTES, 0]);
 
-/** The tag and length that stand before a length-delimited field of `length` bytes. */
+/** The tag and length that stand before a length-delimited field (numbered below 16) of `length` bytes. */
 export function fieldHead(id: number, length: number): Uint8Array {
-  return protobuf.Writer.create()
-    .uint32((id << 3) | BYTES)
-    .uint32(length)
-    .finish();
+  const head = [(id << 3) | BYTES];
+  let rest = length;
+  for (; rest > 127; rest >>>= 7) head.push((rest & 127) | 128);
+  head.push(rest);
+  return Uint8Array.from(head);
 }
 
 /** A message, given in pieces, in the envelope that the API wraps protobuf in. */
