@@ -193,6 +193,7 @@ export class Agent {
         this.#networkUp = resolve;
       }),
       users: new UserRanges(runtime),
+      settings: options.settings,
       pressures: () => this.#evictions?.conditions ?? [],
       token: (pod, audience, seconds) => this.#token(pod, audience, seconds),
       setStatus: (pod, status) => this.#statuses.set(pod, status),

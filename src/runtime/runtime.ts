@@ -157,6 +157,12 @@ export class ContainerRuntime implements Runtime {
     else this.#find(id).sandbox.updateContainer(this.#find(id).container, limits);
   }
 
+  limitParent(path: string, limits: Limits): void {
+    const { cgroups, cgroupRoot } = this.#env;
+    const group = join(cgroupRoot, path);
+    if (cgroups.exists(group)) cgroups.update(group, limits);
+  }
+
   writableLayer(id: string): string {
     return join(containersDir(this.#env), id, 'upper');
   }

@@ -189,6 +189,8 @@ export interface Runtime {
   reopenLog(id: string): Promise<void>;
   /** New limits for a container or a sandbox. Rejects when the kernel refuses one; it may have taken others. */
   updateLimits(id: string, limits: Limits): Promise<void>;
+  /** New limits for a group above the sandboxes', by its path below the runtime's own; nothing while it holds none. */
+  limitParent(path: string, limits: Limits): void;
   /** The folder with what a container has written to its root filesystem; it need not be there. */
   writableLayer(id: string): string;
   /** Of a container or a sandbox. */

@@ -59,6 +59,9 @@ export function nodeStatus(input: NodeInput): NodeStatus {
     capacity: capacity.capacity,
     allocatable: capacity.allocatable,
     conditions: conditions(input),
+    // What the container runtime can, under the name of the default RuntimeClass.
+    features: { supplementalGroupsPolicy: true },
+    runtimeHandlers: [{ name: '', features: { recursiveReadOnlyMounts: false, userNamespaces: true } }],
     daemonEndpoints: { kubeletEndpoint: { Port: 0 } },
     images: images
       .map(imageEntry)

@@ -7,7 +7,7 @@ import type { ContainerConfig, ContainerSecurity, Image, Mount, SandboxConfig } 
 import { mountSubPath } from '../volumes/sub-path.js';
 import { ConfigError, containerEnv, type EnvSources } from './env.js';
 import { expand } from './expand.js';
-import { podHostname } from './pod-files.js';
+import { kernelHostname } from './pod-files.js';
 import { containerLimits, oomScoreAdj, podCgroup, podLimits } from './resources.js';
 import { type ContainerUser, containerUser } from './user.js';
 
@@ -16,16 +16,25 @@ const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/b
 export const logDirectory = ({ metadata }: Pod): string =>
   `/var/log/pods/${metadata.namespace}_${metadata.name}_${metadata.uid}`;
 
-/** `users`: its ids on the host, where it has a user namespace. */
-export function sandboxConfig(pod: Pod, users?: SandboxConfig['users']): SandboxConfig {
+export interface SandboxInput {
+  /** Its ids on the host, where it has a user namespace. */
+  users?: SandboxConfig['users'];
+  /** How many processes it may have. */
+  pids?: number;
+  /** The cluster's. */
+  domain: string;
+}
+
+/** @throws Error when its full name is too long for the kernel. */
+export function sandboxConfig(pod: Pod, { users, pids, domain }: SandboxInput): SandboxConfig {
   const { spec, metadata } = pod;
   return {
     id: metadata.uid!,
     name: metadata.name,
     namespace: metadata.namespace ?? '',
-    hostname: podHostname(pod),
+    hostname: kernelHostname(pod, domain),
     cgroup: podCgroup(pod),
-    limits: podLimits(pod),
+    limits: { ...podLimits(pod), ...(pids ? { pids } : {}) },
     network: spec.hostNetwork ? 'host' : 'pod',
     pid: spec.hostPID ? 'host' : spec.shareProcessNamespace ? 'pod' : 'container',
     ipc: spec.hostIPC ? 'host' : 'pod',
@@ -47,6 +56,8 @@ export interface ConfigInput {
   volumes: Map<string, string>;
   env: EnvSources;
   memoryCapacity: number;
+  /** The cluster's. */
+  domain: string;
   /** Id of a running container whose processes this one is to see. */
   pidsOf?: string;
 }
@@ -77,10 +88,10 @@ export async function containerConfig(input: ConfigInput): Promise<Prepared> {
     attempt,
     imageId: image.id,
     argv,
-    env: wholeEnv(pod, container, image, user, own),
+    env: wholeEnv(kernelHostname(pod, input.domain), container, image, user, own),
     workingDirectory: container.workingDir || image.config.workingDirectory || '/',
     mounts: await mounts(input, id, staged),
-    limits: containerLimits(container),
+    limits: containerLimits(container, pod.spec.resources),
     oomScoreAdj: oomScoreAdj(pod, container, input.memoryCapacity),
     security: security(pod, container, user),
     tty: container.tty ?? false,
@@ -94,7 +105,7 @@ export async function containerConfig(input: ConfigInput): Promise<Prepared> {
 
 /** Defaults, then the image's, then the container's own. */
 function wholeEnv(
-  pod: Pod,
+  hostname: string,
   container: Container,
   image: Image,
   user: ContainerUser,
@@ -102,7 +113,7 @@ function wholeEnv(
 ): string[] {
   const env = new Map([
     ['PATH', DEFAULT_PATH],
-    ['HOSTNAME', podHostname(pod)],
+    ['HOSTNAME', hostname],
     ['HOME', user.home],
   ]);
   if (container.tty) env.set('TERM', 'xterm');

@@ -142,7 +142,7 @@ export class ContainerRunner {
     const { record, container, deps } = this;
     const run = record.latest;
     if (run?.state !== 'running') return;
-    await deps.runtime.updateLimits(run.id, containerLimits(container));
+    await deps.runtime.updateLimits(run.id, containerLimits(container, this.context.pod.spec.resources));
     record.resources = container.resources ?? {};
   }
 
@@ -311,6 +311,7 @@ export class ContainerRunner {
       dir,
       volumes,
       memoryCapacity: facts.memoryCapacity,
+      domain: facts.domain,
       env: {
         node: facts,
         podIP,

@@ -4,11 +4,13 @@ import type { Node, Pod, PodStatus } from '#types';
 import { timestamp } from '../../api/machinery/clock.js';
 import { deepFreeze, type KubeObject } from '../../api/machinery/types.js';
 import type { ContainerStatus } from '../../runtime/types.js';
+import { qosLimits } from '../node/qos.js';
 import { podFolders } from '../volumes/volumes.js';
 import { admit, admitResize, admitUnderPressure, type ResizeRefusal } from './admission.js';
 import { removeLeftover, savedPod } from './leftovers.js';
 import { type Allocation, increases } from './resize.js';
 import { qosClass } from './resources.js';
+import { admitAppArmor, admitSysctls } from './soft-admission.js';
 import { PodWorker } from './worker.js';
 import type { WorkerDeps } from './worker-deps.js';
 
@@ -83,6 +85,7 @@ export class PodManager {
     const worker = new PodWorker(this.#admitted(pod), this.#deps, {
       admitResize: (desired) => this.#admitResize(desired),
       freed: () => this.#freed(),
+      started: () => this.#shareOut(),
       ...(allocation ? { allocation } : {}),
     });
     this.#workers.set(pod.metadata.uid!, worker);
@@ -103,7 +106,11 @@ export class PodManager {
         facts.allocatable,
         others.map((worker) => worker.pod),
       );
-    const rejection = admitUnderPressure(pod, this.#deps.pressures()) ?? admitted();
+    const rejection =
+      admitUnderPressure(pod, this.#deps.pressures()) ??
+      admitSysctls(pod, this.#deps.settings.unsafeSysctls) ??
+      admitAppArmor(pod) ??
+      admitted();
     if (!rejection) return pod;
     const { reason, message } = rejection;
     event(pod, undefined, 'Warning', reason, message);
@@ -129,12 +136,29 @@ export class PodManager {
     );
   }
 
+  /** The groups of the classes follow what their pods ask for. */
+  #shareOut(): void {
+    const { runtime, facts, logger } = this.#deps;
+    const pods = this.list().filter((worker) => worker.isActive);
+    const limits = qosLimits(
+      pods.map((worker) => worker.pod),
+      facts.whole,
+    );
+    for (const [path, limit] of Object.entries(limits))
+      try {
+        runtime.limitParent(path, limit);
+      } catch (err) {
+        logger.warn({ err, group: path }, 'the limits of a group could not be set');
+      }
+  }
+
   /** There is room again: those that wait to grow get it, those first that do not take more, then the most important. */
   #freed(): void {
     if (this.#retrying) return;
     this.#retrying = true;
     queueMicrotask(() => {
       this.#retrying = false;
+      this.#shareOut();
       const grows = (w: PodWorker) => Number(increases(w.desired, w.pod));
       const priority = ({ pod }: PodWorker) => pod.spec.priority ?? 0;
       const guaranteed = ({ pod }: PodWorker) => Number(qosClass(pod) === 'Guaranteed');

@@ -50,6 +50,11 @@ export const isSidecar = (container: Container): boolean => container.restartPol
 
 /** Whether a container that ended so is to run again (kubelet `ShouldContainerBeRestarted`). */
 export function restarts(pod: Pod, container: Container, exitCode: number, init: boolean): boolean {
+  const rule = container.restartPolicyRules?.find(({ exitCodes }) => {
+    const isIn = exitCodes?.values?.includes(exitCode) ?? false;
+    return exitCodes?.operator === 'NotIn' ? !isIn : isIn;
+  });
+  if (rule?.action === 'Restart') return true;
   const policy = container.restartPolicy ?? pod.spec.restartPolicy ?? 'Always';
   if (policy === 'Never') return false;
   if (policy === 'OnFailure' || (init && !isSidecar(container))) return exitCode !== 0;

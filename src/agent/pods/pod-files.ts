@@ -5,9 +5,29 @@ import type { Pod } from '#types';
 import { readResolvConf } from '../../network/dns/resolv-conf.js';
 import { type DnsFacts, type DnsWarning, resolvConf } from './pod-dns.js';
 
+/** Of the kernel. */
+const MAX_HOSTNAME = 64;
+
 /** The pod's host name: its own field or its name, cut to what the kernel takes. */
 export function podHostname({ metadata, spec }: Pod): string {
+  if (spec.hostnameOverride) return spec.hostnameOverride;
   return (spec.hostname || metadata.name).slice(0, 63).replace(/[-.]+$/, '');
+}
+
+const fullName = (pod: Pod, domain: string): string =>
+  pod.spec.subdomain && !pod.spec.hostnameOverride
+    ? `${podHostname(pod)}.${pod.spec.subdomain}.${pod.metadata.namespace}.svc.${domain}`
+    : podHostname(pod);
+
+/** What uname tells: the full name for `setHostnameAsFQDN`. @throws Error when that is too long. */
+export function kernelHostname(pod: Pod, domain: string): string {
+  if (!pod.spec.setHostnameAsFQDN) return podHostname(pod);
+  const full = fullName(pod, domain);
+  if (full.length > MAX_HOSTNAME)
+    throw new Error(
+      `failed to construct FQDN from Pod hostname and cluster domain, FQDN ${full} is too long (${MAX_HOSTNAME} characters is the max, ${full.length} characters requested)`,
+    );
+  return full;
 }
 
 export function hostsFile(pod: Pod, ip: string, domain: string, hostFile: string): string {
@@ -17,9 +37,8 @@ export function hostsFile(pod: Pod, ip: string, domain: string, hostFile: string
   const added = aliases.length > 0 ? `\n# Entries added by HostAliases.\n${aliases.join('')}` : '';
   if (pod.spec.hostNetwork) return `# Kubernetes-managed hosts file (host network).\n${hostFile}${added}`;
   const hostname = podHostname(pod);
-  const full = pod.spec.subdomain
-    ? `${hostname}.${pod.spec.subdomain}.${pod.metadata.namespace}.svc.${domain}\t${hostname}`
-    : hostname;
+  const name = fullName(pod, domain);
+  const full = name === hostname ? hostname : `${name}\t${hostname}`;
   return [
     '# Kubernetes-managed hosts file.',
     '127.0.0.1\tlocalhost',
@@ -41,7 +60,7 @@ export async function writePodFiles(dir: string, pod: Pod, ip: string, dns: DnsF
     readResolvConf(dns.resolvConf),
     mkdir(dir, { recursive: true }),
   ]);
-  const name = pod.spec.hostNetwork ? (await read('/etc/hostname')).trim() : podHostname(pod);
+  const name = pod.spec.hostNetwork ? (await read('/etc/hostname')).trim() : kernelHostname(pod, dns.domain);
   const { text, warnings } = resolvConf(pod, dns, host);
   await Promise.all([
     writeFile(join(dir, 'etc-hosts'), hostsFile(pod, ip, dns.domain, hosts)),

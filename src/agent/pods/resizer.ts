@@ -120,8 +120,8 @@ export class Resizer {
       await this.#checkMemory(
         `container "${container.name}"`,
         record.latest!.id,
-        containerLimits({ ...container, resources: record.resources }),
-        containerLimits(container),
+        containerLimits({ ...container, resources: record.resources }, pod.spec.resources),
+        containerLimits(container, pod.spec.resources),
       );
     // The pod's group is never narrower than its containers'.
     if (JSON.stringify(before) !== JSON.stringify(wanted))

@@ -59,11 +59,13 @@ function limits(cpuRequest: number, cpuLimit: number, memoryLimit: number): Limi
   };
 }
 
-export function containerLimits({ resources }: Container): Limits {
+/** Limits that the container has not are those of its pod (KEP-2837). */
+export function containerLimits({ resources }: Container, ofPod?: ResourceRequirements): Limits {
+  const limit = (name: string) => amount(resources, 'limits', name) ?? amount(ofPod, 'limits', name);
   return limits(
     quantityMilli(requested(resources, 'cpu')),
-    quantityMilli(amount(resources, 'limits', 'cpu')),
-    quantityValue(amount(resources, 'limits', 'memory')),
+    quantityMilli(limit('cpu')),
+    quantityValue(limit('memory')),
   );
 }
 

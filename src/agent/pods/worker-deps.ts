@@ -6,6 +6,7 @@ import type { PodNetwork } from '../../network/types.js';
 import type { ImageStore, Runtime } from '../../runtime/types.js';
 import type { CsiVolumes } from '../csi/volumes.js';
 import type { NodeObjects } from '../hub/objects.js';
+import type { NodeSettings } from '../node/settings.js';
 import type { LocalPathVolumes } from '../volumes/local-path.js';
 import type { PodEvent } from './events.js';
 import type { NodeFacts } from './fields.js';
@@ -30,6 +31,7 @@ export interface WorkerDeps {
   facts: NodeFacts & DnsFacts & { memoryCapacity: number; whole: Record<string, string> };
   /** Resolves once the node's network can take pods. */
   networkReady: Promise<void>;
+  settings: Pick<NodeSettings, 'podPids' | 'unsafeSysctls'>;
   /** Ids of the host for pods with user namespaces. */
   users: UserRanges;
   /** What the node is short of now. */

@@ -25,6 +25,8 @@ export interface WorkerHost {
   admitResize(desired: Pod): ResizeRefusal | undefined;
   /** It has given back some of the node. */
   freed(): void;
+  /** Its groups are there. */
+  started(): void;
   /** What an earlier agent gave it. */
   allocation?: Allocation;
 }
@@ -64,7 +66,11 @@ export class PodWorker implements PodContext {
   readonly #pauses = new Set<() => void>();
   readonly #cancels = new Set<() => void>();
 
-  constructor(pod: Pod, deps: WorkerDeps, host: WorkerHost = { admitResize: () => undefined, freed() {} }) {
+  constructor(
+    pod: Pod,
+    deps: WorkerDeps,
+    host: WorkerHost = { admitResize: () => undefined, freed() {}, started() {} },
+  ) {
     this.#desired = pod;
     this.#deps = deps;
     this.#host = host;
@@ -380,7 +386,14 @@ export class PodWorker implements PodContext {
     const { deps, pod } = { deps: this.#deps, pod: this.pod };
     try {
       if (!pod.spec.hostNetwork) await deps.networkReady;
-      const sandbox = await deps.runtime.createSandbox(sandboxConfig(pod, deps.users.claim(pod)));
+      const sandbox = await deps.runtime.createSandbox(
+        sandboxConfig(pod, {
+          users: deps.users.claim(pod),
+          pids: deps.settings.podPids,
+          domain: deps.facts.domain,
+        }),
+      );
+      this.#host.started();
       const ip = pod.spec.hostNetwork
         ? deps.facts.ip
         : (await deps.network.attach(sandbox.id, sandbox.netns, pod)).ip;

@@ -18,6 +18,7 @@ export interface Cgroups {
   create(path: string, limits: Limits, devices?: 'default' | 'all'): void;
   /** A parent of groups that have limits. */
   createParent(path: string, limits: Limits): void;
+  exists(path: string): boolean;
   /** Other limits for a group that is there; absent means no limit. */
   update(path: string, limits: Limits): void;
   /** Files to write `0` to, to join it. */

@@ -59,6 +59,10 @@ export class CgroupV1 implements Cgroups {
     }
   }
 
+  exists(path: string): boolean {
+    return existsSync(join(this.#points.get('memory')!, path));
+  }
+
   update(path: string, { cpuShares, cpuQuota = -1, memory = -1 }: Limits): void {
     if (cpuShares !== undefined) this.#write('cpu', path, 'cpu.shares', cpuShares);
     this.#write('cpu', path, 'cpu.cfs_quota_us', cpuQuota);

@@ -33,6 +33,10 @@ export class CgroupV2 implements Cgroups {
       this.#write(path, 'memory.oom.group', 1);
   }
 
+  exists(path: string): boolean {
+    return existsSync(join(this.#root, path));
+  }
+
   update(path: string, { cpuShares, cpuQuota, memory }: Limits): void {
     if (cpuShares !== undefined) this.#write(path, 'cpu.weight', cpuWeight(cpuShares));
     this.#write(path, 'cpu.max', `${cpuQuota ?? 'max'} ${CPU_PERIOD}`);

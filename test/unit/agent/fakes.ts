@@ -119,6 +119,8 @@ export class FakeRuntime extends EventEmitter {
     }
   }
 
+  limitParent(): void {}
+
   find(id: string): ContainerStatus {
     return this.sandboxes()
       .flatMap((s) => s.containers)
@@ -199,6 +201,7 @@ export async function fakeNode(from?: {
     withdrawn: async () => {},
     pressures: () => [],
     users: new UserRanges(runtime),
+    settings: { unsafeSysctls: [], podPids: undefined },
     token: async () => ({ token: 't', expires: clock.now() + 3600_000 }),
     setStatus: (_pod: Pod, status: PodStatus) => node.statuses.push(status),
     statusSent: async () => node.statusSent?.(),

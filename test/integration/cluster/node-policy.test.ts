@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Container, Node, Pod, PodSpec } from '#types';
+import { eventually, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
+import { shellPod } from '../../fixtures/pods.js';
+
+describe('what a node makes of a pod', function () {
+  this.timeout(120_000);
+  let cluster: TestCluster;
+
+  before(async () => {
+    cluster = await startTestCluster(
+      '--allowed-unsafe-sysctls=kernel.msg*',
+      '--pod-max-pids=64',
+      '--max-pods=50',
+    );
+  });
+  after(() => cluster?.down());
+
+  const get = async <T>(...what: string[]): Promise<T> =>
+    JSON.parse(await cluster.kubectl('get', ...what, '-o', 'json'));
+  async function create(
+    name: string,
+    script: string,
+    spec: Partial<PodSpec> = {},
+    container: Partial<Container> = {},
+  ) {
+    const pod = shellPod(name, script, { container, spec });
+    const { code, stderr } = await cluster.kubectl.try(['create', '-f', '-'], { stdin: JSON.stringify(pod) });
+    assert.equal(code, 0, stderr);
+  }
+  const phase = (name: string, wanted: string) =>
+    eventually(`${name} ${wanted}`, async () => {
+      const pod = await get<Pod>('pod', name);
+      return pod.status?.phase === wanted && pod;
+    });
+  const log = async (name: string) => (await cluster.kubectl('logs', name)).trim();
+
+  it('tells what it can, and how many pods it takes', async () => {
+    const { status } = await get<Node>('node', cluster.node);
+    assert.equal(status?.allocatable?.['pods'], '50');
+    assert.equal(status?.features?.supplementalGroupsPolicy, true);
+    assert.equal(status?.runtimeHandlers?.[0]?.features?.userNamespaces, true);
+  });
+
+  it('sets safe sysctls and those that its owner allows, and refuses others', async () => {
+    const sysctls = (...names: string[]) => ({
+      securityContext: { sysctls: names.map((name) => ({ name, value: '1024' })) },
+      restartPolicy: 'Never',
+    });
+    await create(
+      'allowed',
+      'cat /proc/sys/kernel/msgmax /proc/sys/net/ipv4/tcp_keepalive_time',
+      sysctls('kernel.msgmax', 'net.ipv4.tcp_keepalive_time'),
+    );
+    await phase('allowed', 'Succeeded');
+    assert.equal(await log('allowed'), '1024\n1024');
+    await create('forbidden', 'true', sysctls('kernel.sem'));
+    const { status } = await phase('forbidden', 'Failed');
+    assert.equal(status?.reason, 'SysctlForbidden');
+    assert.equal(status?.message, 'Pod was rejected: forbidden sysctl: "kernel.sem" not allowlisted');
+  });
+
+  it('says that it has no AppArmor', async function () {
+    if (existsSync('/sys/module/apparmor')) this.skip();
+    await create('armored', 'true', { securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } });
+    const { status } = await phase('armored', 'Failed');
+    assert.equal(status?.reason, 'AppArmor');
+    assert.equal(
+      status?.message,
+      'Pod was rejected: Cannot enforce AppArmor: AppArmor is not enabled on the host',
+    );
+  });
+
+  it('gives host names', async () => {
+    const never = { restartPolicy: 'Never' };
+    const script = 'hostname; cat /etc/hostname; echo $HOSTNAME; tail -n 1 /etc/hosts | cut -f 2-';
+    await create('full', script, { ...never, hostname: 'web', subdomain: 'sub', setHostnameAsFQDN: true });
+    await create('override', script, { ...never, hostnameOverride: 'other.example' });
+    await Promise.all([phase('full', 'Succeeded'), phase('override', 'Succeeded')]);
+    const name = 'web.sub.default.svc.cluster.local';
+    assert.equal(await log('full'), [name, name, name, `${name}\tweb`].join('\n'));
+    assert.equal(await log('override'), Array(4).fill('other.example').join('\n'));
+  });
+
+  it('starts a container again by its own rules', async () => {
+    const rules = [{ action: 'Restart', exitCodes: { operator: 'In', values: [42] } }];
+    const script = 'if [ -e /v/again ]; then exit 1; else touch /v/again; exit 42; fi';
+    await create(
+      'ruled',
+      script,
+      { restartPolicy: 'Never', volumes: [{ name: 'v', emptyDir: {} }] },
+      { restartPolicy: 'Never', restartPolicyRules: rules, volumeMounts: [{ name: 'v', mountPath: '/v' }] },
+    );
+    const { status } = await phase('ruled', 'Failed');
+    assert.equal(status?.containerStatuses?.[0]?.restartCount, 1);
+    assert.equal(status?.containerStatuses?.[0]?.state?.terminated?.exitCode, 1);
+  });
+
+  it('limits processes, and a container by what its pod has', async () => {
+    const script =
+      'cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max; for i in $(seq 100); do sleep 1000 & done; echo survived';
+    await create('limited', script, {
+      restartPolicy: 'Never',
+      resources: { limits: { memory: '64Mi', cpu: '1' } },
+    });
+    await eventually('an end', async () =>
+      ['Failed', 'Succeeded'].includes((await get<Pod>('pod', 'limited')).status?.phase ?? ''),
+    );
+    const text = await log('limited');
+    assert.match(text, new RegExp(`^${64 << 20}$`, 'm'));
+    assert.match(text, /can't fork|Resource temporarily unavailable/);
+  });
+
+  it('shares the CPU out between the classes', async () => {
+    await create('burstable', 'sleep 1000', {}, { resources: { requests: { cpu: '250m' } } });
+    await phase('burstable', 'Running');
+    const v1 = '/sys/fs/cgroup/cpu';
+    const group = (path: string) => {
+      const place = join(`keelson/${cluster.name}/${cluster.node}`, path);
+      return existsSync(v1)
+        ? Number(readFileSync(join(v1, place, 'cpu.shares'), 'utf8'))
+        : Number(readFileSync(join('/sys/fs/cgroup', place, 'cpu.weight'), 'utf8'));
+    };
+    const expected = existsSync(v1) ? 256 : 25;
+    await eventually('shares of the Burstable class', async () => group('burstable') === expected);
+  });
+
+  it('starts a container again whose image is another', async () => {
+    await create('image', 'sleep 1000');
+    await phase('image', 'Running');
+    await cluster.kubectl('set', 'image', 'pod/image', 'c=keelson.dev/demo:green');
+    const { status } = await eventually('a restart', async () => {
+      const pod = await get<Pod>('pod', 'image');
+      const [c] = pod.status?.containerStatuses ?? [];
+      return c?.restartCount === 1 && c.state?.running && pod;
+    });
+    assert.match(status?.containerStatuses?.[0]?.image ?? '', /green/);
+  });
+});
