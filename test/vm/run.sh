@@ -1,10 +1,11 @@
 #!/bin/sh
-# Runs the runtime's integration tests in a virtual machine that has cgroup version 2 only (Debian's kernel, emulated).
-# Needs root, qemu-system-x86, dpkg, mke2fs and busybox-static. Usage: [NESTED=1] test/vm/run.sh [test file pattern]
+# Runs the runtime's integration tests, and those of whole clusters that concern cgroups, in a virtual machine that has
+# cgroup version 2 only (Debian's kernel, emulated unless KVM is set). Needs root, qemu-system-x86, dpkg, mke2fs,
+# busybox-static, nftables and kubectl. Usage: [NESTED=1] [KVM=1] test/vm/run.sh [files below dist/test/integration, without .test.js]
 # NESTED: in a cgroup that is not the top one and has processes, as inside of a container.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
-pattern=${1:-*}
+files="${*:-runtime/* cluster/node-policy}"
 work=$(mktemp -d /tmp/keelson-test-vm-XXXXXX)
 cache=${KEELSON_VM_CACHE:-/tmp/keelson-vm}
 trap 'rm -rf "$work"' EXIT
@@ -43,17 +44,25 @@ disk="$work/disk"
 mkdir -p "$disk/bin" "$disk/lib64" "$disk/proc" "$disk/sys" "$disk/dev" "$disk/tmp" "$disk/etc" "$disk/run" "$disk/src/dist" "$disk/src/build"
 cp "$first/bin/busybox" "$disk/bin/busybox"
 node=$(readlink -f "$(command -v node)")
+nft=$(PATH=$PATH:/usr/sbin command -v nft)
 cp "$node" "$disk/bin/node"
-ldd "$node" | awk '{ for (i = 1; i <= NF; i++) if ($i ~ /^\//) print $i }' | while read -r library; do
+cp "$nft" "$disk/bin/nft"
+ldd "$node" "$nft" | awk '{ for (i = 1; i <= NF; i++) if ($i ~ /^\/.*[^:]$/) print $i }' | sort -u | while read -r library; do
   mkdir -p "$disk$(dirname "$library")"
   cp -L "$library" "$disk$library"
 done
 cp -r "$root/build/Release" "$disk/src/build/"
+# Modules that the kernel asks for by itself when a cluster makes its network.
+mkdir -p "$disk/sbin" "$disk/lib/modules/$release/kernel/drivers/net"
+cp "$first/bin/busybox" "$disk/sbin/modprobe"
+for module in net fs/overlayfs lib crypto drivers/net/veth.ko drivers/net/vxlan; do
+  mkdir -p "$disk/lib/modules/$release/kernel/$(dirname "$module")"
+  cp -r "$work/kernel/lib/modules/$release/kernel/$module" "$disk/lib/modules/$release/kernel/$(dirname "$module")/"
+done
+busybox depmod -b "$disk" "$release"
+cp "$(command -v kubectl)" "$disk/bin/kubectl"
 cp "$root/package.json" "$disk/src/"
-mkdir -p "$disk/src/dist/src" "$disk/src/dist/test/integration" "$disk/src/dist/test/fixtures"
-cp -r "$root/dist/src/runtime" "$disk/src/dist/src/"
-cp -r "$root/dist/test/integration/runtime" "$disk/src/dist/test/integration/"
-cp "$root/dist/test/fixtures/leaks.js" "$disk/src/dist/test/fixtures/"
+cp -r "$root/dist/." "$disk/src/dist/"
 (cd "$root" && tar cf - --exclude=./node_modules/aws-cdk-lib --exclude='./node_modules/@aws-cdk' \
   --exclude='./node_modules/@kubernetes' --exclude='./node_modules/@biomejs' --exclude='./node_modules/@typescript' \
   ./node_modules) | tar xf - -C "$disk/src"
@@ -68,6 +77,7 @@ mkdir -p /dev/shm /dev/pts
 mount -t tmpfs shm /dev/shm
 mount -t devpts pts /dev/pts
 mount -t tmpfs run /run
+mkdir -p /var/lib /var/log /root
 mount -t cgroup2 cgroup /sys/fs/cgroup
 if [ -n "${NESTED:-}" ]; then
   # As in a container: the top group that is seen is not the kernel's, and holds processes.
@@ -79,14 +89,17 @@ fi
 echo root:x:0:0:root:/:/bin/sh > /etc/passwd
 ip link set lo up
 cd /src
-node node_modules/mocha/bin/mocha.js --timeout 60000 "dist/test/integration/runtime/$pattern.test.js"
+for file in $files; do set -- "\$@" "dist/test/integration/\$file.test.js"; done
+node node_modules/mocha/bin/mocha.js --timeout 60000 "\$@"
 echo "exit code \$?"
 poweroff -f
 INIT
 chmod +x "$disk/init"
 mke2fs -q -t ext4 -d "$disk" "$work/disk.img" 1500M
 
-qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 2048 -nographic -no-reboot \
+accel="-accel tcg,thread=multi -cpu max"
+[ -n "${KVM:-}" ] && accel="-accel kvm -cpu host"
+qemu-system-x86_64 $accel -smp 2 -m 2048 -nographic -no-reboot \
   -kernel "$work/kernel/boot/vmlinuz-$release" -initrd "$work/initrd" \
   -drive "file=$work/disk.img,format=raw,if=virtio,cache=unsafe" -nic none \
   -append 'console=ttyS0 quiet panic=-1' | tee "$work/output"

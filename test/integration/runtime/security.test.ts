@@ -297,6 +297,61 @@ describe('isolation of containers', () => {
     assert.throws(() => utimesSync(`/proc/${pid}/exe`, 1, 1), { code: 'EROFS' });
   });
 
+  it('shows a container nothing of the host, nor of its supervisor', async () => {
+    const secret = join(f.dir, 'secret');
+    writeFileSync(secret, 'of another pod');
+    const { stdout } = await sh(
+      [
+        `ls -d ${f.dir} /run/keelson /var/lib/keelson /var/log/pods /proc/*/root${secret} 2>/dev/null | wc -l`,
+        'for p in /proc/[0-9]*; do cat $p/comm; done | grep -c keelson-shim',
+        'grep -c shim /proc/net/unix',
+        'ls /proc/self/fd | wc -l',
+      ].join('; '),
+    );
+    // Standard streams, and the folder that is read.
+    assert.equal(stdout, '0\n0\n0\n4\n');
+  });
+
+  it('lets nobody reach the kernel by /proc or device nodes', async () => {
+    const writes = ['/proc/sysrq-trigger', '/proc/sys/kernel/core_pattern', '/proc/1/oom_score_adj'];
+    const { stdout } = await sh(
+      [
+        ...writes.map((path) => `echo -1000 2>/dev/null > ${path} || echo refused`),
+        'mknod /tmp/disk b 8 0 && head -c 1 /tmp/disk >/dev/null 2>&1 || echo refused',
+        'mknod /tmp/mem c 1 1 && head -c 1 /tmp/mem >/dev/null 2>&1 || echo refused',
+        'chroot /proc/1/cwd/../.. ls /keelson-shim 2>/dev/null || echo refused',
+      ].join('; '),
+    );
+    assert.deepEqual(stdout.trim().split('\n'), Array(6).fill('refused'));
+  });
+
+  it('makes root of a user namespace nobody outside, whatever it may do inside', async () => {
+    const id = await f.sandbox({ users: { base: 1 << 20, size: 65_536 } });
+    const file = join(f.dir, 'host-only');
+    writeFileSync(file, 'x', { mode: 0o600 });
+    const security = { privileged: true, unmasked: true };
+    const script = [
+      'cat /proc/self/uid_map',
+      'echo x 2>/dev/null > /proc/sys/kernel/core_pattern || echo refused',
+      'echo b 2>/dev/null > /proc/sysrq-trigger || echo refused',
+      'mount -t tmpfs none /mnt && umount /mnt && echo mounted',
+      'umount /proc 2>/dev/null || echo refused',
+      'nsenter -t 1 -m true 2>/dev/null; kill -0 1 && echo own',
+    ].join('; ');
+    const { stdout } = await f.run(['sh', '-c', `mkdir -p /mnt; ${script}`], { sandboxId: id, security });
+    assert.deepEqual(
+      stdout
+        .trim()
+        .split('\n')
+        .map((line) => line.trim().replace(/\s+/g, ' ')),
+      ['0 1048576 65536', 'refused', 'refused', 'mounted', 'refused', 'own'],
+    );
+    const running = await f.runtime.startContainer(f.config(id, ['sleep', '1000']));
+    const status = readFileSync(`/proc/${running.pid}/status`, 'utf8');
+    assert.match(status, /^Uid:\s+1048576\s+1048576/m);
+    await f.runtime.removeSandbox(id);
+  });
+
   it('reports what a container uses', async () => {
     const config = f.config(sandboxId, ['sleep', '100']);
     await f.runtime.startContainer(config);
