@@ -97,7 +97,8 @@ function resourceOf(
       ...listTypeErrors(object, schema, '', old),
       ...embeddedErrors(object, schema),
     ];
-    return structure.length > 0 ? structure : rules(object, old);
+    if (rules === undefined) return structure;
+    return structure.some(isBlocking) ? [...structure, UNCHECKED] : [...structure, ...rules(object, old)];
   };
   const { scale } = version.subresources ?? {};
   const resource = defineResource({
@@ -137,6 +138,22 @@ function resourceOf(
     },
   };
 }
+
+/** Rules can't be run on what has the wrong shape or size. */
+const isBlocking = ({ type }: FieldError): boolean => BLOCKING.has(type);
+const BLOCKING: ReadonlySet<string> = new Set([
+  'FieldValueNotSupported',
+  'FieldValueRequired',
+  'FieldValueTooLong',
+  'FieldValueTooMany',
+  'FieldValueTypeInvalid',
+]);
+const UNCHECKED: FieldError = {
+  type: 'FieldValueInvalid',
+  field: '<nil>',
+  message:
+    'Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation',
+};
 
 const deprecationOf = (group: string, kind: string, version: CustomResourceDefinitionVersion): string =>
   version.deprecationWarning ?? `${group}/${version.name} ${kind} is deprecated`;

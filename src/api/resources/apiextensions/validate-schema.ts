@@ -3,7 +3,7 @@ import { applyDefaults } from '../../extensions/defaults.js';
 import { embeddedErrors } from '../../extensions/embedded.js';
 import { listTypeErrors } from '../../extensions/list-types.js';
 import { prune } from '../../extensions/prune.js';
-import { ruleErrors } from '../../extensions/rules.js';
+import { ruleErrors } from '../../extensions/rule-compile.js';
 import {
   EMBEDDED,
   equalJson,
@@ -38,7 +38,7 @@ export function schemaErrors(schema: Schema, path: string, old?: Schema): FieldE
   ];
   const structural = structuralErrors(schema, path);
   if (errors.length > 0 || structural.length > 0) return [...errors, ...structural];
-  return [...defaultErrors(schema, path, true), ...ruleErrors(schema, path, old)];
+  return [...defaultErrors(schema, path, true), ...ruleErrors(schema, path)];
 }
 
 const UNSUPPORTED: [keyof Schema, string][] = [
