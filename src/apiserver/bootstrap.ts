@@ -80,15 +80,16 @@ export async function ensureKubernetesService(transport: Transport, where: Serve
   await put(client, endpointSlices, kubernetesSlice(where));
 }
 
-/** Brings back what is deleted of the Service that leads to the API, until `closing`. Never rejects. */
-export async function keepKubernetesService(
+/** Brings back what is deleted of a Service that the cluster can't do without, until `closing`. Never rejects. */
+export async function keepService(
+  key: 'default/kubernetes' | 'kube-system/kube-dns',
   store: Store,
   ensure: () => Promise<void>,
   logger: Logger,
   closing: AbortSignal,
 ): Promise<void> {
   const watchers = ['core/services/', 'core/endpoints/', 'discovery.k8s.io/endpointslices/'].map((prefix) =>
-    store.watch(`${prefix}default/kubernetes`, store.revision),
+    store.watch(`${prefix}${key}`, store.revision),
   );
   const follow = async (watcher: Watcher) => {
     while (!closing.aborted) {
@@ -99,7 +100,7 @@ export async function keepKubernetesService(
   await Promise.all(
     watchers.map((watcher) =>
       follow(watcher)
-        .catch((error) => logger.error({ err: error }, 'the kubernetes Service is no longer kept'))
+        .catch((error) => logger.error({ err: error }, `the Service ${key} is no longer kept`))
         .finally(() => watcher.close()),
     ),
   );

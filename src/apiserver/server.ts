@@ -14,7 +14,7 @@ import {
   ensureNamespaces,
   ensurePriorityClasses,
   ensureStorageClass,
-  keepKubernetesService,
+  keepService,
   type ServerAddress,
 } from './bootstrap.js';
 import type { Deps } from './context.js';
@@ -177,11 +177,16 @@ export class ApiServer {
     const ensure = () => ensureKubernetesService(this.transport(SERVER), address);
     await ensure();
     const { store, logger, closing, addresses } = this.#deps;
-    if (addresses.dns)
-      await ensureDnsService(this.transport(SERVER), addresses.dns).catch((error) =>
-        logger.error({ err: error }, 'the Service of the cluster DNS could not be made'),
-      );
-    this.#keeping.push(keepKubernetesService(store, ensure, logger, closing));
+    this.#keeping.push(keepService('default/kubernetes', store, ensure, logger, closing));
+    const { dns } = addresses;
+    if (dns) {
+      const ensureDns = () =>
+        ensureDnsService(this.transport(SERVER), dns).catch((error) =>
+          logger.error({ err: error }, 'the Service of the cluster DNS could not be made'),
+        );
+      await ensureDns();
+      this.#keeping.push(keepService('kube-system/kube-dns', store, ensureDns, logger, closing));
+    }
     return { port: listener.port };
   }
 

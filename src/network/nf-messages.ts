@@ -69,9 +69,9 @@ export interface ElementBytes {
 /** Data of an element: a value, or where to go. */
 export const valueData = (value: Buffer): Buffer => attribute(1, value);
 
-const VERDICT = { drop: 0, accept: 1, jump: -3, goto: -4 } as const;
+const VERDICT = { drop: 0, accept: 1, jump: -3, goto: -4, return: -5 } as const;
 
-export type Verdict = 'drop' | 'accept' | { goto: string } | { jump: string };
+export type Verdict = 'drop' | 'accept' | 'return' | { goto: string } | { jump: string };
 
 export function verdictData(verdict: Verdict): Buffer {
   if (typeof verdict === 'string') return nest(2, u32(1, VERDICT[verdict]));

@@ -1,8 +1,9 @@
 /** From one Service and its EndpointSlices to elements of the maps. Pure. */
 import type { EndpointSlice, Service, ServicePort } from '#types';
 import { type Backend, backendsOf, type NodeFacts, near, usable } from './endpoints.js';
-import { type Dispatch, idsOf, MASQUERADE, REFUSE } from './layout.js';
+import { type Dispatch, GUARDS, idsOf, MASQUERADE, REFUSE } from './layout.js';
 import { pickChain } from './pick.js';
+import { guardChain, ipv4Ranges } from './source-ranges.js';
 
 /** `<map> <key>` → data, as nft would show them; data is empty in sets. */
 export type Elements = Map<string, string>;
@@ -20,6 +21,8 @@ export interface Compiled {
   /** UDP destinations that are served: by address and port, or at any address by port alone. */
   udp: Set<string>;
   health?: Health;
+  /** Chains that guard addresses of load balancers, with the ranges of clients that they let through. */
+  guards?: Map<string, string[]>;
 }
 
 /** Gives names their numbers, the same each time. */
@@ -49,18 +52,35 @@ export function compile(
   const { healthCheckNodePort: healthPort } = spec;
   if (spec.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local' && healthPort)
     result.health = { port: healthPort, local: localAddresses.size };
-  return result;
+  return guard(service, result);
 }
 
 const isIPv4 = (address: string | undefined): address is string => address?.includes('.') ?? false;
 
 const clusterIps = ({ spec }: Service): string[] => (spec.clusterIPs ?? [spec.clusterIP]).filter(isIPv4);
 
-/** Addresses outside of the cluster that lead to the service. A proxying balancer's own address is not translated. */
-function externalIps({ spec, status }: Service): string[] {
+/** Of load balancers. A proxying balancer's own address is not translated. */
+function balancerIps({ spec, status }: Service): string[] {
   const ingress = status?.loadBalancer?.ingress ?? [];
   const balancers = spec.type === 'LoadBalancer' ? ingress.filter(({ ipMode }) => ipMode !== 'Proxy') : [];
-  return [...new Set([...(spec.externalIPs ?? []), ...balancers.map(({ ip }) => ip)].filter(isIPv4))];
+  return balancers.map(({ ip }) => ip).filter(isIPv4);
+}
+
+/** Addresses outside of the cluster that lead to the service. */
+const externalIps = (service: Service): string[] => [
+  ...new Set([...(service.spec.externalIPs ?? []).filter(isIPv4), ...balancerIps(service)]),
+];
+
+/** As upstream, only the balancer's addresses are guarded, not the ports of nodes nor external addresses. */
+function guard(service: Service, { elements, ...result }: Compiled): Compiled {
+  const { loadBalancerSourceRanges: given, ports = [] } = service.spec;
+  if (!given?.length) return { elements, ...result };
+  const ranges = ipv4Ranges(given);
+  const chain = guardChain(ranges);
+  for (const ip of balancerIps(service))
+    for (const { port, protocol = 'TCP' } of ports)
+      elements.set(`${GUARDS} ${ip} . ${protocol.toLowerCase()} . ${port}`, `jump ${chain}`);
+  return { elements, ...result, guards: new Map([[chain, ranges]]) };
 }
 
 /** One port of a service. */

@@ -1,7 +1,7 @@
 /** Elements of all Services together: what has to change in the kernel when one Service changes. */
 
 import { parseAddress } from '../cidr.js';
-import { type ElementBytes, valueData, verdictData } from '../nf-messages.js';
+import { type ElementBytes, type Verdict, valueData, verdictData } from '../nf-messages.js';
 import type { Elements } from './compile.js';
 import { type Field, MAPS } from './layout.js';
 
@@ -73,6 +73,12 @@ export function bytesOf(fields: readonly Field[], text: string): Buffer {
   return bytes;
 }
 
+/** `drop`, `goto <chain>` or `jump <chain>`. */
+function verdictOf(text: string): Verdict {
+  const [kind, chain = ''] = text.split(' ');
+  return kind === 'goto' ? { goto: chain } : kind === 'jump' ? { jump: chain } : 'drop';
+}
+
 /** The elements by map, as the kernel takes them. */
 export function encodeElements(elements: Elements, withData: boolean): Map<string, ElementBytes[]> {
   const byMap = new Map<string, ElementBytes[]>();
@@ -82,10 +88,7 @@ export function encodeElements(elements: Elements, withData: boolean): Map<strin
     const { key, data } = MAPS[map]!;
     const element: ElementBytes = { key: bytesOf(key, name.slice(space + 1)) };
     if (withData && data !== undefined)
-      element.data =
-        data === 'verdict'
-          ? verdictData(text === 'drop' ? 'drop' : { goto: text.slice('goto '.length) })
-          : valueData(bytesOf(data, text));
+      element.data = data === 'verdict' ? verdictData(verdictOf(text)) : valueData(bytesOf(data, text));
     const list = byMap.get(map);
     if (list) list.push(element);
     else byMap.set(map, [element]);

@@ -48,6 +48,9 @@ export const MASQUERADE = {
   ports: 'masqueraded-ports',
 };
 
+/** Addresses of load balancers that only some clients may use, and the chains that tell which. */
+export const GUARDS = 'guards';
+
 /** All maps and sets whose elements follow from Services. */
 export const MAPS: Record<string, Layout> = {
   ...Object.fromEntries(
@@ -67,6 +70,7 @@ export const MAPS: Record<string, Layout> = {
   /** Original destinations whose clients are hidden behind the node. */
   [MASQUERADE.addresses]: { key: BY_ADDRESS },
   [MASQUERADE.ports]: { key: BY_PORT },
+  [GUARDS]: { key: BY_ADDRESS, data: 'verdict' },
 };
 
 /** (target, client) → the number of the endpoint where it was led before. Filled by the kernel, never by us. */
@@ -110,6 +114,7 @@ export function serviceRules(table: string, clusterCidr: string, bridge: string)
     'service-prerouting': {
       hook: 'type nat hook prerouting priority dstnat',
       rules: [
+        `${ADDRESS_KEY} vmap @${GUARDS}`,
         `ip saddr != ${clusterCidr} ${ADDRESS_KEY} vmap @services-outside`,
         `ip saddr != ${clusterCidr} fib daddr type local ${PORT_KEY} vmap @nodeports-outside`,
         'jump service-dispatch',

@@ -12,6 +12,7 @@ import { HealthPorts } from './health.js';
 import { MAPS, MASQUERADE } from './layout.js';
 import { Numbers } from './numbers.js';
 import { masqueradeRules, pickRules } from './pick.js';
+import { guardRules } from './source-ranges.js';
 
 const SERVICE_NAME = 'kubernetes.io/service-name';
 /** Another program's service proxy takes care of these. */
@@ -55,6 +56,7 @@ export class ServiceProxy implements ServiceRules {
   readonly #claims = new Claims();
   readonly #numbers = new Numbers();
   readonly #chains = new Set<string>();
+  readonly #guards = new Map<string, string[]>();
   readonly #health: HealthPorts;
   readonly #withdrawals = new Set<Withdrawal>();
   #node: NodeFacts = { name: '' };
@@ -215,6 +217,7 @@ export class ServiceProxy implements ServiceRules {
     entry.compiled = service
       ? compile(service, [...slices.values()], this.#node, numberOf, compiled)
       : NOTHING;
+    for (const [chain, ranges] of entry.compiled.guards ?? []) this.#guards.set(chain, ranges);
     for (const name of entry.names) if (!names.has(name)) this.#numbers.release(name);
     entry.names = names;
   }
@@ -245,9 +248,10 @@ export class ServiceProxy implements ServiceRules {
   /** Chains that pick stay when they are not used any more: there are few, and they are used again. */
   #ensureChains(batch: Batch, elements: Elements): void {
     for (const data of elements.values()) {
-      const chain = /^goto (.+-\d+)$/.exec(data)?.[1];
+      const chain = /^(?:goto (?=.+-\d+$)|jump )(.+)$/.exec(data)?.[1];
       if (chain === undefined || this.#chains.has(chain)) continue;
-      batch.chain(chain, pickRules(chain));
+      const ranges = this.#guards.get(chain);
+      batch.chain(chain, ranges ? guardRules(ranges) : pickRules(chain));
       this.#chains.add(chain);
     }
   }

@@ -128,6 +128,20 @@ describe('cluster DNS', function () {
     assert.match(stderr, /failed to allocate IP .*: provided IP is already allocated/);
   });
 
+  it('comes back when it is deleted, at its address', async () => {
+    const inSystem = ['-n', 'kube-system'];
+    const wanted = ['service/kube-dns', 'endpoints/kube-dns'];
+    await kubectl('delete', ...inSystem, ...wanted, 'endpointslice/kube-dns');
+    await eventually('the Service and its endpoints', async () => {
+      const got = await kubectl('get', ...inSystem, ...wanted, 'endpointslice/kube-dns', '-o', 'json');
+      const [service, endpoints, slice] = JSON.parse(got).items;
+      assert.equal(service.spec.clusterIP, address);
+      assert.equal(endpoints.subsets[0].addresses[0].ip, address);
+      assert.deepEqual(slice.endpoints[0].addresses, [address]);
+      return true;
+    });
+  });
+
   it('is what pods ask, with the search path of their namespace', async () => {
     const searches = 'search ns.svc.cluster.local svc.cluster.local cluster.local corp.example';
     assert.equal(

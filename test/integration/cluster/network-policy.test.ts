@@ -352,26 +352,6 @@ describe('NetworkPolicies of two nodes', function () {
     await kubectl('delete', '-n', 'x', 'pod/early');
   });
 
-  it('protect a shop, as a reader of the book runs it', async () => {
-    const folder = 'examples/ch19-networkpolicy';
-    const visit = async () =>
-      (
-        await kubectl.try([
-          ...['exec', '-n', 'shop', 'visitor', '--', 'timeout', '2'],
-          ...['wget', '-qO-', 'http://till:8080/healthy'],
-        ])
-      ).code === 0;
-    await kubectl('apply', '-f', `${folder}/shop.yaml`);
-    await kubectl('wait', '-n', 'shop', '--for=condition=Ready', 'pods', '--all', '--timeout=30s');
-    await eventually('the Service', visit);
-    await kubectl('apply', '-f', `${folder}/default-deny.yaml`);
-    await eventually('the policy', async () => !(await visit()));
-    await kubectl('apply', '-f', `${folder}/allow-visitor.yaml`);
-    await eventually('the other policy', visit);
-    assert.match(await kubectl('describe', 'networkpolicy', '-n', 'shop', 'allow-visitor'), /role=visitor/);
-    await kubectl('delete', 'namespace', 'shop');
-  });
-
   it('stay while the agent is away, and are as they should be when it is back', async () => {
     // The agent of node-1, where all pods named "a" are.
     process.kill(cluster.pid('agent'), 'SIGKILL');

@@ -93,6 +93,34 @@ describe('Services of two nodes', function () {
     assert.equal(await ask(`${without}:${port}`), undefined);
   });
 
+  it('let only clients of their source ranges to a load balancer, and anybody to node ports', async () => {
+    const [node] = Object.values(addresses);
+    const spec = (ranges: string[]) =>
+      service('guarded', {
+        type: 'LoadBalancer',
+        ports: [{ port: 8888, targetPort: 8080 }],
+        loadBalancerSourceRanges: ranges,
+      });
+    const put = async (ranges: string[]) =>
+      kubectl.try(['apply', '-f', '-'], { stdin: JSON.stringify(spec(ranges)) });
+    const fromPod = async () => {
+      const command = ['timeout', '1', 'wget', '-q', '-O', '/dev/null', `http://${node}:8888/`];
+      return (await kubectl.try(['exec', `on-${Object.keys(addresses)[1]}`, '--', ...command])).code === 0;
+    };
+    const host = node!.replace(/\d+$/, '1/32');
+    await put([host, '192.0.2.0/24']);
+    await eventually('this machine', async () => (await ask(`${node}:8888`)) !== undefined);
+    assert.equal(await fromPod(), false);
+    await put(['10.244.0.0/16']);
+    await eventually('pods', fromPod);
+    assert.equal(await ask(`${node}:8888`), undefined);
+    const port = await get('guarded', '.spec.ports[0].nodePort');
+    assert.ok(await ask(`${node}:${port}`));
+    await put([]);
+    await eventually('everybody', async () => (await ask(`${node}:8888`)) !== undefined);
+    await kubectl('delete', 'service', 'guarded');
+  });
+
   it('answer only where there is a pod with internalTrafficPolicy Local', async () => {
     const at = await get('near', '.spec.clusterIP');
     const [with_, without] = Object.keys(addresses);
