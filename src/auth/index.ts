@@ -11,6 +11,7 @@ import { mastersAuthorizer, unionAuthorizer } from './authorizers/union.js';
 import type { ChooseAuthorizers } from './configuration/authorization.js';
 import type { ConfiguredAuthentication } from './configuration/load.js';
 import type { Pki } from './pki.js';
+import { type LegacyTokens, legacyTokens } from './tokens/legacy.js';
 import { type ServiceAccountTokens, serviceAccountTokens } from './tokens/service-account.js';
 import type { Authorizer, User } from './user.js';
 
@@ -21,6 +22,8 @@ export interface Auth {
   authenticate: Authenticate;
   authorizer: Authorizer;
   tokens: ServiceAccountTokens;
+  /** For Secrets that hold tokens. */
+  legacyTokens: LegacyTokens;
   /** Whose token it is, and for which of `audiences`; undefined or rejects with 401 if it is nobody's. */
   review: ReviewToken;
   close(): void;
@@ -47,18 +50,21 @@ export function createAuth({
   authentication?: Partial<ConfiguredAuthentication>;
   authorizers?: ChooseAuthorizers;
 }): Auth {
+  const findCore = (plural: string, namespace: string, name: string) =>
+    store.get(`core/${plural}/${namespace}/${name}`)?.object;
   const tokens = serviceAccountTokens({
     key: pki.serviceAccountKey,
     issuer,
     clock,
-    find: (plural, namespace, name) => store.get(`core/${plural}/${namespace}/${name}`)?.object,
+    find: findCore,
   });
+  const legacy = legacyTokens(pki.serviceAccountKey, findCore);
   const node = new NodeAuthorizer(store);
   const rbac = new RbacAuthorizer(store);
   const find = (name: string) => store.get(`core/secrets/kube-system/${name}`)?.object as Secret | undefined;
   // Upstream's order.
   const before = [...staticTokens];
-  const after = [bootstrapTokens(find, clock), ...others];
+  const after = [legacy.authenticate, bootstrapTokens(find, clock), ...others];
   return {
     authenticate: createAuthenticate({
       ...authentication,
@@ -66,6 +72,7 @@ export function createAuth({
     }),
     authorizer: unionAuthorizer([mastersAuthorizer, ...authorizers({ Node: node, RBAC: rbac })]),
     tokens,
+    legacyTokens: legacy,
     async review(token, audiences) {
       const own = await tokens.review(token, audiences);
       if (own) return own;

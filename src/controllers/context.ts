@@ -21,6 +21,8 @@ export interface ControllersOptions {
   loadBalancerPool?: string;
   /** PEM of the cluster's CA, published as `kube-root-ca.crt`. */
   caCert: string;
+  /** A token for a Secret of the type kubernetes.io/service-account-token. */
+  legacyToken?(token: { namespace: string; secret: string; account: string; uid: string }): Promise<string>;
   /** Certifies the key of a request (PEM) for its own subject; that of a kubelet must be a node. */
   signCsr?(csrPem: string, days: number, ofKubelet: boolean): Promise<string>;
   /** How long (ms) a node may be silent before it is Unknown; 40 s when absent. */

@@ -1,5 +1,6 @@
 /** The controllers of the control plane: `startControllers` runs them all. */
 import { startAttachDetachController } from './attach-detach/index.js';
+import { startBootstrapSigner, startTokenCleaner } from './bootstrap-tokens.js';
 import { startCertificateSigner } from './certificate-signer.js';
 import { startClusterRoleAggregation } from './cluster-role-aggregation.js';
 import type { Controller, ControllersOptions } from './context.js';
@@ -26,6 +27,7 @@ import { startReplicaSetController, startReplicationController } from './replica
 import { startResourceQuotaController } from './resource-quota/index.js';
 import { startRootCaPublisher } from './root-ca.js';
 import { startServiceAccountController } from './service-account.js';
+import { startServiceAccountTokens } from './service-account-tokens.js';
 import { startStatefulSetController } from './statefulset/index.js';
 import { startTtlAfterFinished } from './ttl-after-finished.js';
 import { startClaimProtection, startVolumeProtection } from './volume-protection.js';
@@ -51,6 +53,9 @@ const ALL: ((options: ControllersOptions) => Controller)[] = [
   startIngressStatus,
   startNamespaceController,
   startServiceAccountController,
+  startServiceAccountTokens,
+  startTokenCleaner,
+  startBootstrapSigner,
   startRootCaPublisher,
   startNodeLifecycle,
   startPodGc,

@@ -24,6 +24,7 @@ import { dnsAddress, firstAddress, machineAddresses } from './addresses.js';
 import { loadPodSecurity } from './admission-configuration.js';
 import { ensureBootstrapToken } from './bootstrap-token.js';
 import { signForSubject } from './certificate-signing.js';
+import { ensureClusterInfo } from './cluster-info.js';
 import { type Encryption, loadEncryption } from './encryption.js';
 import { renderKubeconfig } from './kubeconfig.js';
 
@@ -174,6 +175,7 @@ async function assemble(
     ...(options.nodeMonitorGracePeriod ? { nodeMonitorGracePeriod: options.nodeMonitorGracePeriod } : {}),
     loadBalancerPool: options.loadBalancerPool,
     caCert: pki.caCert,
+    legacyToken: (token) => auth.legacyTokens.issue(token),
     signCsr: (csr, days, ofKubelet) => signForSubject(pki, csr, days, ofKubelet),
   });
   closers.push(() => controllers.close());
@@ -198,6 +200,7 @@ async function assemble(
     caCert: pki.caCert,
     ...serving.admin,
   });
+  await ensureClusterInfo(clientFor(MASTERS), `https://${advertise}:${apiPort}`, pki.caCert);
   const joinInfo = await writeFiles(dataDir, kubeconfig, async (token) => ({
     server: `${advertise}:${hubPort}`,
     token: await ensureBootstrapToken(clientFor(MASTERS), token),

@@ -52,6 +52,10 @@ const CONTROLLERS: Record<string, PolicyRule[]> = {
     allow(`${READ} create update patch`, 'coordination.k8s.io', 'leases'),
   ],
   'service-account-controller': [allow('create', 'core', 'serviceaccounts')],
+  'service-account-token-controller': [
+    allow('get update delete', 'core', 'secrets'),
+    allow('get', 'core', 'serviceaccounts'),
+  ],
   'root-ca-cert-publisher': [allow('create update', 'core', 'configmaps')],
   'daemon-set-controller': [
     allow(READ, 'apps', 'daemonsets'),

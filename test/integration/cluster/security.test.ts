@@ -98,6 +98,31 @@ describe('security', function () {
     assert.match(stderr, /You must be logged in to the server \(Unauthorized\)/);
   });
 
+  it('fills a Secret with a token of an account, which holds as long as the Secret', async () => {
+    await k('create serviceaccount robot');
+    const secret = {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'robot', annotations: { 'kubernetes.io/service-account.name': 'robot' } },
+      type: 'kubernetes.io/service-account-token',
+    };
+    await attempt('apply -f -', JSON.stringify(secret));
+    const token = await eventually('the token', async () =>
+      Buffer.from(await k('get secret robot -o jsonpath={.data.token}'), 'base64').toString(),
+    );
+    const server = (await k('config view --minify -o jsonpath={.clusters[0].cluster.server}')).trim();
+    const whoami = () =>
+      attempt(
+        `--token=${token} --kubeconfig=/dev/null --insecure-skip-tls-verify --server=${server} auth whoami`,
+      );
+    assert.match((await whoami()).stdout, /^Username +system:serviceaccount:default:robot$/m);
+    await k('delete secret robot');
+    assert.match((await whoami()).stderr, /\(Unauthorized\)/);
+    const { data } = JSON.parse(await k('get configmap cluster-info -n kube-public -o json'));
+    assert.match(data.kubeconfig, /server: https:/);
+    assert.ok(Object.keys(data).some((key) => key.startsWith('jws-kubeconfig-')));
+  });
+
   it('pulls an image with the credentials of a Secret, and not without', async () => {
     const layout = await makeLayout(dir);
     const image = `${registry.host}/private/app:v1`;
