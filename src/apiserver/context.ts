@@ -12,6 +12,7 @@ import type { ResourceMetrics } from '../hub/usage.js';
 import type { Store, Stored } from '../store/store.js';
 import type { Admission } from './admission/admission.js';
 import type { ServiceAddresses } from './admission/service-addresses.js';
+import type { Auditor } from './audit/auditor.js';
 import type { Aggregator } from './extensions/aggregation/aggregator.js';
 import type { Extensions } from './extensions/index.js';
 import type { WebhookClient } from './webhooks/index.js';
@@ -89,6 +90,8 @@ export interface Deps {
   review: ReviewToken;
   /** Kinds that are declared at run time. */
   extensions: Extensions;
+  /** Records requests; undefined where nothing is recorded. */
+  auditor: Auditor | undefined;
   /** Aborts when the server closes: watches and streams end. */
   closing: AbortSignal;
 }

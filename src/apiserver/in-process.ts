@@ -3,8 +3,10 @@ import { StatusError } from '../api/machinery/status.js';
 import { deepFreeze, type KubeObject, type WatchEvent } from '../api/machinery/types.js';
 import type { User } from '../auth/user.js';
 import type { Request, Transport } from '../client/transport.js';
+import { auditIdOf } from './audit/index.js';
 import type { Call, Deps } from './context.js';
-import { handle } from './core.js';
+import { type Answer, handle } from './core.js';
+import { requestInfo } from './filters/request-info.js';
 import { toList } from './http/encode.js';
 import type { NonResource } from './nonresource/index.js';
 
@@ -16,7 +18,7 @@ export function inProcessTransport(deps: Deps, nonResource: NonResource, user: U
   return {
     async request<T>(request: Request): Promise<T> {
       request.signal?.throwIfAborted();
-      const { result, resource } = await handle(deps, nonResource, toCall(request, user, NEVER));
+      const { result, resource } = await recorded(deps, nonResource, toCall(request, user, NEVER));
       switch (result.type) {
         case 'object':
           return (result.stored?.object ?? deepFreeze(result.object)) as T;
@@ -34,7 +36,7 @@ export function inProcessTransport(deps: Deps, nonResource: NonResource, user: U
       if (signals.some((s) => s.aborted)) return;
       const signal = AbortSignal.any(signals);
       const call = toCall({ ...request, query: { ...request.query, watch: 'true' } }, user, signal);
-      const { result } = await handle(deps, nonResource, call);
+      const { result } = await recorded(deps, nonResource, call);
       if (result.type !== 'watch') throw new StatusError(500, 'InternalError', 'this is not a watch');
       for await (const messages of result.batches) {
         for (const { type, stored, object } of messages) {
@@ -47,6 +49,24 @@ export function inProcessTransport(deps: Deps, nonResource: NonResource, user: U
       closing.abort();
     },
   };
+}
+
+/** Also what this process does to itself is for the audit log. */
+async function recorded(deps: Deps, nonResource: NonResource, call: Call): Promise<Answer> {
+  const { auditor } = deps;
+  if (!auditor) return handle(deps, nonResource, call);
+  const attributes = { ...requestInfo(call.method, call.path, call.query), user: call.user };
+  const record = auditor.begin(attributes, call, auditIdOf(undefined));
+  record?.requested(call.body);
+  try {
+    const answer = await handle(deps, nonResource, call, record?.steps);
+    if (answer.result.type === 'watch') record?.started(200);
+    record?.answered(answer);
+    return answer;
+  } catch (error) {
+    record?.failed(error);
+    throw error;
+  }
 }
 
 /** Components are known as field managers by the names that they have upstream. */

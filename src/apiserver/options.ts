@@ -9,6 +9,7 @@ import type { NodeStreams } from '../hub/node-streams.js';
 import type { ResourceMetrics } from '../hub/usage.js';
 import type { Store } from '../store/store.js';
 import type { PodSecurityConfiguration } from './admission/pod-security/configuration.js';
+import type { AuditSettings } from './audit/index.js';
 import type { FrontProxy } from './extensions/aggregation/remote.js';
 
 export interface ApiServerOptions {
@@ -38,6 +39,8 @@ export interface ApiServerOptions {
   clientCa?: string;
   /** Answers TokenReviews; by `tokens` alone when absent. */
   review?: ReviewToken;
+  /** Which requests are recorded, and where. */
+  audit?: AuditSettings | undefined;
   clock?: Clock;
   logger: Logger;
 }

@@ -7,6 +7,7 @@ import type { NodeStreams } from '../hub/node-streams.js';
 import { UsageSampler } from '../hub/usage.js';
 import { builtInAdmission } from './admission/index.js';
 import { ServiceAddresses } from './admission/service-addresses.js';
+import { openAuditor } from './audit/index.js';
 import {
   ensureDnsService,
   ensureIngressClass,
@@ -77,6 +78,7 @@ export class ApiServer {
       metrics: options.metrics,
       tokens: options.tokens,
       aggregator: undefined,
+      auditor: undefined,
       review: options.review ?? (async (token, audiences) => options.tokens?.review(token, audiences)),
       closing: this.#closing.signal,
     } as Deps;
@@ -101,7 +103,11 @@ export class ApiServer {
         { name: 'poststarthook/bootstrap', check: () => this.#checkReady() },
         { name: 'shutdown', readyOnly: true, check: () => this.#checkOpen() },
       ],
-      metrics: () => this.#metrics.render(this.#flow.metrics.render(this.#flow)),
+      metrics: () =>
+        this.#metrics.render([
+          ...this.#flow.metrics.render(this.#flow),
+          ...(this.#deps.auditor?.metrics() ?? []),
+        ]),
       aggregator: this.#aggregator,
       store,
     });
@@ -119,6 +125,8 @@ export class ApiServer {
 
   /** Makes the namespaces and priority classes that every cluster has; done by `listen` as well. */
   async bootstrap(): Promise<void> {
+    const { webhooks: client, clock, logger } = this.#deps;
+    this.#deps.auditor ??= await openAuditor(this.#options.audit ?? {}, { client, clock, logger });
     await ensureNamespaces(this.transport(SERVER));
     await reconcilePolicy(this.transport(SERVER));
     await ensurePriorityClasses(this.transport(SERVER));
@@ -200,6 +208,7 @@ export class ApiServer {
     this.#closing.abort();
     await Promise.all(this.#listeners.splice(0).map((listener) => listener.close(CLOSE_GRACE_MS)));
     await Promise.all([...this.#keeping.splice(0), this.#deps.extensions.closed()]);
+    await this.#deps.auditor?.close();
     await this.#deps.webhooks.close();
   }
 

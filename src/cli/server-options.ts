@@ -2,13 +2,14 @@
 import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import type { AuthSettings } from '../auth/configuration/settings.js';
+import type { AuditSettings } from '../server/control-plane.js';
 
-export interface ServerOptions extends AuthSettings {
+export interface ServerOptions extends AuthSettings, AuditSettings {
   encryptionKeyFile?: string;
   admissionControlConfigFile?: string;
 }
 
-type Kind = 'file' | 'text' | 'list' | 'flag';
+type Kind = 'file' | 'text' | 'number' | 'list' | 'flag';
 
 const OPTIONS: Record<keyof ServerOptions, [kind: Kind, describe: string]> = {
   encryptionKeyFile: [
@@ -16,6 +17,14 @@ const OPTIONS: Record<keyof ServerOptions, [kind: Kind, describe: string]> = {
     'EncryptionConfiguration with the keys for Secrets at rest [default: <data-dir>/encryption.yaml]',
   ],
   admissionControlConfigFile: ['file', 'AdmissionConfiguration with defaults and exemptions of PodSecurity'],
+  auditPolicyFile: ['file', 'Policy (audit.k8s.io/v1): which requests are recorded'],
+  auditLogPath: ['file', 'File for audit events; - for standard output'],
+  auditLogMaxage: ['number', 'Days that old audit files are kept [default: for ever]'],
+  auditLogMaxbackup: ['number', 'How many old audit files are kept [default: all]'],
+  auditLogMaxsize: ['number', 'Megabytes of an audit file [default: 100]'],
+  auditWebhookConfigFile: ['file', 'Kubeconfig of a service that takes audit events'],
+  auditWebhookBatchMaxSize: ['number', 'Audit events in one call of the service [default: 400]'],
+  auditWebhookBatchMaxWait: ['number', 'Seconds that an audit event waits for others [default: 30]'],
   authenticationConfig: ['file', 'AuthenticationConfiguration: issuers of tokens, anonymous requests'],
   authorizationConfig: ['file', 'AuthorizationConfiguration: authorizers in their order'],
   tokenAuthFile: ['file', 'CSV file with tokens: token,user,uid,"group1,group2"'],
@@ -50,7 +59,7 @@ export const LIST_OPTIONS = entries
 export function serverOptions<T>(parser: Argv<T>): Argv<T & ServerOptions> {
   for (const [name, [kind, describe]] of entries)
     parser.option(flagOf(name), {
-      type: kind === 'flag' ? 'boolean' : 'string',
+      type: kind === 'flag' ? 'boolean' : kind === 'number' ? 'number' : 'string',
       ...(kind === 'list' ? { array: true } : {}),
       describe,
       group: 'Users and security:',
@@ -64,7 +73,7 @@ export function givenServerOptions(options: ServerOptions): ServerOptions {
   for (const [name, [kind]] of entries) {
     const value = options[name];
     if (value === undefined) continue;
-    if (kind === 'file') given[name] = resolve(value as string);
+    if (kind === 'file') given[name] = value === '-' ? value : resolve(value as string);
     else if (kind === 'list') given[name] = (value as string[]).flatMap((item) => item.split(','));
     else given[name] = value;
   }
@@ -73,7 +82,7 @@ export function givenServerOptions(options: ServerOptions): ServerOptions {
 
 /** As arguments of `keelson server`. */
 export function serverArgv(given: ServerOptions): string[] {
-  return (Object.entries(given) as [string, string | boolean | string[]][]).flatMap(([name, value]) =>
-    [value].flat().map((item) => `--${flagOf(name)}=${item}`),
+  return (Object.entries(given) as [string, string | boolean | number | string[]][]).flatMap(
+    ([name, value]) => [value].flat().map((item) => `--${flagOf(name)}=${item}`),
   );
 }

@@ -5,6 +5,7 @@ import { isIP } from 'node:net';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { type Clock, systemClock } from '../api/machinery/clock.js';
+import type { AuditSettings } from '../apiserver/audit/index.js';
 import type { FrontProxy } from '../apiserver/extensions/aggregation/remote.js';
 import { FRONT_PROXY_NAME } from '../apiserver/extensions/aggregation/trust.js';
 import { ApiServer } from '../apiserver/server.js';
@@ -28,6 +29,8 @@ import { ensureClusterInfo } from './cluster-info.js';
 import { type Encryption, loadEncryption } from './encryption.js';
 import { renderKubeconfig } from './kubeconfig.js';
 
+export type { AuditSettings } from '../apiserver/audit/index.js';
+
 export interface ControlPlaneOptions {
   clusterName: string;
   /** Holds `pki/`, `db/`, `encryption.yaml`, `admin.kubeconfig`, `join.json`. */
@@ -45,6 +48,8 @@ export interface ControlPlaneOptions {
   encryptionKeyFile?: string;
   /** Who may come in, besides certificates of the cluster's CA and service accounts. */
   auth?: AuthSettings;
+  /** Which requests are recorded, and where. */
+  audit?: AuditSettings;
   /** An AdmissionConfiguration with the configuration of PodSecurity. */
   admissionControlConfigFile?: string;
   /** More DNS names and addresses that this server is called by. */
@@ -128,6 +133,7 @@ async function assemble(
     podSecurity,
     operations: { 'rotate-encryption-key': () => encryption.rotate(store) },
     frontProxy,
+    audit: options.audit,
     clientCa: pki.caCert,
     serviceCidr,
     clusterName,

@@ -5,6 +5,7 @@ import type { Resource } from '../../api/resources/define.js';
 import { hasSchema } from '../../api/schema/index.js';
 import type { Authenticate } from '../../auth/authenticate.js';
 import type { Attributes } from '../../auth/user.js';
+import { type AuditRecord, auditIdOf } from '../audit/index.js';
 import type { Body, Call, Deps, ListPage } from '../context.js';
 import { type Answer, handle } from '../core.js';
 import { type FlowControl, type Ticket, TooManyRequests } from '../filters/flow-control/index.js';
@@ -59,21 +60,29 @@ export async function serveRequest(
   };
   let answer: Answer | undefined;
   let ticket: Ticket | undefined;
+  let record: AuditRecord | undefined;
+  const auditId = auditIdOf(request.headers['audit-id'] as string | undefined);
+  response.setHeader('audit-id', auditId);
   try {
     const gone = goneSignal(response);
     const user = await parts.authenticate(credentialsOf(request));
+    const base = callOf(request, url);
+    record = deps.auditor?.begin({ ...info, user }, base, auditId);
     const offer = offerOf(path);
     if (!passedOn) options.accepted = preferred(offer, request.headers.accept);
     const stream = passedOn ? unreadBody(request) : undefined;
     const body: Body = passedOn ? { type: 'none' } : await readBody(request);
-    const call: Call = { ...callOf(request, url), body, stream, user, signal: gone };
+    record?.requested(body);
+    const call: Call = { ...base, body, stream, user, signal: gone };
     const longRunning = isLongRunning(info);
     const handled = () =>
       handle(deps, parts.nonResource, call, {
         identified: async (attributes) => {
+          record?.steps.identified?.(attributes);
           if (!longRunning || info.verb === 'watch')
             ticket = await admitted(parts.flow, attributes, response, gone);
         },
+        authorized: (reason) => record?.steps.authorized?.(reason),
         routed: ({ verb }, resource) => {
           if (!passedOn) options.accepted = acceptedFor(offer, request.headers.accept, verb, resource);
         },
@@ -82,14 +91,20 @@ export async function serveRequest(
     if (response.destroyed) return;
     metrics.request(answer.attributes, codeOf(answer), performance.now() - started);
     const ended = answer.result.type === 'watch' ? metrics.watchStarted() : () => undefined;
+    if (longRunning) record?.started(codeOf(answer));
     // A watch has done its work once it is open.
     if (answer.result.type === 'watch') ticket?.release();
     if (answer.result.type === 'list') parts.flow.listed(answer.attributes, objectsOf(answer.result.page));
     await respond(response, answer, options).finally(ended);
+    record?.answered(answer);
   } catch (error) {
+    if (error instanceof TooManyRequests) record?.ended(429);
+    else record?.failed(error);
     await fail(parts, response, error, options, request);
   } finally {
     ticket?.release();
+    // The client went before the answer.
+    record?.ended(200);
     if (answer?.result.type === 'watch') await answer.result.batches.return();
   }
 }

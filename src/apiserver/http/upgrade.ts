@@ -4,6 +4,7 @@ import type { Duplex, Readable } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { asStatusError, badRequest, StatusError, serviceUnavailable } from '../../api/machinery/status.js';
 import type { Attributes } from '../../auth/user.js';
+import { type AuditRecord, auditIdOf } from '../audit/index.js';
 import type { Call, Context, WatchMessage } from '../context.js';
 import { handle } from '../core.js';
 import { authorize } from '../filters/authorize.js';
@@ -45,6 +46,7 @@ interface Upgrade {
   request: IncomingRequest;
   socket: Duplex;
   head: Buffer;
+  record?: AuditRecord | undefined;
 }
 
 /** Never rejects. */
@@ -55,9 +57,12 @@ export async function serveUpgrade(
   head: Buffer,
 ): Promise<void> {
   socket.on('error', () => socket.destroy());
+  const pending: Upgrade = { parts, request, socket, head };
   try {
-    await dispatch({ parts, request, socket, head });
+    await dispatch(pending);
+    pending.record?.ended(101);
   } catch (error) {
+    pending.record?.failed(error);
     if (!(error instanceof StatusError))
       parts.deps.logger.error({ err: error, url: request.url }, 'upgrade failed');
     refuse(socket, asStatusError(error));
@@ -71,26 +76,31 @@ async function dispatch(pending: Upgrade): Promise<void> {
   const info = requestInfo(request.method ?? 'GET', url.path, url.query);
   const gone = new AbortController();
   socket.on('close', () => gone.abort());
+  const base = callOf(request, url);
+  const user = await parts.authenticate(credentialsOf(request));
+  const auditId = auditIdOf(request.headers['audit-id'] as string | undefined);
+  pending.record = parts.deps.auditor?.begin({ ...info, user }, base, auditId);
   if (isProxy(info) || parts.deps.aggregator?.claims(url.path))
     return proxied(pending, {
-      ...callOf(request, url),
+      ...base,
       body: { type: 'none' },
-      user: await parts.authenticate(credentialsOf(request)),
+      user,
       signal: gone.signal,
     });
   if (upgrade.toLowerCase() !== 'websocket' && upgrade.toUpperCase() !== SPDY)
     throw badRequest(`unable to upgrade: ${JSON.stringify(upgrade)} is not served`);
   const call: Call = {
-    ...callOf(request, url),
+    ...base,
     method: 'GET',
     body: { type: 'none' },
-    user: await parts.authenticate(credentialsOf(request)),
+    user,
     signal: gone.signal,
   };
   if (info.isResource && info.resource === 'pods' && SESSIONS.has(info.subresource))
     return session(pending, call);
   if (upgrade.toUpperCase() === SPDY) throw badRequest('only sessions are served over SPDY');
-  const { result, resource } = await handle(parts.deps, parts.nonResource, call);
+  const { result, resource } = await handle(parts.deps, parts.nonResource, call, pending.record?.steps);
+  pending.record?.started(101);
   if (result.type === 'watch') {
     const ctx = { resource, accepted: JSON_ACCEPTED, include: 'Metadata' as const, now: 0 };
     return sendMessages(pending, lines(result.batches, ctx));
@@ -101,11 +111,14 @@ async function dispatch(pending: Upgrade): Promise<void> {
 }
 
 /** Whatever is asked for goes to the backend. */
-async function proxied({ parts, socket, head }: Upgrade, call: Call): Promise<void> {
+async function proxied(pending: Upgrade, call: Call): Promise<void> {
+  const { parts, socket, head } = pending;
   const { deps } = parts;
   const user = await impersonated(deps.authorizer, call);
   const attributes: Attributes = { ...requestInfo(call.method, call.path, call.query), user };
-  await authorize(deps.authorizer, attributes);
+  pending.record?.steps.identified?.(attributes);
+  pending.record?.steps.authorized?.(await authorize(deps.authorizer, attributes));
+  pending.record?.started(101);
   const end = () => socket.destroy();
   deps.closing.addEventListener('abort', end, { once: true });
   const own = { ...call, user };
@@ -119,7 +132,10 @@ async function session(upgrade: Upgrade, call: Call): Promise<void> {
   const user = await impersonated(deps.authorizer, call);
   const attributes: Attributes = { ...requestInfo('GET', call.path, call.query), user };
   // Opening a session counts as creating one, by whichever method it comes.
-  for (const verb of ['get', 'create']) await authorize(deps.authorizer, { ...attributes, verb });
+  upgrade.record?.steps.identified?.(attributes);
+  for (const verb of ['get', 'create'])
+    upgrade.record?.steps.authorized?.(await authorize(deps.authorizer, { ...attributes, verb }));
+  upgrade.record?.started(101);
   const { resource } = route(attributes, deps.store);
   const ctx: Context = { ...deps, call: { ...call, user }, attributes, resource, warnings: [] };
   if (attributes.subresource === 'portforward') return portForward(upgrade, ctx);

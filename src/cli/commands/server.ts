@@ -74,7 +74,7 @@ export const serverCommand: CommandModule<object, Options> = {
       });
     const paths = clusterPaths(options.name, options.dataDir);
     const logger = pino({ level: options.logLevel });
-    const { encryptionKeyFile, admissionControlConfigFile, ...auth } = givenServerOptions(options);
+    const { encryptionKeyFile, admissionControlConfigFile, ...settings } = givenServerOptions(options);
     const controlPlane = await start({
       clusterName: options.name,
       dataDir: paths.data,
@@ -89,7 +89,8 @@ export const serverCommand: CommandModule<object, Options> = {
       loadBalancerPool: options.loadBalancerPool,
       encryptionKeyFile,
       admissionControlConfigFile,
-      auth,
+      auth: settings,
+      audit: settings,
       version: keelsonVersion(),
       logger,
     });

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
 import { pino } from 'pino';
 import { systemClock } from '../../../src/api/machinery/clock.js';
-import { ApiServer } from '../../../src/apiserver/server.js';
+import { ApiServer, type ApiServerOptions } from '../../../src/apiserver/server.js';
 import { loadAuthorization } from '../../../src/auth/configuration/authorization.js';
 import { loadAuthentication } from '../../../src/auth/configuration/load.js';
 import type { AuthSettings } from '../../../src/auth/configuration/settings.js';
@@ -45,7 +45,10 @@ export interface TestServer {
   close(): Promise<void>;
 }
 
-export async function startServer(settings: AuthSettings = {}): Promise<TestServer> {
+export async function startServer(
+  settings: AuthSettings = {},
+  options: Partial<ApiServerOptions> = {},
+): Promise<TestServer> {
   const dir = mkdtempSync(join(tmpdir(), 'keelson-test-api-'));
   const store = await openLevelStore(join(dir, 'db'));
   const pki = await loadOrCreatePki(join(dir, 'pki'));
@@ -63,6 +66,7 @@ export async function startServer(settings: AuthSettings = {}): Promise<TestServ
     clusterName: 'test',
     version: '0.0.0',
     logger: pino({ level: process.env['TEST_LOG'] ?? 'silent' }),
+    ...options,
   });
   server.setNodeStreams(playedNodes);
   const serving = await pki.ensure('server', { commonName: 'api', ips: ['127.0.0.1'], usage: 'server' });
