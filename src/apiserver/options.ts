@@ -41,6 +41,10 @@ export interface ApiServerOptions {
   review?: ReviewToken;
   /** Which requests are recorded, and where. */
   audit?: AuditSettings | undefined;
+  /** Regular expressions of origins whose pages may use the API from a browser. */
+  corsAllowedOrigins?: string[] | undefined;
+  /** Whether `/debug` tells of queues and levels. */
+  profiling?: boolean | undefined;
   clock?: Clock;
   logger: Logger;
 }

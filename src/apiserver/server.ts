@@ -1,6 +1,7 @@
 /** The API server: one core that answers requests, reached over TLS or within the process. */
 import { setMaxListeners } from 'node:events';
 import { systemClock } from '../api/machinery/clock.js';
+import { ConfigurationError } from '../auth/configuration-error.js';
 import type { User } from '../auth/user.js';
 import type { Transport } from '../client/transport.js';
 import type { NodeStreams } from '../hub/node-streams.js';
@@ -23,6 +24,7 @@ import { Aggregator } from './extensions/aggregation/aggregator.js';
 import { keepCustom, registerBuiltIn } from './extensions/aggregation/local.js';
 import { keepTrust } from './extensions/aggregation/trust.js';
 import { Extensions } from './extensions/index.js';
+import { flowDumps } from './filters/flow-control/dumps.js';
 import { FlowControl, startFlowControl } from './filters/flow-control/index.js';
 import { serveRequest } from './http/handler.js';
 import { type Listener, openListener } from './http/listener.js';
@@ -42,6 +44,17 @@ const CLOSE_GRACE_MS = 2000;
 
 /** The server's own writes. */
 const SERVER: User = { name: 'system:apiserver', groups: ['system:masters', 'system:authenticated'] };
+
+/** Throws ConfigurationError for what is no regular expression. */
+function corsPatterns(origins: string[] = []): RegExp[] {
+  return origins.map((origin) => {
+    try {
+      return new RegExp(origin);
+    } catch {
+      throw new ConfigurationError(`--cors-allowed-origins: ${origin} is no regular expression.`);
+    }
+  });
+}
 
 export class ApiServer {
   readonly #deps: Deps;
@@ -110,6 +123,7 @@ export class ApiServer {
         ]),
       aggregator: this.#aggregator,
       store,
+      debug: options.profiling ? flowDumps(this.#flow) : {},
     });
     this.#deps.extensions = new Extensions(this.#deps, this.transport(SERVER), SERVER);
   }
@@ -171,6 +185,7 @@ export class ApiServer {
       nonResource: this.#nonResource,
       metrics: this.#metrics,
       flow: this.#flow,
+      cors: corsPatterns(this.#options.corsAllowedOrigins),
     };
     const listener = await openListener(options, {
       request: (request, response) => void serveRequest(parts, request, response),

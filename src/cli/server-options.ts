@@ -5,6 +5,8 @@ import type { AuthSettings } from '../auth/configuration/settings.js';
 import type { AuditSettings } from '../server/control-plane.js';
 
 export interface ServerOptions extends AuthSettings, AuditSettings {
+  corsAllowedOrigins?: string[];
+  profiling?: boolean;
   encryptionKeyFile?: string;
   admissionControlConfigFile?: string;
 }
@@ -17,6 +19,8 @@ const OPTIONS: Record<keyof ServerOptions, [kind: Kind, describe: string]> = {
     'EncryptionConfiguration with the keys for Secrets at rest [default: <data-dir>/encryption.yaml]',
   ],
   admissionControlConfigFile: ['file', 'AdmissionConfiguration with defaults and exemptions of PodSecurity'],
+  corsAllowedOrigins: ['list', 'Regular expressions of origins whose pages may use the API'],
+  profiling: ['flag', 'Tell of the queues of requests below /debug [default: false]'],
   auditPolicyFile: ['file', 'Policy (audit.k8s.io/v1): which requests are recorded'],
   auditLogPath: ['file', 'File for audit events; - for standard output'],
   auditLogMaxage: ['number', 'Days that old audit files are kept [default: for ever]'],

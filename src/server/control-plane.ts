@@ -50,6 +50,10 @@ export interface ControlPlaneOptions {
   auth?: AuthSettings;
   /** Which requests are recorded, and where. */
   audit?: AuditSettings;
+  /** Regular expressions of origins whose pages may use the API from a browser. */
+  corsAllowedOrigins?: string[];
+  /** Whether `/debug` tells of the queues of requests. */
+  profiling?: boolean;
   /** An AdmissionConfiguration with the configuration of PodSecurity. */
   admissionControlConfigFile?: string;
   /** More DNS names and addresses that this server is called by. */
@@ -134,6 +138,8 @@ async function assemble(
     operations: { 'rotate-encryption-key': () => encryption.rotate(store) },
     frontProxy,
     audit: options.audit,
+    corsAllowedOrigins: options.corsAllowedOrigins,
+    profiling: options.profiling,
     clientCa: pki.caCert,
     serviceCidr,
     clusterName,

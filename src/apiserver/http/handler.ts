@@ -1,4 +1,6 @@
 /** An HTTP request through the core: authenticate, negotiate, handle, respond; every error becomes a Status. */
+
+import type { Logger } from 'pino';
 import { durationSeconds } from '../../api/machinery/duration.js';
 import { asStatusError, badRequest, StatusError, timeout } from '../../api/machinery/status.js';
 import type { Resource } from '../../api/resources/define.js';
@@ -13,6 +15,7 @@ import { type RequestInfo, requestInfo } from '../filters/request-info.js';
 import type { Metrics } from '../metrics.js';
 import type { NonResource } from '../nonresource/index.js';
 import { isProxy } from '../subresources/proxy.js';
+import { answerCors } from './cors.js';
 import type { IncomingRequest } from './listener.js';
 import {
   type Accepted,
@@ -31,6 +34,8 @@ export interface HttpParts {
   nonResource: NonResource;
   metrics: Metrics;
   flow: FlowControl;
+  /** Origins whose pages may use the API. */
+  cors: RegExp[];
 }
 
 const FORMS: ObjectForm[] = ['object', 'table', 'partial'];
@@ -44,11 +49,15 @@ export async function serveRequest(
   request: IncomingRequest,
   response: Response,
 ): Promise<void> {
+  if (answerCors(parts.cors, request, response)) return;
   const { deps, metrics } = parts;
   const started = performance.now();
   const url = parseUrl(request);
   const { path, query } = url;
   const info = requestInfo(request.method ?? 'GET', path, query);
+  const longRunning = isLongRunning(info);
+  const served = longRunning ? undefined : metrics.begin(info);
+  let over = false;
   const toOther = deps.aggregator?.claims(path) === true;
   const passedOn = toOther || isProxy(info);
   const options: RespondOptions = {
@@ -74,13 +83,14 @@ export async function serveRequest(
     const body: Body = passedOn ? { type: 'none' } : await readBody(request);
     record?.requested(body);
     const call: Call = { ...base, body, stream, user, signal: gone };
-    const longRunning = isLongRunning(info);
     const handled = () =>
       handle(deps, parts.nonResource, call, {
         identified: async (attributes) => {
           record?.steps.identified?.(attributes);
           if (!longRunning || info.verb === 'watch')
             ticket = await admitted(parts.flow, attributes, response, gone);
+          // It was given up while it waited.
+          if (over) ticket?.release();
         },
         authorized: (reason) => record?.steps.authorized?.(reason),
         routed: ({ verb }, resource) => {
@@ -89,8 +99,9 @@ export async function serveRequest(
       });
     answer = longRunning ? await handled() : await withTimeout(handled, query);
     if (response.destroyed) return;
-    metrics.request(answer.attributes, codeOf(answer), performance.now() - started);
-    const ended = answer.result.type === 'watch' ? metrics.watchStarted() : () => undefined;
+    metrics.request(info, codeOf(answer), performance.now() - started, query.get('dryRun') ?? '');
+    const ended = longRunning ? metrics.longRunning(info) : () => undefined;
+    if (answer.result.type === 'watch') options.sent = metrics.watchEvents(info);
     if (longRunning) record?.started(codeOf(answer));
     // A watch has done its work once it is open.
     if (answer.result.type === 'watch') ticket?.release();
@@ -100,13 +111,48 @@ export async function serveRequest(
   } catch (error) {
     if (error instanceof TooManyRequests) record?.ended(429);
     else record?.failed(error);
+    const code = error instanceof TooManyRequests ? 429 : asStatusError(error).code;
+    metrics.request(info, code, performance.now() - started, query.get('dryRun') ?? '');
     await fail(parts, response, error, options, request);
   } finally {
+    over = true;
+    served?.();
+    tell(deps.logger, request, info, response.statusCode, performance.now() - started, longRunning);
     ticket?.release();
     // The client went before the answer.
     record?.ended(200);
     if (answer?.result.type === 'watch') await answer.result.batches.return();
   }
+}
+
+/** Slower requests are told of, as upstream's traces tell. */
+const SLOW_MS = 1000;
+
+/** A line for every request where the log wants that much, and for the slow ones. */
+function tell(
+  logger: Logger,
+  request: IncomingRequest,
+  { verb, resource, subresource, namespace, name }: RequestInfo,
+  code: number,
+  ms: number,
+  longRunning: boolean,
+): void {
+  const slow = !longRunning && ms > SLOW_MS;
+  if (!slow && !logger.isLevelEnabled('debug')) return;
+  const line = {
+    method: request.method,
+    url: request.url,
+    verb,
+    resource: subresource === '' ? resource : `${resource}/${subresource}`,
+    namespace,
+    name,
+    code,
+    ms: Math.round(ms),
+    userAgent: request.headers['user-agent'],
+    client: request.socket.remoteAddress,
+  };
+  if (slow) logger.info(line, 'slow request');
+  else logger.debug(line, 'request');
 }
 
 const objectsOf = ({ items, remaining = 0 }: ListPage): number => items.length + remaining;
@@ -220,15 +266,14 @@ function timeoutOf(query: URLSearchParams): number {
 }
 
 async function fail(
-  { deps, metrics }: HttpParts,
+  { deps }: HttpParts,
   response: Response,
   cause: unknown,
   options: RespondOptions,
   request: IncomingRequest,
 ): Promise<void> {
-  if (cause instanceof TooManyRequests) return turnAway(response, metrics, request);
+  if (cause instanceof TooManyRequests) return turnAway(response);
   const error = asStatusError(cause);
-  metrics.failure(request.method ?? '', error.code);
   if (!(cause instanceof StatusError)) deps.logger.error({ err: cause, url: request.url }, 'request failed');
   if (response.headersSent || response.destroyed) {
     response.destroy();
@@ -240,8 +285,7 @@ async function fail(
 }
 
 /** As upstream's filter does: plain text, and when to come again. */
-function turnAway(response: Response, metrics: Metrics, request: IncomingRequest): void {
-  metrics.failure(request.method ?? '', 429);
+function turnAway(response: Response): void {
   response.statusCode = 429;
   response.setHeader('retry-after', '1');
   response.setHeader('content-type', 'text/plain; charset=utf-8');

@@ -22,6 +22,8 @@ export interface RespondOptions {
   acceptEncoding: string;
   userAgent: string;
   now: number;
+  /** Is told what a watch sends. */
+  sent?: (events: number, bytes: number) => void;
 }
 
 /** Upstream compresses answers from this size on. */
@@ -38,7 +40,7 @@ export async function respond(response: Response, answer: Answer, options: Respo
     include: includeOption(options.query),
     now: options.now,
   };
-  if (result.type === 'watch') return streamWatch(response, result.batches, ctx);
+  if (result.type === 'watch') return streamWatch(response, result.batches, ctx, options.sent);
   const { format, form, version } = options.accepted;
   const code = result.type === 'object' ? result.code : 200;
   if (format === 'protobuf' && result.type === 'list') {
@@ -164,6 +166,7 @@ async function streamWatch(
   response: Response,
   batches: Extract<Answer['result'], { type: 'watch' }>['batches'],
   ctx: EncodeContext,
+  sent?: (events: number, bytes: number) => void,
 ): Promise<void> {
   response.statusCode = 200;
   response.setHeader('content-type', contentType(ctx.accepted.format, true));
@@ -178,7 +181,9 @@ async function streamWatch(
       return bytes;
     });
     if (response.destroyed || response.writableEnded) break;
-    const flowing = (response as ServerResponse).write(lines.length === 1 ? lines[0]! : Buffer.concat(lines));
+    const bytes = lines.length === 1 ? lines[0]! : Buffer.concat(lines);
+    sent?.(lines.length, bytes.length);
+    const flowing = (response as ServerResponse).write(bytes);
     if (!flowing) await drained(response);
   }
   response.end();

@@ -25,6 +25,8 @@ export interface NonResourceOptions {
   metrics(): Promise<{ contentType: string; text: string }>;
   /** Tells of other servers' group versions. */
   aggregator?: Aggregator;
+  /** Texts for whoever looks for a cause, by path. */
+  debug?: Record<string, () => string>;
 }
 
 /** What upstream's mux says to a path that nobody serves. */
@@ -36,11 +38,12 @@ const NOT_FOUND: Result = {
 };
 
 export function createNonResource(options: NonResourceOptions): NonResource {
-  const { version, checks, tokens, operations, metrics, aggregator, store } = options;
+  const { version, checks, tokens, operations, metrics, aggregator, store, debug = {} } = options;
   return async (call) => {
     const path = call.path.length > 1 ? call.path.replace(/\/+$/, '') : call.path;
     if (path === '/version') return json(versionInfo(version));
     if (path.startsWith(OPERATIONS)) return operate(call, operations, path.slice(OPERATIONS.length));
+    if (Object.hasOwn(debug, path)) return plain(debug[path]!());
     if (path === '/metrics') {
       const { contentType, text } = await metrics();
       return { type: 'raw', code: 200, headers: { 'content-type': contentType }, body: text };
@@ -54,6 +57,13 @@ export function createNonResource(options: NonResourceOptions): NonResource {
     );
   };
 }
+
+const plain = (body: string): Result => ({
+  type: 'raw',
+  code: 200,
+  headers: { 'content-type': 'text/plain; charset=utf-8' },
+  body,
+});
 
 const OPERATIONS = '/keelson/';
 

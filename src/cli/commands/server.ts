@@ -74,7 +74,8 @@ export const serverCommand: CommandModule<object, Options> = {
       });
     const paths = clusterPaths(options.name, options.dataDir);
     const logger = pino({ level: options.logLevel });
-    const { encryptionKeyFile, admissionControlConfigFile, ...settings } = givenServerOptions(options);
+    const { encryptionKeyFile, admissionControlConfigFile, corsAllowedOrigins, profiling, ...settings } =
+      givenServerOptions(options);
     const controlPlane = await start({
       clusterName: options.name,
       dataDir: paths.data,
@@ -91,6 +92,8 @@ export const serverCommand: CommandModule<object, Options> = {
       admissionControlConfigFile,
       auth: settings,
       audit: settings,
+      corsAllowedOrigins,
+      profiling,
       version: keelsonVersion(),
       logger,
     });
