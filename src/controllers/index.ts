@@ -30,6 +30,7 @@ import { startServiceAccountController } from './service-account.js';
 import { startServiceAccountTokens } from './service-account-tokens.js';
 import { startStatefulSetController } from './statefulset/index.js';
 import { startTtlAfterFinished } from './ttl-after-finished.js';
+import { startValidatingAdmissionPolicyStatus } from './validating-admission-policy-status/index.js';
 import { startClaimProtection, startVolumeProtection } from './volume-protection.js';
 
 export type { Controller, ControllersOptions } from './context.js';
@@ -63,6 +64,7 @@ const ALL: ((options: ControllersOptions) => Controller)[] = [
   startClusterRoleAggregation,
   startResourceQuotaController,
   startCertificateSigner,
+  startValidatingAdmissionPolicyStatus,
   startPersistentVolumeBinder,
   startLocalPathProvisioner,
   startClaimProtection,

@@ -11,6 +11,7 @@ export { type FieldSet, setOf } from './field-set.js';
 export type { FieldFilter } from './filter.js';
 export { LAST_APPLIED } from './last-applied.js';
 export { sameButTimes } from './managers.js';
+export { mergeConfiguration } from './merge-configuration.js';
 export type { Target, Writer } from './ownership.js';
 export { parentEntries, SCALE_VERSION, scaleEntries } from './scale.js';
 export type { Shape } from './shape.js';

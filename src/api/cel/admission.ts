@@ -1,7 +1,8 @@
 /** What expressions of admission can name: the request, the objects, parameters and the policy's own variables. */
-import { createEnvironment, type Environment } from './env.js';
+import { createEnvironment, type Environment, type Program } from './env.js';
 import { AUTHORIZER, RESOURCE_CHECK } from './library/authorizer.js';
-import { BOOL, DYN, listOf, mapOf, objectOf, STRING, type Type } from './types.js';
+import { BOOL, DYN, formatType, listOf, mapOf, objectOf, STRING, type Type } from './types.js';
+import { sameType } from './unify.js';
 
 const KIND = objectOf('kubernetes.GroupVersionKind', { group: STRING, version: STRING, kind: STRING });
 const RESOURCE = objectOf('kubernetes.GroupVersionResource', {
@@ -84,3 +85,32 @@ export function admissionEnvironment({
 
 const variablesType = (variables: ReadonlyMap<string, Type>): Type =>
   objectOf('kubernetes.variables', Object.fromEntries(variables));
+
+/** A program that gives one of the types (any, if none is named), or what is wrong in upstream's words. */
+export type Expression = { source: string } & ({ program: Program } | { error: string });
+
+export function compileFor(environment: Environment, source: string, wanted: readonly Type[]): Expression {
+  const compiled = environment.compile(source);
+  if ('issues' in compiled) return { source, error: `compilation failed: ${compiled.text}` };
+  const { program } = compiled;
+  if (wanted.length === 0 || wanted.some((type) => sameType(type, program.type))) return { source, program };
+  const names = wanted.map(formatType);
+  const what = names.length === 1 ? names[0] : `one of [${names.join(' ')}]`;
+  return { source, error: `must evaluate to ${what} but got ${formatType(program.type)}` };
+}
+
+/** The expressions of a policy's variables, each of which may name those before it, and their types. */
+export function compileVariables(
+  scope: AdmissionScope,
+  declared: readonly { name: string; expression: string }[],
+  environmentOf: (scope: AdmissionScope) => Environment = admissionEnvironment,
+): { expressions: Map<string, Expression>; types: Map<string, Type> } {
+  const expressions = new Map<string, Expression>();
+  const types = new Map<string, Type>();
+  for (const { name, expression } of declared) {
+    const compiled = compileFor(environmentOf({ ...scope, variables: types }), expression, []);
+    expressions.set(name, compiled);
+    types.set(name, 'program' in compiled ? compiled.program.type : DYN);
+  }
+  return { expressions, types };
+}

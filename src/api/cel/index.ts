@@ -12,7 +12,13 @@
  * https://kubernetes.io/docs/reference/using-api/cel/
  */
 export { adapt, toJson } from './adapt.js';
-export { type AdmissionScope, admissionEnvironment } from './admission.js';
+export {
+  type AdmissionScope,
+  admissionEnvironment,
+  compileFor,
+  compileVariables,
+  type Expression,
+} from './admission.js';
 export { func, method, type Overload } from './declare.js';
 export {
   type Compiled,
@@ -26,6 +32,8 @@ export {
 } from './env.js';
 export { CelError, CostError } from './errors.js';
 export { escapeProperty } from './escape.js';
+export { estimateCost } from './estimate.js';
+export { kindType } from './kind-type.js';
 export {
   type AccessDecision,
   type AccessQuestion,
@@ -33,6 +41,7 @@ export {
   authorizerValue,
   requestResourceValue,
 } from './library/authorizer.js';
+export { APPLY_CONFIGURATION, JSON_PATCH, mutationEnvironment } from './mutation.js';
 export { schemaType, type TypeSchema } from './schema-type.js';
 export type { Issue } from './source.js';
 export * from './types.js';

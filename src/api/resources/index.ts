@@ -1,6 +1,10 @@
 /** The registry of all resources that the API serves. */
 import { apiVersionOf, type KubeObject } from '../machinery/types.js';
+import { mutatingAdmissionPolicies } from './admissionregistration/mutating-admission-policy.js';
+import { mutatingAdmissionPolicyBindings } from './admissionregistration/mutating-admission-policy-binding.js';
 import { mutatingWebhookConfigurations } from './admissionregistration/mutating-webhook-configuration.js';
+import { validatingAdmissionPolicies } from './admissionregistration/validating-admission-policy.js';
+import { validatingAdmissionPolicyBindings } from './admissionregistration/validating-admission-policy-binding.js';
 import { validatingWebhookConfigurations } from './admissionregistration/validating-webhook-configuration.js';
 import { customResourceDefinitions } from './apiextensions/custom-resource-definition.js';
 import { apiServices } from './apiregistration/api-service.js';
@@ -83,6 +87,8 @@ export {
   jobs,
   leases,
   limitRanges,
+  mutatingAdmissionPolicies,
+  mutatingAdmissionPolicyBindings,
   mutatingWebhookConfigurations,
   namespaces,
   networkPolicies,
@@ -108,6 +114,8 @@ export {
   services,
   statefulSets,
   storageClasses,
+  validatingAdmissionPolicies,
+  validatingAdmissionPolicyBindings,
   validatingWebhookConfigurations,
   volumeAttachments,
   volumeAttributesClasses,
@@ -159,7 +167,11 @@ export const resources: Resource[] = [
   runtimeClasses,
   certificateSigningRequests,
   eventsV1,
+  mutatingAdmissionPolicies,
+  mutatingAdmissionPolicyBindings,
   mutatingWebhookConfigurations,
+  validatingAdmissionPolicies,
+  validatingAdmissionPolicyBindings,
   validatingWebhookConfigurations,
   flowSchemas,
   priorityLevelConfigurations,

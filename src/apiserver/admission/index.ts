@@ -13,6 +13,8 @@ import { nodeRestriction, taintNewNodes } from './nodes.js';
 import { defaultTolerations, priority } from './pod-defaults.js';
 import type { PodSecurityConfiguration } from './pod-security/configuration.js';
 import { podSecurity } from './pod-security/plugin.js';
+import { mutatingPolicies } from './policy/mutating.js';
+import { validatingPolicies } from './policy/validating.js';
 import { priorityClassRules } from './priority-class.js';
 import { rbacEscalation } from './rbac-escalation.js';
 import { resourceQuota } from './resource-quota.js';
@@ -48,7 +50,9 @@ export function builtInAdmission({
     defaultStorageClass(store),
     storageProtection,
     claimResize(store),
+    mutatingPolicies(parts),
     mutatingWebhooks(parts),
+    validatingPolicies(parts),
     validatingWebhooks(parts),
     resourceQuota(store),
   ]);

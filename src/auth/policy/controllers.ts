@@ -103,6 +103,10 @@ const CONTROLLERS: Record<string, PolicyRule[]> = {
     allow('list', 'core', 'pods'),
     allow('list', 'metrics.k8s.io', 'pods'),
   ],
+  'validatingadmissionpolicy-status-controller': [
+    allow(READ, 'admissionregistration.k8s.io', 'validatingadmissionpolicies'),
+    allow('get patch update', 'admissionregistration.k8s.io', 'validatingadmissionpolicies/status'),
+  ],
   'clusterrole-aggregation-controller': [allow(`escalate ${READ} update patch`, RBAC, 'clusterroles')],
   'certificate-controller': [
     allow(`${READ} delete`, CERTIFICATES, 'certificatesigningrequests'),

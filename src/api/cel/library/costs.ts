@@ -1,6 +1,7 @@
 /** What calls cost, by the sizes of what they work on (cel-go's and Kubernetes' cost models). */
 import type { CallCost } from '../declare.js';
-import { ListValue, sizeOf, type Value } from '../values.js';
+import { DYN } from '../types.js';
+import { ListValue, Opaque, sizeOf, type Value } from '../values.js';
 
 /** Going over a tenth of a string costs as much as a step. */
 export const TRAVERSAL = 0.1;
@@ -33,3 +34,15 @@ const elementCost = (item: Value): number =>
 
 /** Every pair of two lists. */
 export const pairs: CallCost = ([a, b]) => Math.max(1, sizeOf(a!)) * Math.max(1, sizeOf(b!));
+
+/** Stands for a value of which only the size is known; what calls cost is estimated with it. */
+export class Sized extends Opaque {
+  readonly type = DYN;
+  constructor(
+    override readonly size: number,
+    /** Going over all its elements costs this much. */
+    readonly traversal: number,
+  ) {
+    super();
+  }
+}

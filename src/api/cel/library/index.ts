@@ -1,11 +1,16 @@
 /** The functions that every environment of Kubernetes has. */
 import type { Overload } from '../declare.js';
 import { authorizer } from './authorizer.js';
+import { formats } from './formats.js';
+import { addresses } from './ip.js';
 import { lists, regexes, sets } from './lists.js';
 import { operators } from './operators.js';
+import { quantities } from './quantity.js';
+import { semvers } from './semver.js';
 import { standard } from './standard.js';
 import { strings } from './strings.js';
 import { times } from './times.js';
+import { urls } from './urls.js';
 
 export const kubernetesLibraries: readonly Overload[] = [
   ...operators,
@@ -16,4 +21,9 @@ export const kubernetesLibraries: readonly Overload[] = [
   ...sets,
   ...regexes,
   ...authorizer,
+  ...quantities,
+  ...addresses,
+  ...urls,
+  ...formats,
+  ...semvers,
 ];

@@ -9,8 +9,9 @@ import {
   notSupported,
   required,
 } from '../../machinery/field.js';
-import { dns1123Subdomain, portNumber } from '../../machinery/names.js';
+import { dns1035Label, dns1123Subdomain, portNumber } from '../../machinery/names.js';
 import { validateLabelSelector } from '../../machinery/validation.js';
+import { validateMatchConditions } from './policy-validation.js';
 
 type Webhook = MutatingWebhook | ValidatingWebhook;
 
@@ -26,7 +27,11 @@ export function defaultWebhook(webhook: Webhook): void {
   webhook.timeoutSeconds ??= 10;
   webhook.clientConfig ??= {};
   if (webhook.clientConfig.service) webhook.clientConfig.service.port ??= 443;
-  for (const rule of webhook.rules ?? []) rule.scope ??= '*';
+  for (const rule of webhook.rules ?? []) defaultRule(rule);
+}
+
+export function defaultRule(rule: RuleWithOperations): void {
+  rule.scope ??= '*';
 }
 
 export function validateWebhooks(webhooks: Webhook[] | undefined): FieldError[] {
@@ -63,6 +68,7 @@ function validateWebhook(webhook: Webhook, path: string): FieldError[] {
     ...validateLabelSelector(webhook.namespaceSelector, at('namespaceSelector')),
     ...validateLabelSelector(webhook.objectSelector, at('objectSelector')),
     ...validateClient(webhook.clientConfig ?? {}, at('clientConfig')),
+    ...validateMatchConditions(webhook.matchConditions, at('matchConditions')),
   );
   if ('reinvocationPolicy' in webhook && webhook.reinvocationPolicy) {
     const known = ['IfNeeded', 'Never'];
@@ -82,32 +88,65 @@ function validateName(name: string, path: string): FieldError[] {
 
 function validateVersions(versions: string[], path: string): FieldError[] {
   if (versions.length === 0) return [required(path, `must specify one of ${VERSIONS.join(', ')}`)];
-  if (versions.some((version) => VERSIONS.includes(version))) return [];
-  return [invalid(path, versions, `must include at least one of ${VERSIONS.join(', ')}`)];
+  const errors = versions.flatMap((version, i) =>
+    versions.indexOf(version) < i
+      ? [invalid(index(path, i), version, 'duplicate version')]
+      : dns1035Label(version).map((message) => invalid(index(path, i), version, message)),
+  );
+  if (!versions.some((version) => VERSIONS.includes(version)))
+    errors.push(invalid(path, versions, `must include at least one of ${VERSIONS.join(', ')}`));
+  return errors;
 }
 
-function validateRule(rule: RuleWithOperations, path: string): FieldError[] {
-  const errors: FieldError[] = [];
-  const lists = ['apiGroups', 'apiVersions', 'resources'] as const;
-  for (const field of lists) {
-    const list = rule[field] ?? [];
-    if (list.length === 0) errors.push(required(child(path, field)));
-    else if (field !== 'resources' && list.length > 1 && list.includes('*'))
-      errors.push(invalid(child(path, field), list, "if '*' is present, must not specify other values"));
-    list.forEach((value, i) => {
-      if (value === '' && field !== 'apiGroups') errors.push(required(index(child(path, field), i)));
-    });
-  }
-  const operations = rule.operations ?? [];
+export function validateRule(rule: RuleWithOperations, path: string): FieldError[] {
+  const { operations = [], apiGroups = [], apiVersions = [], resources = [], scope } = rule;
   const at = child(path, 'operations');
+  const errors: FieldError[] = [];
   if (operations.length === 0) errors.push(required(at));
-  if (operations.length > 1 && operations.includes('*'))
-    errors.push(invalid(at, operations, "if '*' is present, must not specify other operations"));
+  errors.push(...onlyWildcard(operations, at, 'operations'));
   operations.forEach((operation, i) => {
     if (!OPERATIONS.includes(operation)) errors.push(notSupported(index(at, i), operation, OPERATIONS));
   });
-  if (rule.scope !== undefined && !SCOPES.includes(rule.scope))
-    errors.push(notSupported(child(path, 'scope'), rule.scope, SCOPES));
+  if (apiGroups.length === 0) errors.push(required(child(path, 'apiGroups')));
+  errors.push(...onlyWildcard(apiGroups, child(path, 'apiGroups'), 'API groups'));
+  if (apiVersions.length === 0) errors.push(required(child(path, 'apiVersions')));
+  errors.push(...onlyWildcard(apiVersions, child(path, 'apiVersions'), 'API versions'));
+  apiVersions.forEach((version, i) => {
+    if (version === '') errors.push(required(index(child(path, 'apiVersions'), i)));
+  });
+  errors.push(...validateResources(resources, child(path, 'resources')));
+  if (scope !== undefined && !SCOPES.includes(scope))
+    errors.push(notSupported(child(path, 'scope'), scope, SCOPES));
+  return errors;
+}
+
+const onlyWildcard = (list: readonly string[], path: string, what: string): FieldError[] =>
+  list.length > 1 && list.includes('*')
+    ? [invalid(path, list, `if '*' is present, must not specify other ${what}`)]
+    : [];
+
+function validateResources(resources: readonly string[], path: string): FieldError[] {
+  const errors: FieldError[] = resources.length === 0 ? [required(path)] : [];
+  const allOf = new Set<string>();
+  const ofAll = new Set<string>();
+  resources.forEach((each, i) => {
+    const slash = each.indexOf('/');
+    if (each === '') errors.push(required(index(path, i)));
+    if (slash < 0) return;
+    const [name, sub] = [each.slice(0, slash), each.slice(slash + 1)];
+    if (allOf.has(name))
+      errors.push(invalid(index(path, i), each, `if '${name}/*' is present, must not specify ${each}`));
+    if (ofAll.has(sub))
+      errors.push(invalid(index(path, i), each, `if '*/${sub}' is present, must not specify ${each}`));
+    if (sub === '*') allOf.add(name);
+    if (name === '*') ofAll.add(sub);
+  });
+  if (resources.length > 1 && resources.includes('*/*'))
+    errors.push(invalid(path, resources, "if '*/*' is present, must not specify other resources"));
+  if (resources.includes('*') && resources.some((each) => each !== '*' && each !== '' && !each.includes('/')))
+    errors.push(
+      invalid(path, resources, "if '*' is present, must not specify other resources without subresources"),
+    );
   return errors;
 }
 

@@ -1,9 +1,15 @@
 /** matchConditions: expressions that all have to be true for a webhook or policy to be concerned. */
 import type { MatchCondition } from '#types';
-import { type AdmissionScope, admissionEnvironment, type Compiled } from '../../../api/cel/index.js';
+import {
+  type AdmissionScope,
+  admissionEnvironment,
+  BOOL,
+  compileFor,
+  type Expression,
+} from '../../../api/cel/index.js';
 import { evaluate, type Inputs } from './evaluate.js';
 
-export type Conditions = readonly { name: string; source: string; compiled: Compiled }[];
+export type Conditions = readonly Expression[];
 
 /** What all match conditions of one webhook or policy may cost together (upstream's RuntimeCELCostBudgetMatchConditions). */
 const BUDGET = 2_500_000;
@@ -14,19 +20,15 @@ export function compileConditions(
 ): Conditions {
   if (conditions.length === 0) return [];
   const environment = admissionEnvironment(scope);
-  return conditions.map(({ name, expression }) => ({
-    name,
-    source: expression,
-    compiled: environment.compile(expression),
-  }));
+  return conditions.map(({ expression }) => compileFor(environment, expression, [BOOL]));
 }
 
 /** Whether all are true; one that is false decides, also beside errors. Throws Error where none is false and one fails. */
 export async function conditionsHold(conditions: Conditions, inputs: Inputs): Promise<boolean> {
   let budget = BUDGET;
   const failures: string[] = [];
-  for (const { source, compiled } of conditions) {
-    const { value, error, cost } = await evaluate(compiled, source, inputs, budget);
+  for (const expression of conditions) {
+    const { value, error, cost } = await evaluate(expression, inputs, budget);
     budget -= cost;
     if (value === false) return false;
     if (error !== undefined) failures.push(error);

@@ -4,7 +4,7 @@ import {
   type AccessQuestion,
   type AskAccess,
   authorizerValue,
-  type Compiled,
+  type Expression,
   requestResourceValue,
   type Value,
 } from '../../../api/cel/index.js';
@@ -32,32 +32,24 @@ export interface Evaluated {
 }
 
 /** A failed compilation fails each evaluation. Messages are worded as upstream's. */
-export async function evaluate(
-  compiled: Compiled,
-  source: string,
-  inputs: Inputs,
-  budget: number,
-): Promise<Evaluated> {
-  if ('issues' in compiled)
-    return { error: `compilation error: compilation failed: ${compiled.text}`, cost: 0 };
+export async function evaluate(expression: Expression, inputs: Inputs, budget: number): Promise<Evaluated> {
+  if ('error' in expression) return { error: `compilation error: ${expression.error}`, cost: 0 };
   for (;;) {
     try {
-      const outcome = compiled.program.evaluate(inputs.values, Math.max(0, budget));
+      const outcome = expression.program.evaluate(inputs.values, Math.max(0, budget));
       const { cost } = outcome;
       if (!('error' in outcome)) return { value: outcome.value, cost };
-      if (cost > budget)
-        return {
-          error:
-            'validation failed due to running out of cost budget, no further validation rules will be run',
-          cost,
-        };
-      return { error: `expression '${source}' resulted in error: ${outcome.error.message}`, cost };
+      if (cost > budget) return { error: OUT_OF_BUDGET, cost };
+      return { error: `expression '${expression.source}' resulted in error: ${outcome.error.message}`, cost };
     } catch (error) {
       if (!(error instanceof Pending)) throw error;
       await error.answer;
     }
   }
 }
+
+const OUT_OF_BUDGET =
+  'validation failed due to running out of cost budget, no further validation rules will be run';
 
 /** The request as expressions and webhooks see it, without its objects. */
 export function admissionRequest(request: AdmissionRequest, matched: Matched): Record<string, unknown> {

@@ -2,7 +2,6 @@
  * MutatingAdmissionWebhook and ValidatingAdmissionWebhook.
  * @see https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/
  */
-import { isDeepStrictEqual } from 'node:util';
 import type { MutatingWebhook } from '#types';
 import { forbidden, internalError } from '../../../api/machinery/status.js';
 import type { KubeObject } from '../../../api/machinery/types.js';
@@ -15,6 +14,7 @@ import { isExempt, type Matched, matchesNamespace, matchesObject, matchRules } f
 import { conditionsHold } from '../policy/conditions.js';
 import { inputsOf } from '../policy/evaluate.js';
 import { replaceObject } from '../replace.js';
+import { type Rounds, roundsOf } from '../rounds.js';
 import { callWebhook } from './call.js';
 import { type Hook, listHooks } from './hooks.js';
 
@@ -61,17 +61,6 @@ export function validatingWebhooks(parts: WebhookParts): AdmissionPlugin {
   };
 }
 
-/** What an earlier round of the same request left. */
-interface Rounds {
-  /** Hooks that want to be called again if the object changes after them. */
-  called: Set<string>;
-  again: Set<string>;
-  /** The object as the webhooks left it. */
-  left: unknown;
-}
-
-const rounds = new WeakMap<AdmissionRequest, Rounds>();
-
 /** One after the other, each on what those before made of the object. */
 export function mutatingWebhooks(parts: WebhookParts): AdmissionPlugin {
   return {
@@ -80,35 +69,28 @@ export function mutatingWebhooks(parts: WebhookParts): AdmissionPlugin {
       if (isExempt(request)) return;
       const hooks = await listHooks(parts.store, 'mutatingwebhookconfigurations');
       if (hooks.length === 0) return;
-      const state = rounds.get(request) ?? { called: new Set(), again: new Set(), left: undefined };
-      rounds.set(request, state);
-      if (request.reinvoked && !isDeepStrictEqual(state.left, request.object)) callAgain(state);
-      for (const hook of hooks) await callIfConcerned(parts, hook, request, state);
-      state.left = structuredClone(request.object);
+      const rounds = roundsOf(request, 'webhooks');
+      for (const hook of hooks) await callIfConcerned(parts, hook, request, rounds);
+      rounds.leave(request.object);
     },
   };
-}
-
-function callAgain(state: Rounds): void {
-  for (const uid of state.called) state.again.add(uid);
-  state.called.clear();
 }
 
 async function callIfConcerned(
   parts: WebhookParts,
   hook: Hook,
   request: AdmissionRequest,
-  state: Rounds,
+  rounds: Rounds,
 ): Promise<void> {
   const matched = await matchHook(parts, hook, request);
-  if (!matched || (request.reinvoked && !state.again.has(hook.uid))) return;
+  if (!matched || rounds.skips(hook.uid)) return;
   const verdict = await callWebhook(parts.webhooks, hook, request, matched, true);
   const changed = verdict?.patch !== undefined && patchObject(hook, request, matched, verdict.patch);
   if (changed) {
-    callAgain(state);
+    rounds.callAgain();
     requestReinvocation(request);
   }
-  if ((hook.webhook as MutatingWebhook).reinvocationPolicy === 'IfNeeded') state.called.add(hook.uid);
+  if ((hook.webhook as MutatingWebhook).reinvocationPolicy === 'IfNeeded') rounds.called(hook.uid);
 }
 
 /** Whether the patch changed anything. Throws 500. */

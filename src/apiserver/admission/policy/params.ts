@@ -1,0 +1,52 @@
+/** The parameters that a binding gives its policy. */
+import type { ParamKind, ParamRef } from '#types';
+import { labelSelector } from '../../../api/machinery/selectors.js';
+import type { KubeObject } from '../../../api/machinery/types.js';
+import type { Resource } from '../../../api/resources/define.js';
+import { findKind } from '../../../api/resources/index.js';
+import type { Store } from '../../../store/store.js';
+import { keyOf, prefixOf } from '../../keys.js';
+
+/** What is wrong with a policy or binding; `failurePolicy` says what that means. */
+export class ConfigurationError extends Error {}
+
+/** The resource of a policy's parameters; undefined where it has none. Throws ConfigurationError for an unknown kind. */
+export function paramResource(kind: ParamKind | undefined): Resource | undefined {
+  if (!kind) return undefined;
+  const resource = findKind(kind.apiVersion ?? '', kind.kind ?? '');
+  if (!resource)
+    throw new ConfigurationError(
+      `failed to find resource referenced by paramKind: '${kind.apiVersion}, Kind=${kind.kind}'`,
+    );
+  return resource;
+}
+
+/** One evaluation for each: `undefined` is one without parameters. Throws ConfigurationError. */
+export async function collectParams(
+  store: Store,
+  resource: Resource | undefined,
+  ref: ParamRef | undefined,
+  requestNamespace: string,
+): Promise<(KubeObject | undefined)[]> {
+  if (!resource || !ref) return [undefined];
+  if (ref.namespace && !resource.namespaced)
+    throw new ConfigurationError('paramRef.namespace must not be provided for a cluster-scoped `paramKind`');
+  const namespace = resource.namespaced ? ref.namespace || requestNamespace : '';
+  if (resource.namespaced && namespace === '')
+    throw new ConfigurationError(
+      'cannot use namespaced paramRef in policy binding that matches cluster-scoped resources',
+    );
+  const found = ref.name
+    ? [store.get(keyOf(resource, namespace, ref.name))?.object].filter((each) => each !== undefined)
+    : (await selected(store, resource, namespace, ref)).map(({ object }) => object);
+  if (found.length === 0 && ref.parameterNotFoundAction === 'Deny')
+    throw new ConfigurationError('no params found for policy binding with `Deny` parameterNotFoundAction');
+  const { conversion } = resource;
+  return conversion ? found.map((each) => conversion.fromStored(each)) : found;
+}
+
+async function selected(store: Store, resource: Resource, namespace: string, { selector }: ParamRef) {
+  const wanted = labelSelector(selector);
+  const { items } = await store.list(prefixOf(resource, namespace));
+  return items.filter(({ object }) => wanted.matches(object.metadata.labels));
+}

@@ -1,0 +1,146 @@
+/**
+ * ValidatingAdmissionPolicy: policies that the server evaluates itself.
+ * @see https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/
+ */
+import type { ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding } from '#types';
+import { StatusError } from '../../../api/machinery/status.js';
+import type { KubeObject } from '../../../api/machinery/types.js';
+import type { Authorizer } from '../../../auth/user.js';
+import type { Store } from '../../../store/store.js';
+import { type AdmissionPlugin, type AdmissionRequest, annotateAudit, refuse } from '../admission.js';
+import { isExempt, type Matched } from '../matching.js';
+import { inputsOf } from './evaluate.js';
+import { type Decision, type Judgement, judge } from './judge.js';
+import { namespaceOf } from './namespace.js';
+import { ConfigurationError, collectParams, paramResource } from './params.js';
+import { bindingMatches, boundPolicies, matchResources } from './policies.js';
+
+export interface PolicyParts {
+  store: Store;
+  authorizer: Authorizer;
+}
+
+interface Denial extends Decision {
+  policy: string;
+  binding?: string;
+}
+
+const CODES: Record<string, number> = {
+  Forbidden: 403,
+  Unauthorized: 401,
+  RequestEntityTooLarge: 413,
+  Invalid: 422,
+};
+/** The longest audit annotation. */
+const MAX_ANNOTATION = 10 * 1024;
+
+export function validatingPolicies(parts: PolicyParts): AdmissionPlugin {
+  return {
+    name: 'ValidatingAdmissionPolicy',
+    async validate(request) {
+      if (isExempt(request)) return;
+      const bound = await boundPolicies(
+        parts.store,
+        'validatingadmissionpolicies',
+        'validatingadmissionpolicybindings',
+      );
+      const denials: Denial[] = [];
+      for (const { policy, bindings } of bound) await apply(parts, request, policy, bindings, denials);
+      if (denials.length > 0) throw denied(request, denials[0]!);
+    },
+  };
+}
+
+async function apply(
+  parts: PolicyParts,
+  request: AdmissionRequest,
+  object: KubeObject,
+  bindings: KubeObject[],
+  denials: Denial[],
+): Promise<void> {
+  const policy = object as unknown as ValidatingAdmissionPolicy;
+  const { spec = {}, metadata } = policy;
+  const name = metadata!.name!;
+  const matched = matchResources(parts.store, request, spec.matchConstraints ?? {});
+  if (!matched) return;
+  const annotations = new Map<string, Set<string>>();
+  for (const binding of bindings as unknown as ValidatingAdmissionPolicyBinding[]) {
+    const judgements = await judgeBinding(parts, request, matched, policy, binding).catch((error) => {
+      if (!(error instanceof ConfigurationError)) throw error;
+      if (spec.failurePolicy !== 'Ignore')
+        denials.push({
+          policy: name,
+          binding: binding.metadata!.name!,
+          denied: true,
+          reason: '',
+          message: `failed to configure binding: ${error.message}`,
+        });
+      return [];
+    });
+    for (const judgement of judgements) enforce(request, name, binding, judgement, denials, annotations);
+  }
+  for (const [key, values] of annotations) annotateAudit(request, `${name}/${key}`, [...values].join(', '));
+}
+
+async function judgeBinding(
+  { store, authorizer }: PolicyParts,
+  request: AdmissionRequest,
+  matched: Matched,
+  policy: ValidatingAdmissionPolicy,
+  binding: ValidatingAdmissionPolicyBinding,
+): Promise<Judgement[]> {
+  if (!bindingMatches(store, request, binding.spec?.matchResources)) return [];
+  const resource = paramResource(policy.spec?.paramKind);
+  const params = await collectParams(store, resource, binding.spec?.paramRef, request.namespace);
+  const namespace = namespaceOf(store, request);
+  const judgements: Judgement[] = [];
+  for (const param of params)
+    judgements.push(await judge(policy, inputsOf(request, matched, authorizer, namespace), param));
+  return judgements;
+}
+
+/** Does with a judgement what the binding asks for. */
+function enforce(
+  request: AdmissionRequest,
+  policy: string,
+  { metadata, spec }: ValidatingAdmissionPolicyBinding,
+  { decisions, annotations, failures }: Judgement,
+  denials: Denial[],
+  collected: Map<string, Set<string>>,
+): void {
+  const binding = metadata!.name!;
+  const actions = spec?.validationActions ?? [];
+  decisions.forEach((decision, expressionIndex) => {
+    if (!decision.denied) return;
+    const { message } = decision;
+    if (actions.includes('Deny')) denials.push({ ...decision, policy, binding });
+    if (actions.includes('Warn'))
+      request.warnings.push(
+        `Validation failed for ValidatingAdmissionPolicy '${policy}' with binding '${binding}': ${message}`,
+      );
+    if (actions.includes('Audit')) {
+      const failure = [{ message, policy, binding, expressionIndex, validationActions: actions }];
+      annotateAudit(
+        request,
+        'validation.policy.admission.k8s.io/validation_failure',
+        JSON.stringify(failure),
+      );
+    }
+  });
+  for (const [key, value] of annotations) {
+    const values = collected.get(key) ?? new Set();
+    collected.set(key, values.add(value.slice(0, MAX_ANNOTATION)));
+  }
+  for (const message of failures) denials.push({ policy, binding, denied: true, reason: '', message });
+}
+
+function denied(request: AdmissionRequest, { policy, binding, message, reason }: Denial): StatusError {
+  const by = binding === undefined ? '' : ` with binding '${binding}'`;
+  const text = `ValidatingAdmissionPolicy '${policy}'${by} denied request: ${message}`;
+  const error = refuse(request, text);
+  const given = reason || 'Invalid';
+  return new StatusError(CODES[given] ?? 422, given, error.message, {
+    ...error.details,
+    causes: [{ message: text }],
+  });
+}
