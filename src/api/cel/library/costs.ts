@@ -38,11 +38,16 @@ export const pairs: CallCost = ([a, b]) => Math.max(1, sizeOf(a!)) * Math.max(1,
 /** Stands for a value of which only the size is known; what calls cost is estimated with it. */
 export class Sized extends Opaque {
   readonly type = DYN;
+  readonly #size: number;
   constructor(
-    override readonly size: number,
+    size: number,
     /** Going over all its elements costs this much. */
     readonly traversal: number,
   ) {
     super();
+    this.#size = size;
+  }
+  override get size(): number {
+    return this.#size;
   }
 }

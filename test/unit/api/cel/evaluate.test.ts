@@ -1,5 +1,15 @@
 import assert from 'node:assert/strict';
-import { createEnvironment, DYN, INT, listOf, mapOf, STRING, toJson } from '../../../../src/api/cel/index.js';
+import {
+  createEnvironment,
+  DYN,
+  estimateCost,
+  INT,
+  listOf,
+  mapOf,
+  STRING,
+  schemaType,
+  toJson,
+} from '../../../../src/api/cel/index.js';
 
 const environment = createEnvironment({
   variables: { object: DYN, names: listOf(STRING), counts: listOf(INT), labels: mapOf(STRING, STRING) },
@@ -125,6 +135,67 @@ const GOOD: Record<string, [string, unknown][]> = {
     ['[1, 2] + [3] == [1, 2, 3]', true],
     ['{"a": 1} == dyn({"a": 1.0})', true],
   ],
+  quantities: [
+    ['quantity("1.5Gi").isGreaterThan(quantity("500Mi"))', true],
+    ['quantity("50k").add(20).sub(quantity("20")) == quantity("50000")', true],
+    ['quantity("1").compareTo(quantity("2")) + quantity("-3").sign()', -2],
+    ['quantity("50k").asInteger()', 50000],
+    ['quantity("500m").isInteger() || isQuantity("x")', false],
+    ['quantity("500m").asApproximateFloat()', 0.5],
+    ['quantity("500m").asInteger()', 'error: cannot convert value to integer'],
+    [
+      'quantity("x")',
+      "error: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+    ],
+  ],
+  addresses: [
+    ['ip("192.168.0.1").family() + ip("fe80::1").family()', 10],
+    ['isIP("1.2.3.256") || isIP("::ffff:1.2.3.4") || isIP("1::2::3") || isCIDR("10.0.0.0/33")', false],
+    ['ip.isCanonical("2001:db8::abcd") && !ip.isCanonical("2001:DB8:0::abcd")', true],
+    [
+      'ip("127.0.0.1").isLoopback() && ip("::").isUnspecified() && ip("ff02::1").isLinkLocalMulticast()',
+      true,
+    ],
+    ['ip("10.0.0.1").isGlobalUnicast() && !ip("169.254.1.1").isGlobalUnicast()', true],
+    [
+      'cidr("192.168.0.0/24").containsIP("192.168.0.7") && !cidr("192.168.0.0/24").containsIP(ip("192.168.1.7"))',
+      true,
+    ],
+    [
+      'cidr("10.0.0.0/8").containsCIDR("10.1.0.0/16") && !cidr("10.1.0.0/16").containsCIDR(cidr("10.0.0.0/8"))',
+      true,
+    ],
+    [
+      'string(cidr("192.168.1.5/24").masked()) + " " + string(cidr("fd00::/8").ip())',
+      '192.168.1.0/24 fd00::',
+    ],
+    ['cidr("::1/128").prefixLength()', 128],
+    ['string(ip("1:0:0:2:0:0:0:3"))', '1:0:0:2::3'],
+  ],
+  'URLs, formats and versions': [
+    ['url("https://user@example.com:80/path?k1=a&k2=b&k1=c").getHost()', 'example.com:80'],
+    ['url("https://example.com:80/a%20b?k=a&k=c").getQuery()', { k: ['a', 'c'] }],
+    ['url("https://[::1]:8080/x").getHostname() + url("https://[::1]:8080/x").getPort()', '::18080'],
+    [
+      'url("/just/a/path").getEscapedPath() + url("/a").getHost() + url("https://a.b").getEscapedPath()',
+      '/just/a/path',
+    ],
+    ['url("https://a.b/c").getScheme()', 'https'],
+    ['isURL("https://a b") || isURL("a/b")', false],
+    ['format.dns1123Label().validate("a-b").hasValue()', false],
+    ['format.named("dns1123Label").value().validate("A").value().size()', 1],
+    [
+      'format.named("nope").hasValue() || format.uuid().validate("123e4567-e89b-12d3-a456-426614174000").hasValue()',
+      false,
+    ],
+    [
+      'semver("1.2.3-alpha.1").isLessThan(semver("1.2.3-alpha.beta")) && semver("1.2.3") == semver("1.2.3+build")',
+      true,
+    ],
+    ['semver("v1.0", true).major() + semver("1.22.3").minor() + semver("0.0.4").patch()', 27],
+    ['isSemver("v1.0") || isSemver("01.2.3")', false],
+    ['semver("1.10.0").compareTo(semver("1.9.9"))', 1],
+  ],
 };
 
 const BAD: [string, string][] = [
@@ -181,5 +252,21 @@ describe('CEL', () => {
     assert.equal(spent.error.message, 'operation cancelled: actual cost limit exceeded');
     const { cost } = compiled.program.evaluate(inputs);
     assert(cost > 27 && cost < 1000, String(cost));
+  });
+
+  it('estimates costs by the sizes that a schema allows', () => {
+    const estimate = (source: string, bounds: object = {}): number => {
+      const items = { type: 'string', ...bounds };
+      const list = { type: 'array', items, ...bounds };
+      const type = schemaType({ type: 'object', properties: { list } }, 'self', true)!;
+      const compiled = createEnvironment({ variables: { self: type } }).compile(source);
+      assert('program' in compiled);
+      return estimateCost(compiled.program);
+    };
+    assert.equal(estimate('self.metadata.name == "x"'), 4);
+    assert(estimate('self.list.all(a, self.list.all(b, a != b))') > 100_000_000);
+    assert(estimate('self.list.all(a, self.list.all(b, a != b))', { maxItems: 10, maxLength: 10 }) < 2000);
+    assert(estimate('self.list.all(a, a.matches("^[a-z]+$"))') > 10_000_000);
+    assert(estimate('self.list.join(",").size() > 3', { maxItems: 5, maxLength: 5 }) < 100);
   });
 });
