@@ -116,6 +116,7 @@ export class Agent {
     const { node, clock, logger, runtime, images, network, dataDir } = options;
     this.#options = options;
     this.#ip = options.nodeIp ?? ownAddress();
+    const facts = { name: node, dataDir, settings: options.settings, images };
     this.#connection = new HubConnection({
       node,
       hub: options.hub,
@@ -127,7 +128,7 @@ export class Agent {
       logger: logger.child({ component: 'hub' }),
       connected: (welcome) => this.#connected(welcome),
       disconnected: () => this.#registration.disconnected(),
-      ordered: (order, dial) => serveStream(order, dial, { runtime, pods: this.#pods, logger }),
+      ordered: (order, dial) => serveStream(order, dial, { runtime, pods: this.#pods, logger, node: facts }),
     });
     const { objects } = this.#connection;
     this.#services = followServices(objects);

@@ -147,6 +147,19 @@ export interface ContainerStats {
   /** Memory less the inactive page cache: what upstream calls the working set. */
   workingSetBytes: number;
   pids: number;
+  /** Of the CPU time, in user and in kernel mode. */
+  userNanos: number;
+  systemNanos: number;
+  /** Of the memory: anonymous, cached files, and files that are mapped. */
+  rssBytes: number;
+  cacheBytes: number;
+  mappedBytes: number;
+  pageFaults: number;
+  majorPageFaults: number;
+  /** Periods with a CPU quota, those in which it ran out, and the time that was waited for the next. */
+  periods: number;
+  throttledPeriods: number;
+  throttledNanos: number;
 }
 
 /** Why something could not be done. `code` is a word the agent maps to a reason. */

@@ -3,75 +3,47 @@
  * @see https://kubernetes.io/docs/reference/access-authn-authz/kubelet-authn-authz/
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { StreamDeps } from '../streams/serve.js';
+import { type Call, type Endpoint, type EndpointDeps, json, notHere, text } from './answers.js';
+import { configz } from './configz.js';
+import { containerLogs } from './container-logs.js';
+import { logFile } from './log-files.js';
+import { pods, runningPods } from './pods.js';
 
-/** Writes the whole answer; what it throws becomes a 500. */
-type Endpoint = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  deps: StreamDeps,
-) => void | Promise<void>;
+const ok: Endpoint = (call) => text(call, 'ok');
 
-/** By path, without a trailing slash. */
+/** By path, without a trailing slash; one that ends with `/*` takes all below it. */
 const ENDPOINTS: Record<string, Endpoint> = {
-  '/healthz': (_request, response) => text(response, 'ok'),
-  '/healthz/ping': (_request, response) => text(response, 'ok'),
-  '/pods': (_request, response, { pods }) =>
-    json(response, {
-      kind: 'PodList',
-      apiVersion: 'v1',
-      metadata: {},
-      items: pods.list().map(({ pod }) => pod),
-    }),
-  '/metrics': metrics,
+  '/healthz': ok,
+  '/healthz/ping': ok,
+  '/healthz/syncloop': ok,
+  '/pods': (call) => json(call, pods(call.deps)),
+  '/runningpods': (call) => json(call, runningPods(call.deps)),
+  '/configz': (call) => json(call, configz(call.deps)),
+  '/logs/*': logFile,
+  '/containerLogs/*': containerLogs,
+  '/stats/summary': async (call) => (await import('./stats/summary.js')).serveSummary(call),
+  '/metrics': async (call) => (await import('./metrics/agent.js')).agentMetrics(call),
+  '/metrics/resource': async (call) => (await import('./metrics/resource.js')).resourceMetrics(call),
+  '/metrics/cadvisor': async (call) => (await import('./metrics/cadvisor.js')).cadvisorMetrics(call),
 };
 
 export async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  deps: StreamDeps,
+  deps: EndpointDeps,
 ): Promise<void> {
-  const path = (request.url ?? '/').split('?', 1)[0]!.replace(/(?<=.)\/+$/, '');
-  const endpoint = ENDPOINTS[path];
-  if (endpoint) return endpoint(request, response, deps);
-  text(response, '404 page not found\n', 404);
-}
-
-function text(response: ServerResponse, body: string, code = 200): void {
-  response.writeHead(code, {
-    'content-type': 'text/plain; charset=utf-8',
-    'x-content-type-options': 'nosniff',
-  });
-  response.end(body);
-}
-
-function json(response: ServerResponse, value: unknown): void {
-  response.writeHead(200, { 'content-type': 'application/json' });
-  response.end(JSON.stringify(value));
-}
-
-/** Made once somebody asks. */
-let registry: import('prom-client').Registry | undefined;
-
-async function metrics(
-  _request: IncomingMessage,
-  response: ServerResponse,
-  { pods }: StreamDeps,
-): Promise<void> {
-  const { collectDefaultMetrics, Gauge, Registry } = await import('prom-client');
-  if (!registry) {
-    registry = new Registry();
-    collectDefaultMetrics({ register: registry });
-    new Gauge({
-      name: 'kubelet_running_pods',
-      help: 'Number of pods that have a running pod sandbox',
-      registers: [registry],
-      collect() {
-        this.set(pods.list().length);
-      },
-    });
+  const url = new URL(request.url ?? '/', 'http://node');
+  const call: Call = { request, response, query: url.searchParams, rest: '', deps };
+  let path: string;
+  try {
+    path = decodeURIComponent(url.pathname).replace(/(?<=.)\/+$/, '');
+  } catch {
+    return notHere(call);
   }
-  const body = await registry.metrics();
-  response.writeHead(200, { 'content-type': registry.contentType });
-  response.end(body);
+  const exact = ENDPOINTS[path];
+  if (exact) return exact(call);
+  const [, first = ''] = path.split('/', 2);
+  const below = ENDPOINTS[`/${first}/*`];
+  if (below) return below({ ...call, rest: path.slice(first.length + 2) });
+  notHere(call);
 }

@@ -3,11 +3,12 @@ import { createServer, type Server } from 'node:http';
 import { Duplex } from 'node:stream';
 import { Channel } from '../../rpc/hub.js';
 import type { KubeletRequest } from '../../rpc/stream-requests.js';
+import type { EndpointDeps } from '../kubelet/answers.js';
 import { answer } from '../kubelet/endpoints.js';
 import { serveNodePort } from './port-forward.js';
-import type { Serve, StreamDeps } from './serve.js';
+import type { Serve } from './serve.js';
 
-const servers = new WeakMap<StreamDeps['pods'], Server>();
+const servers = new WeakMap<EndpointDeps['pods'], Server>();
 
 export const serveKubelet: Serve = async (stream, { port }: KubeletRequest, events, deps) => {
   if (port !== undefined) return serveNodePort(stream, port, events);
@@ -23,7 +24,7 @@ export const serveKubelet: Serve = async (stream, { port }: KubeletRequest, even
 };
 
 /** It listens nowhere: connections are handed to it. */
-function serverOf(deps: StreamDeps): Server {
+function serverOf(deps: EndpointDeps): Server {
   let server = servers.get(deps.pods);
   if (!server) {
     server = createServer((request, response) => {

@@ -14,10 +14,25 @@ import { findWorker, type Serve, type StreamDeps } from './serve.js';
 
 export const serveLogs: Serve = async (stream, request: LogRequest, events, deps) => {
   const worker = findWorker(deps, request);
-  const { path, source } = await find(worker, request, deps);
   const { signal } = events.closed;
+  const log = await openLog(worker, request, deps, signal);
   const output = stream.output(Channel.stdout);
   stream.ready();
+  for await (const text of log) {
+    if (!output.write(text)) await Promise.race([once(output, 'drain'), once(output, 'close')]);
+    if (output.destroyed) return;
+  }
+  output.end(() => stream.exit(0));
+};
+
+/** The text of a container's log, as it is asked for. Rejects with StatusError when there is none. */
+export async function openLog(
+  worker: PodWorker,
+  request: LogRequest,
+  deps: StreamDeps,
+  signal: AbortSignal,
+): Promise<AsyncGenerator<Buffer>> {
+  const { path, source } = await find(worker, request, deps);
   const options = {
     follow: request.follow && !request.previous,
     timestamps: request.timestamps,
@@ -26,12 +41,8 @@ export const serveLogs: Serve = async (stream, request: LogRequest, events, deps
     since: since(request),
     stream: streamName(request.stream),
   };
-  for await (const text of readLog(path, options, source, signal)) {
-    if (!output.write(text)) await Promise.race([once(output, 'drain'), once(output, 'close')]);
-    if (output.destroyed) return;
-  }
-  output.end(() => stream.exit(0));
-};
+  return readLog(path, options, source, signal);
+}
 
 function since({ sinceSeconds, sinceTime }: LogRequest): number | undefined {
   if (sinceTime) return Date.parse(sinceTime);

@@ -5,6 +5,7 @@ import { asStatusError, badRequest, notFound } from '../../api/machinery/status.
 import { FrameStream } from '../../rpc/frames.js';
 import type { Open, StreamCall } from '../../rpc/hub.js';
 import type { Runtime } from '../../runtime/types.js';
+import type { EndpointDeps } from '../kubelet/answers.js';
 import type { PodManager } from '../pods/manager.js';
 
 export interface StreamDeps {
@@ -13,7 +14,7 @@ export interface StreamDeps {
   logger: Logger;
 }
 
-export function serveStream(order: Open, dial: () => StreamCall, deps: StreamDeps): void {
+export function serveStream(order: Open, dial: () => StreamCall, deps: EndpointDeps): void {
   const call = dial();
   call.on('error', () => {});
   call.write({ open: order.id });
@@ -54,7 +55,7 @@ export type Serve = (
   stream: FrameStream,
   request: any,
   events: StreamEvents,
-  deps: StreamDeps,
+  deps: EndpointDeps,
 ) => Promise<void>;
 
 /** The run of a container of a pod on this node; StatusError 404 as upstream says it. */

@@ -14,11 +14,8 @@ export function cpuWeight(shares: number): number {
   return Math.ceil(10 ** ((l * l + 125 * l) / 612 - 7 / 34));
 }
 
-/** The number behind `key` in a file of `key number` lines, 0 if there is none. */
-export function flatKey(text: string, key: string): number {
-  for (const line of text.split('\n')) {
-    const [name, value] = line.split(' ');
-    if (name === key) return Number(value);
-  }
-  return 0;
+/** What a file of `key number` lines has, 0 for a key that it does not have. */
+export function flatKeys(text: string): (key: string) => number {
+  const values = new Map(text.split('\n').map((line) => line.split(' ') as [string, string]));
+  return (key) => Number(values.get(key) ?? 0);
 }

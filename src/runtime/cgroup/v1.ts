@@ -4,9 +4,12 @@ import { basename, join } from 'node:path';
 import type { ContainerStats, Limits } from '../types.js';
 import type { CgroupMount, Cgroups, MountInfo } from './cgroup.js';
 import { makeFolders, pruneFolders, readGroupFile, removeTree, subfolders, whileParentsGo } from './files.js';
-import { CPU_PERIOD, flatKey } from './numbers.js';
+import { CPU_PERIOD, flatKeys } from './numbers.js';
 
 const CONTROLLERS = ['cpu', 'cpuacct', 'memory', 'pids', 'devices', 'freezer', 'blkio'];
+
+/** `USER_HZ` is 100 wherever Node runs. */
+const NANOS_A_TICK = 1e7;
 
 /** Making any node, and using the standard ones and pseudo terminals: what containerd allows. */
 const DEFAULT_DEVICES = [
@@ -105,12 +108,24 @@ export class CgroupV1 implements Cgroups {
       return point ? readGroupFile(join(point, path, file)) : '';
     };
     const memoryBytes = Number(read('memory', 'memory.usage_in_bytes'));
-    const inactive = flatKey(read('memory', 'memory.stat'), 'total_inactive_file');
+    const memory = flatKeys(read('memory', 'memory.stat'));
+    const cpu = flatKeys(read('cpu', 'cpu.stat'));
+    const times = flatKeys(read('cpuacct', 'cpuacct.stat'));
     return {
       cpuNanos: Number(read('cpuacct', 'cpuacct.usage')),
       memoryBytes,
-      workingSetBytes: Math.max(0, memoryBytes - inactive),
+      workingSetBytes: Math.max(0, memoryBytes - memory('total_inactive_file')),
       pids: Number(read('pids', 'pids.current')),
+      userNanos: times('user') * NANOS_A_TICK,
+      systemNanos: times('system') * NANOS_A_TICK,
+      rssBytes: memory('total_rss'),
+      cacheBytes: memory('total_cache'),
+      mappedBytes: memory('total_mapped_file'),
+      pageFaults: memory('total_pgfault'),
+      majorPageFaults: memory('total_pgmajfault'),
+      periods: cpu('nr_periods'),
+      throttledPeriods: cpu('nr_throttled'),
+      throttledNanos: cpu('throttled_time'),
     };
   }
 

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { type ContainerStats, type Limits, RuntimeError } from '../types.js';
 import type { CgroupMount, Cgroups } from './cgroup.js';
 import { errorCode, makeFolders, pruneFolders, readGroupFile, removeTree, whileParentsGo } from './files.js';
-import { CPU_PERIOD, cpuWeight, flatKey } from './numbers.js';
+import { CPU_PERIOD, cpuWeight, flatKeys } from './numbers.js';
 
 const CONTROLLERS = ['cpu', 'memory', 'pids', 'io'];
 
@@ -67,11 +67,23 @@ export class CgroupV2 implements Cgroups {
   stats(path: string): ContainerStats {
     const read = (file: string) => readGroupFile(join(this.#root, path, file));
     const memoryBytes = Number(read('memory.current'));
+    const cpu = flatKeys(read('cpu.stat'));
+    const memory = flatKeys(read('memory.stat'));
     return {
-      cpuNanos: flatKey(read('cpu.stat'), 'usage_usec') * 1000,
+      cpuNanos: cpu('usage_usec') * 1000,
       memoryBytes,
-      workingSetBytes: Math.max(0, memoryBytes - flatKey(read('memory.stat'), 'inactive_file')),
+      workingSetBytes: Math.max(0, memoryBytes - memory('inactive_file')),
       pids: Number(read('pids.current')),
+      userNanos: cpu('user_usec') * 1000,
+      systemNanos: cpu('system_usec') * 1000,
+      rssBytes: memory('anon'),
+      cacheBytes: memory('file'),
+      mappedBytes: memory('file_mapped'),
+      pageFaults: memory('pgfault'),
+      majorPageFaults: memory('pgmajfault'),
+      periods: cpu('nr_periods'),
+      throttledPeriods: cpu('nr_throttled'),
+      throttledNanos: cpu('throttled_usec') * 1000,
     };
   }
 

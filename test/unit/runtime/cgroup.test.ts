@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openCgroups, parseMountInfo } from '../../../src/runtime/cgroup/cgroup.js';
-import { cpuWeight, flatKey } from '../../../src/runtime/cgroup/numbers.js';
+import { cpuWeight, flatKeys } from '../../../src/runtime/cgroup/numbers.js';
 import { CgroupV2 } from '../../../src/runtime/cgroup/v2.js';
 
 describe('cgroup numbers', () => {
@@ -22,8 +22,8 @@ describe('cgroup numbers', () => {
 
   it('reads keys of flat files, and only whole ones', () => {
     const text = 'oom 3\noom_kill 5\noom_group_kill 7\n';
-    assert.equal(flatKey(text, 'oom_kill'), 5);
-    assert.equal(flatKey(text, 'kill'), 0);
+    assert.equal(flatKeys(text)('oom_kill'), 5);
+    assert.equal(flatKeys(text)('kill'), 0);
   });
 });
 
@@ -109,17 +109,25 @@ describe('cgroup version 2', () => {
     writeFileSync(join(root, 'k/pod/memory.current'), '1000\n');
     writeFileSync(join(root, 'k/pod/memory.stat'), 'anon 1\ninactive_file 300\n');
     writeFileSync(join(root, 'k/pod/pids.current'), '3\n');
+    const none = {
+      ...{ userNanos: 0, systemNanos: 0, rssBytes: 0, cacheBytes: 0, mappedBytes: 0 },
+      ...{ pageFaults: 0, majorPageFaults: 0, periods: 0, throttledPeriods: 0, throttledNanos: 0 },
+    };
     assert.deepEqual(new CgroupV2(root).stats('k/pod'), {
       cpuNanos: 1_500_000,
       memoryBytes: 1000,
       workingSetBytes: 700,
       pids: 3,
+      ...none,
+      userNanos: 1_000_000,
+      rssBytes: 1,
     });
     assert.deepEqual(new CgroupV2(root).stats('k/none'), {
       cpuNanos: 0,
       memoryBytes: 0,
       workingSetBytes: 0,
       pids: 0,
+      ...none,
     });
   });
 

@@ -1,0 +1,34 @@
+/** The node's settings in the form of upstream's KubeletConfiguration; what has no counterpart here is left out. */
+import type { EndpointDeps } from './answers.js';
+
+export function configz({ node: { settings } }: EndpointDeps) {
+  const { eviction, reserved, maxPods, podPids, unsafeSysctls } = settings;
+  const thresholds = (hard: boolean) =>
+    Object.fromEntries(
+      eviction.thresholds
+        .filter(({ graceMs }) => (graceMs === 0) === hard)
+        .map(({ signal, value }) => [signal, 'share' in value ? `${value.share * 100}%` : value.quantity]),
+    );
+  return {
+    kubeletconfig: {
+      kind: 'KubeletConfiguration',
+      apiVersion: 'kubelet.config.k8s.io/v1beta1',
+      enableServer: true,
+      port: 0,
+      cgroupDriver: 'cgroupfs',
+      cgroupsPerQOS: true,
+      enforceNodeAllocatable: ['pods'],
+      failSwapOn: false,
+      nodeStatusReportFrequency: '5m0s',
+      nodeStatusUpdateFrequency: '10s',
+      nodeLeaseDurationSeconds: 40,
+      maxPods,
+      podPidsLimit: podPids ?? -1,
+      allowedUnsafeSysctls: unsafeSysctls,
+      evictionHard: thresholds(true),
+      evictionSoft: thresholds(false),
+      kubeReserved: reserved[0] ?? {},
+      systemReserved: reserved[1] ?? {},
+    },
+  };
+}
