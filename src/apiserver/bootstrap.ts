@@ -1,6 +1,6 @@
 /** What every cluster has from its first start: the system's namespaces and priority classes, the `kubernetes` and the `kube-dns` Service. */
 import type { Logger } from 'pino';
-import type { EndpointSlice, Endpoints, Namespace, Service } from '#types';
+import type { EndpointSlice, Endpoints, IPAddress, Namespace, Service, ServiceCIDR } from '#types';
 import { isReason } from '../api/machinery/status.js';
 import type { KubeObject } from '../api/machinery/types.js';
 import { sameJson } from '../api/machinery/validation.js';
@@ -9,17 +9,22 @@ import {
   endpointSlices,
   endpoints,
   ingressClasses,
+  ipAddresses,
   namespaces,
   priorityClasses,
+  serviceCidrs,
   services,
   storageClasses,
 } from '../api/resources/index.js';
 import { keelsonIngressClass } from '../api/resources/networking/ingress-controller.js';
+import { clusterIpsOf, serviceIpAddress } from '../api/resources/networking/ip-address.js';
+import { DEFAULT_SERVICE_CIDR } from '../api/resources/networking/service-cidr.js';
 import { systemPriorityClasses } from '../api/resources/scheduling/priority-class.js';
 import { localPathClass } from '../api/resources/storage/storage-class.js';
 import { Client } from '../client/client.js';
 import type { Transport } from '../client/transport.js';
-import type { Store, Watcher } from '../store/store.js';
+import type { Key, Store } from '../store/store.js';
+import { keyOf, prefixOf } from './keys.js';
 
 const NAMESPACES = ['default', 'kube-system', 'kube-public', 'kube-node-lease'];
 
@@ -63,6 +68,47 @@ export async function ensureStorageClass(transport: Transport): Promise<void> {
     });
 }
 
+/** Makes the range of addresses for Services that the server was told of, if there is none yet. */
+export async function ensureServiceCidr(transport: Transport, cidr: string): Promise<void> {
+  const client = new Client(transport).of<ServiceCIDR>(serviceCidrs);
+  try {
+    await client.create({
+      apiVersion: 'networking.k8s.io/v1',
+      kind: 'ServiceCIDR',
+      metadata: { name: DEFAULT_SERVICE_CIDR } as ServiceCIDR['metadata'],
+      spec: { cidrs: [cidr] },
+    });
+  } catch (error) {
+    if (!isReason(error, 'AlreadyExists')) throw error;
+  }
+}
+
+/** Brings it back when it is deleted, until `closing`. Never rejects. */
+export async function keepServiceCidr(
+  store: Store,
+  ensure: () => Promise<void>,
+  logger: Logger,
+  closing: AbortSignal,
+): Promise<void> {
+  const key = keyOf(serviceCidrs, '', DEFAULT_SERVICE_CIDR);
+  await keepDeleted(key, store, ensure, closing).catch((error) =>
+    logger.error({ err: error }, 'the ServiceCIDR of the cluster is no longer kept'),
+  );
+}
+
+/** Services that were made before there were IPAddresses get theirs. */
+export async function ensureIpAddresses(transport: Transport, store: Store): Promise<void> {
+  const client = new Client(transport).of<IPAddress>(ipAddresses);
+  const { items } = await store.list(prefixOf(services, ''));
+  for (const { object } of items)
+    for (const ip of clusterIpsOf(object as unknown as Service)) {
+      if (store.get(keyOf(ipAddresses, '', ip))) continue;
+      await client.create(serviceIpAddress(ip, object as unknown as Service)).catch((error) => {
+        if (!isReason(error, 'AlreadyExists')) throw error;
+      });
+    }
+}
+
 export interface ServerAddress {
   /** Where pods reach the API server; nothing leads there if it is a loopback address. */
   address: string;
@@ -88,22 +134,31 @@ export async function keepService(
   logger: Logger,
   closing: AbortSignal,
 ): Promise<void> {
-  const watchers = ['core/services/', 'core/endpoints/', 'discovery.k8s.io/endpointslices/'].map((prefix) =>
-    store.watch(`${prefix}${key}`, store.revision),
+  await Promise.all(
+    ['core/services/', 'core/endpoints/', 'discovery.k8s.io/endpointslices/'].map((prefix) =>
+      keepDeleted(`${prefix}${key}`, store, ensure, closing).catch((error) =>
+        logger.error({ err: error }, `the Service ${key} is no longer kept`),
+      ),
+    ),
   );
-  const follow = async (watcher: Watcher) => {
+}
+
+/** Calls `ensure` whenever `key` is deleted, until `closing`. */
+async function keepDeleted(
+  key: Key,
+  store: Store,
+  ensure: () => Promise<void>,
+  closing: AbortSignal,
+): Promise<void> {
+  const watcher = store.watch(key, store.revision);
+  try {
     while (!closing.aborted) {
       const events = await watcher.next(closing);
       if (events.some(({ type }) => type === 'DELETED') && !closing.aborted) await ensure();
     }
-  };
-  await Promise.all(
-    watchers.map((watcher) =>
-      follow(watcher)
-        .catch((error) => logger.error({ err: error }, `the Service ${key} is no longer kept`))
-        .finally(() => watcher.close()),
-    ),
-  );
+  } finally {
+    watcher.close();
+  }
 }
 
 /**

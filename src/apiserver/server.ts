@@ -12,11 +12,14 @@ import { openAuditor } from './audit/index.js';
 import {
   ensureDnsService,
   ensureIngressClass,
+  ensureIpAddresses,
   ensureKubernetesService,
   ensureNamespaces,
   ensurePriorityClasses,
+  ensureServiceCidr,
   ensureStorageClass,
   keepService,
+  keepServiceCidr,
   type ServerAddress,
 } from './bootstrap.js';
 import type { Deps } from './context.js';
@@ -146,9 +149,16 @@ export class ApiServer {
     await ensurePriorityClasses(this.transport(SERVER));
     await ensureIngressClass(this.transport(SERVER));
     await ensureStorageClass(this.transport(SERVER));
+    await this.#ensureAddresses();
     await this.#deps.extensions.start();
     await this.#aggregate();
     this.#ready = true;
+  }
+
+  /** The range of Services' addresses, and the addresses that are in use. */
+  async #ensureAddresses(): Promise<void> {
+    await ensureServiceCidr(this.transport(SERVER), this.#options.serviceCidr);
+    await ensureIpAddresses(this.transport(SERVER), this.#deps.store);
   }
 
   /** Registers what is served here, and follows what other servers serve. */
@@ -157,6 +167,8 @@ export class ApiServer {
     const { store, logger, closing } = this.#deps;
     const { clientCa, frontProxy } = this.#options;
     const transport = this.transport(SERVER);
+    const ensureCidr = () => ensureServiceCidr(transport, this.#options.serviceCidr);
+    this.#keeping.push(keepServiceCidr(store, ensureCidr, logger, closing));
     await registerBuiltIn(transport, servedHere());
     const kept: { done: Promise<unknown> }[] = [
       await keepCustom(store, transport, logger, closing),

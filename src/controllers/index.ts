@@ -28,6 +28,7 @@ import { startResourceQuotaController } from './resource-quota/index.js';
 import { startRootCaPublisher } from './root-ca.js';
 import { startServiceAccountController } from './service-account.js';
 import { startServiceAccountTokens } from './service-account-tokens.js';
+import { startIpAddressRepair, startServiceCidrController } from './service-cidr/index.js';
 import { startStatefulSetController } from './statefulset/index.js';
 import { startTtlAfterFinished } from './ttl-after-finished.js';
 import { startValidatingAdmissionPolicyStatus } from './validating-admission-policy-status/index.js';
@@ -50,6 +51,8 @@ const ALL: ((options: ControllersOptions) => Controller)[] = [
   startEndpointSliceController,
   startEndpointsController,
   startEndpointSliceMirroring,
+  startServiceCidrController,
+  startIpAddressRepair,
   startLoadBalancerController,
   startIngressStatus,
   startNamespaceController,

@@ -41,7 +41,9 @@ import { flowSchemas } from './flowcontrol/flow-schema.js';
 import { priorityLevelConfigurations } from './flowcontrol/priority-level-configuration.js';
 import { ingresses } from './networking/ingress.js';
 import { ingressClasses } from './networking/ingress-class.js';
+import { ipAddresses } from './networking/ip-address.js';
 import { networkPolicies } from './networking/network-policy.js';
+import { serviceCidrs } from './networking/service-cidr.js';
 import { runtimeClasses } from './node/runtime-class.js';
 import { podDisruptionBudgets } from './policy/pod-disruption-budget.js';
 import { clusterRoles } from './rbac/cluster-role.js';
@@ -84,6 +86,7 @@ export {
   horizontalPodAutoscalersV1,
   ingressClasses,
   ingresses,
+  ipAddresses,
   jobs,
   leases,
   limitRanges,
@@ -111,6 +114,7 @@ export {
   runtimeClasses,
   secrets,
   serviceAccounts,
+  serviceCidrs,
   services,
   statefulSets,
   storageClasses,
@@ -158,6 +162,8 @@ export const resources: Resource[] = [
   roleBindings,
   clusterRoleBindings,
   networkPolicies,
+  ipAddresses,
+  serviceCidrs,
   storageClasses,
   volumeAttributesClasses,
   csiDrivers,

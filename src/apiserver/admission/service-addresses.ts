@@ -1,12 +1,22 @@
 /**
- * Cluster IPs and node ports of Services, handed out from what the stored Services leave free. There is no
- * book besides the Services themselves, so nothing leaks; writes under way hold their claims in memory.
+ * Cluster IPs and node ports of Services, handed out from what is free: addresses from the ServiceCIDRs where no
+ * IPAddress says otherwise, node ports from what the stored Services leave. So nothing leaks; writes under way hold
+ * their claims in memory.
  */
-import type { Service } from '#types';
+import type { IPAddress, Service, ServiceCIDR } from '#types';
 import { type FieldError, index, invalid as invalidField } from '../../api/machinery/field.js';
 import { internalError, invalid } from '../../api/machinery/status.js';
-import type { KubeObject } from '../../api/machinery/types.js';
+import { type KubeObject, objectKey } from '../../api/machinery/types.js';
+import { ipAddresses, serviceOfAddress } from '../../api/resources/networking/ip-address.js';
+import {
+  containsAddress,
+  DEFAULT_SERVICE_CIDR,
+  isUsable,
+  serviceCidrs,
+} from '../../api/resources/networking/service-cidr.js';
 import type { Store } from '../../store/store.js';
+import { keyOf, prefixOf } from '../keys.js';
+import { type AddressRange, addressRange, freeAddress, parseRange } from './service-range.js';
 
 export interface NodePortRange {
   /** Both inclusive. */
@@ -23,8 +33,9 @@ export type EndClaim = () => void;
 const DNS_OFFSET = 10;
 const DNS_SERVICE = 'kube-system/kube-dns';
 
-interface InUse {
-  addresses: Set<string>;
+interface Taken {
+  /** With the Service that each is for. */
+  addresses: Map<string, string>;
   ports: Set<number>;
 }
 
@@ -33,7 +44,7 @@ export class ServiceAddresses {
   readonly #range: AddressRange;
   readonly #nodePorts: NodePortRange;
   readonly #random: () => number;
-  readonly #pending: InUse = { addresses: new Set(), ports: new Set() };
+  readonly #pending: Taken = { addresses: new Map(), ports: new Set() };
   /** One claim at a time: reading what is in use and taking something must not interleave. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -70,16 +81,18 @@ export class ServiceAddresses {
       wantsHealthPort(service) && service.spec!.healthCheckNodePort !== old?.spec?.healthCheckNodePort;
     const missingHealth = wantsHealthPort(service) && !service.spec!.healthCheckNodePort;
     if (!needsIp && newPorts.length === 0 && !needsHealth && !missingHealth) return () => {};
-    const inUse = await this.#inUse(service);
-    const taken: InUse = { addresses: new Set(), ports: new Set() };
+    const cidrs = needsIp ? await this.#usableCidrs() : [];
+    const needsPorts = newPorts.length > 0 || needsHealth || missingHealth;
+    const usedPorts = needsPorts ? await this.#usedPorts(service) : new Set<number>();
+    const taken: Taken = { addresses: new Map(), ports: new Set() };
     const end = () => {
-      for (const address of taken.addresses) this.#pending.addresses.delete(address);
+      for (const address of taken.addresses.keys()) this.#pending.addresses.delete(address);
       for (const port of taken.ports) this.#pending.ports.delete(port);
     };
     try {
-      if (needsIp) this.#takeIp(service, inUse, taken);
-      this.#takePorts(service, newPorts, inUse, taken);
-      if (needsHealth || missingHealth) this.#takeHealthPort(service, inUse, taken);
+      if (needsIp) this.#takeIp(service, cidrs, taken);
+      this.#takePorts(service, newPorts, usedPorts, taken);
+      if (needsHealth || missingHealth) this.#takeHealthPort(service, usedPorts, taken);
       return end;
     } catch (error) {
       end();
@@ -87,31 +100,45 @@ export class ServiceAddresses {
     }
   }
 
-  /** What other Services have or are about to have. */
-  async #inUse(service: Service): Promise<InUse> {
-    const { namespace, name } = service.metadata!;
-    const addresses = new Set(this.#pending.addresses);
-    const ports = new Set(this.#pending.ports);
+  /** The cluster's own range comes first. */
+  async #usableCidrs(): Promise<ServiceCIDR[]> {
+    const { items } = await this.#store.list(prefixOf(serviceCidrs, ''));
+    const usable = items.map(({ object }) => object as unknown as ServiceCIDR).filter(isUsable);
+    const rank = ({ metadata }: ServiceCIDR) => (metadata.name === DEFAULT_SERVICE_CIDR ? 0 : 1);
+    return usable.sort((a, b) => rank(a) - rank(b));
+  }
+
+  /** Whether the address is another's, or about to be. */
+  #isTaken(ip: string, service: string): boolean {
     // Nodes answer at this address whether or not the Service is there.
-    if (this.dns && `${namespace}/${name}` !== DNS_SERVICE) addresses.add(this.dns);
+    if (ip === this.dns && service !== DNS_SERVICE) return true;
+    const stored = this.#store.get(keyOf(ipAddresses, '', ip));
+    const user = stored ? serviceOfAddress(stored.object as IPAddress) : this.#pending.addresses.get(ip);
+    return (stored !== undefined || user !== undefined) && user !== service;
+  }
+
+  /** What other Services have or are about to have. */
+  async #usedPorts(service: Service): Promise<Set<number>> {
+    const { namespace, name } = service.metadata;
+    const ports = new Set(this.#pending.ports);
     const { items } = await this.#store.list('core/services/');
     for (const { object } of items) {
       if (object.metadata.namespace === namespace && object.metadata.name === name) continue;
-      for (const ip of object['spec']?.clusterIPs ?? []) addresses.add(ip);
       for (const { nodePort } of object['spec']?.ports ?? []) if (nodePort) ports.add(nodePort);
       if (object['spec']?.healthCheckNodePort) ports.add(object['spec'].healthCheckNodePort);
     }
-    return { addresses, ports };
+    return ports;
   }
 
-  #takeIp(service: Service, inUse: InUse, taken: InUse): void {
+  #takeIp(service: Service, cidrs: ServiceCIDR[], taken: Taken): void {
     const spec = service.spec!;
     const asked = spec.clusterIPs?.[0] ?? spec.clusterIP;
-    const ip = asked || this.#freeIp(inUse.addresses);
+    const key = objectKey(service);
+    const ip = asked || this.#freeIp(key, cidrs);
     if (asked) {
-      const why = !this.#range.contains(asked)
-        ? `provided IP is not in the valid range. The range of valid IPs is ${this.#range.cidr}`
-        : inUse.addresses.has(asked)
+      const why = !cidrs.some((cidr) => containsAddress(cidr, asked))
+        ? 'the provided network does not match the current range'
+        : this.#isTaken(asked, key)
           ? 'provided IP is already allocated'
           : undefined;
       if (why) {
@@ -123,37 +150,29 @@ export class ServiceAddresses {
         throw refuse(service, error);
       }
     }
-    this.#pending.addresses.add(ip);
-    taken.addresses.add(ip);
+    this.#pending.addresses.set(ip, key);
+    taken.addresses.set(ip, key);
     spec.clusterIP = ip;
     spec.clusterIPs = [ip];
     spec.ipFamilies ??= ['IPv4'];
     spec.ipFamilyPolicy ??= 'SingleStack';
   }
 
-  /** Random in the upper part first; the lower part is left to who asks for an address (KEP-3070). */
-  #freeIp(inUse: Set<string>): string {
-    const { size, at } = this.#range;
-    const reserved = Math.min(Math.max(16, Math.floor(size / 16)), 256, size - 2);
-    const parts: [number, number][] = [
-      [reserved, size - 1],
-      [1, reserved],
-    ];
-    for (const [from, to] of parts) {
-      const start = Math.floor(this.#random() * (to - from));
-      for (let i = 0; i < to - from; i++) {
-        const ip = at(from + ((start + i) % (to - from)));
-        if (!inUse.has(ip)) return ip;
+  #freeIp(service: string, cidrs: ServiceCIDR[]): string {
+    for (const { spec } of cidrs)
+      for (const cidr of spec!.cidrs ?? []) {
+        if (cidr.includes(':')) continue;
+        const ip = freeAddress(addressRange(cidr), (at) => this.#isTaken(at, service), this.#random);
+        if (ip !== undefined) return ip;
       }
-    }
     throw internalError(new Error('failed to allocate a serviceIP: range is full'));
   }
 
   #takePorts(
     service: Service,
     ports: { port: Ports[number]; i: number }[],
-    inUse: InUse,
-    taken: InUse,
+    inUse: Set<number>,
+    taken: Taken,
   ): void {
     const byPort = new Map<number, number>();
     for (const port of service.spec!.ports ?? []) if (port.nodePort) byPort.set(port.port, port.nodePort);
@@ -161,9 +180,9 @@ export class ServiceAddresses {
       const at = `${index('spec.ports', i)}.nodePort`;
       if (port.nodePort) {
         // One number may serve TCP and UDP of the same Service.
-        if (!taken.ports.has(port.nodePort)) this.#checkPort(service, at, port.nodePort, inUse.ports);
+        if (!taken.ports.has(port.nodePort)) this.#checkPort(service, at, port.nodePort, inUse);
       } else {
-        port.nodePort = byPort.get(port.port) ?? this.#freePort(inUse.ports, taken.ports);
+        port.nodePort = byPort.get(port.port) ?? this.#freePort(inUse, taken.ports);
         byPort.set(port.port, port.nodePort);
       }
       this.#pending.ports.add(port.nodePort);
@@ -171,11 +190,11 @@ export class ServiceAddresses {
     }
   }
 
-  #takeHealthPort(service: Service, inUse: InUse, taken: InUse): void {
+  #takeHealthPort(service: Service, inUse: Set<number>, taken: Taken): void {
     const spec = service.spec!;
     if (spec.healthCheckNodePort)
-      this.#checkPort(service, 'spec.healthCheckNodePort', spec.healthCheckNodePort, inUse.ports);
-    else spec.healthCheckNodePort = this.#freePort(inUse.ports, taken.ports);
+      this.#checkPort(service, 'spec.healthCheckNodePort', spec.healthCheckNodePort, inUse);
+    else spec.healthCheckNodePort = this.#freePort(inUse, taken.ports);
     this.#pending.ports.add(spec.healthCheckNodePort);
     taken.ports.add(spec.healthCheckNodePort);
   }
@@ -230,40 +249,3 @@ function portsToClaim(service: Service, old: Service | undefined): { port: Ports
     .map((port, i) => ({ port, i }))
     .filter(({ port }) => (port.nodePort ? !before.has(port.nodePort) : wantsNodePorts(service)));
 }
-
-interface AddressRange {
-  cidr: string;
-  /** How many addresses there are, the network's own included. */
-  size: number;
-  at(offset: number): string;
-  contains(ip: string): boolean;
-}
-
-/** An IPv4 range such as `10.96.0.0/16`. Throws for anything else. */
-function parseRange(cidr: string): AddressRange {
-  const [address = '', bits = ''] = cidr.split('/');
-  const prefix = Number(bits);
-  const base = toNumber(address);
-  if (base === undefined || !/^\d+$/.test(bits) || prefix < 8 || prefix > 30)
-    throw new Error(`service range ${cidr} is not an IPv4 range of 4 to 16 million addresses`);
-  const size = 2 ** (32 - prefix);
-  const start = base - (base % size);
-  return {
-    cidr,
-    size,
-    at: (offset) => toText(start + offset),
-    contains: (ip) => {
-      const n = toNumber(ip);
-      return n !== undefined && n > start && n < start + size - 1;
-    },
-  };
-}
-
-function toNumber(ip: string): number | undefined {
-  const parts = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(ip)?.slice(1).map(Number);
-  if (!parts || parts.some((part) => part > 255)) return undefined;
-  return parts.reduce((sum, part) => sum * 256 + part, 0);
-}
-
-const toText = (n: number): string =>
-  [24, 16, 8, 0].map((shift) => Math.floor(n / 2 ** shift) % 256).join('.');

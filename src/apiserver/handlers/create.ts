@@ -11,6 +11,7 @@ import { admissionRequest } from './admission.js';
 import { decodeResource } from './body.js';
 import { trackCreate } from './managed-fields.js';
 import { stampNew, takeNamespace, validateNew } from './metadata.js';
+import { addressWrites, isService } from './service-addresses.js';
 import { commitCreate } from './writes.js';
 
 /** Tries with new names when a generated one is taken. */
@@ -66,11 +67,11 @@ async function createNamed(ctx: Context, request: AdmissionRequest, object: Kube
 /** Services get their addresses just before they are written, and give them back if that fails. */
 async function withAddresses(ctx: Context, request: AdmissionRequest, object: KubeObject): Promise<Stored> {
   const key = keyOfObject(ctx.resource, object);
-  const create = () => commitCreate(ctx, key, object, () => bookedWrites(request));
-  if (ctx.resource.kind !== 'Service' || ctx.resource.group !== '') return create();
+  if (!isService(ctx.resource)) return commitCreate(ctx, key, object, () => bookedWrites(request));
   const end = await ctx.addresses.claim(object, undefined);
+  const also = async () => [...(await bookedWrites(request)), ...addressWrites(ctx, object, undefined)];
   try {
-    return await create();
+    return await commitCreate(ctx, key, object, also);
   } finally {
     end();
   }

@@ -11,6 +11,7 @@ import { keyOf } from '../keys.js';
 import { admissionRequest } from './admission.js';
 import { parseBody } from './body.js';
 import { integer, isDryRun } from './query.js';
+import { addressWrites, isService } from './service-addresses.js';
 import { type Change, draftOf, groupResource, readModifyWrite } from './writes.js';
 
 export interface DeleteOptions {
@@ -82,7 +83,9 @@ export async function removeObject(
     async (existing) => {
       checkDeletePreconditions(ctx, existing.object, options.preconditions);
       await admitDelete(ctx, namespace, name, existing.object, options);
-      return deletion(ctx.resource, existing, options, ctx.clock.now());
+      const change = deletion(ctx.resource, existing, options, ctx.clock.now());
+      if (!isService(ctx.resource) || 'put' in change) return change;
+      return { ...change, also: addressWrites(ctx, undefined, existing.object) };
     },
     options.dryRun,
   );

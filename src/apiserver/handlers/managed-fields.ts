@@ -20,6 +20,12 @@ export function trackCreate(ctx: Context, object: KubeObject): void {
   setManagedFields(object, trackUpdate(target, undefined, object, writerOf(ctx, 'CreateOptions')));
 }
 
+/** Sets the managedFields of a new object that the server itself makes; `now` in ms. */
+export function trackOwn(resource: Resource, object: KubeObject, manager: string, now: number): void {
+  const writer = { manager, now: timestamp(now) };
+  setManagedFields(object, trackUpdate(targetOf(resource, ''), undefined, object, writer));
+}
+
 /** Sets the managedFields of an object that is to take the place of `old`. */
 export function trackChange(ctx: Context, object: KubeObject, old: KubeObject): void {
   const target = targetOf(ctx.resource, ctx.attributes.subresource);

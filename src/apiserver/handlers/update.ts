@@ -16,6 +16,7 @@ import {
   keepSystemFields,
   validateChange,
 } from './metadata.js';
+import { addressWrites, isService } from './service-addresses.js';
 import { type Change, readModifyWrite } from './writes.js';
 
 export async function updateObject(ctx: Context): Promise<Result> {
@@ -88,9 +89,13 @@ async function prepare(
   validate(resource, subresource, draft, old);
   const request: AdmissionRequest = { ...admissionRequest(ctx, as, { object: draft, old }), bookings: [] };
   await ctx.admission.validate(request);
-  const change = endsWith(draft) ? { remove: draft } : { put: draft, also: await bookedWrites(request) };
-  if (resource.kind !== 'Service' || resource.group !== '' || subresource !== '') return { change };
-  return { change, end: await ctx.addresses.claim(draft, old) };
+  const isEnd = endsWith(draft);
+  const also = isEnd ? [] : await bookedWrites(request);
+  const change: Change = isEnd ? { remove: draft, also } : { put: draft, also };
+  if (!isService(resource) || (subresource !== '' && !isEnd)) return { change };
+  const end = isEnd ? undefined : await ctx.addresses.claim(draft, old);
+  also.push(...addressWrites(ctx, isEnd ? undefined : draft, old));
+  return { change, end };
 }
 
 /** What of the client's object goes into the store, by the strategy of the (sub)resource. */

@@ -44,7 +44,8 @@ export async function commitCreate(
       return stored!;
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
-      if (error.key === key || attempt === ATTEMPTS) throw existsError(ctx, ctx.store.get(key));
+      if (error.key === key || ctx.store.get(key) || attempt === ATTEMPTS)
+        throw existsError(ctx, ctx.store.get(key));
     }
   }
 }
@@ -62,7 +63,7 @@ function existsError(ctx: Context, existing: Stored | undefined): StatusError {
 }
 
 /** What a change makes of an object: the next version, or its end with a last state for watchers. */
-export type Change = { put: KubeObject; also?: Write[] } | { remove: KubeObject };
+export type Change = ({ put: KubeObject } | { remove: KubeObject }) & { also?: Write[] };
 
 /**
  * Applies `change` to the newest version until the commit wins. `change` gets the stored version and returns
@@ -97,7 +98,8 @@ async function commitChange(
 ): Promise<{ stored: Stored; removed: boolean }> {
   const { key, revision } = existing;
   if ('remove' in next) {
-    if (!dryRun) await store.commit([{ key, object: null, expected: revision, last: next.remove }]);
+    const write: Write = { key, object: null, expected: revision, last: next.remove };
+    if (!dryRun) await store.commit([write, ...(next.also ?? [])]);
     return { stored: unwritten(key, revision, next.remove), removed: true };
   }
   next.put.metadata.resourceVersion = existing.object.metadata.resourceVersion;

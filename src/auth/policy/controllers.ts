@@ -171,6 +171,16 @@ const CONTROLLERS: Record<string, PolicyRule[]> = {
     allow('patch update', 'networking.k8s.io', 'ingresses/status'),
     allow(READ, 'core', 'nodes'),
   ],
+  'service-cidrs-controller': [
+    allow(`${READ} patch update`, 'networking.k8s.io', 'servicecidrs'),
+    allow('patch update', 'networking.k8s.io', 'servicecidrs/finalizers servicecidrs/status'),
+    allow(READ, 'networking.k8s.io', 'ipaddresses'),
+  ],
+  'ipallocator-repair-controller': [
+    allow(READ, 'core', 'services'),
+    allow(READ, 'networking.k8s.io', 'servicecidrs'),
+    allow(`${READ} create delete`, 'networking.k8s.io', 'ipaddresses'),
+  ],
   'service-controller': [
     allow(`${READ} patch`, 'core', 'services'),
     allow('patch update', 'core', 'services/status'),

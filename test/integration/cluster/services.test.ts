@@ -171,6 +171,23 @@ describe('Services', function () {
     assert.notEqual(after[0], first);
   });
 
+  it('have addresses of every ServiceCIDR', async () => {
+    const metadata = { name: 'more' };
+    const spec = { cidrs: ['203.0.113.0/24'] };
+    await apply({ apiVersion: 'networking.k8s.io/v1', kind: 'ServiceCIDR', metadata, spec });
+    await apply(service('far', { clusterIP: '203.0.113.10' }));
+    await eventually('all pods', async () => (await hostsBehind('203.0.113.10')).length === 3);
+    const [pod] = await podNames();
+    await kubectl('exec', pod!, '--', 'wget', '-q', '-O', '-', 'http://far/json');
+    const shown = await kubectl('get', 'ipaddresses', '203.0.113.10', '--no-headers');
+    assert.match(shown, /^203\.0\.113\.10 +services\/default\/far$/m);
+    await kubectl('delete', 'servicecidr', 'more', '--wait=false');
+    await kubectl('wait', '--for=condition=Ready=false', 'servicecidr/more', '--timeout=10s');
+    await kubectl('delete', 'service', 'far');
+    await kubectl('wait', '--for=delete', 'servicecidr/more', '--timeout=10s');
+    assert.equal((await kubectl.try(['get', 'ipaddresses', '203.0.113.10'])).code, 1);
+  });
+
   it('have no rules when they are headless', async () => {
     const before = await table();
     await apply(service('headless', { clusterIP: 'None' }));

@@ -85,6 +85,8 @@ describe('columns', () => {
       rolebindings: 'Name Role Age (Users) (Groups) (ServiceAccounts)',
       clusterrolebindings: 'Name Role Age (Users) (Groups) (ServiceAccounts)',
       networkpolicies: 'Name Pod-Selector Age',
+      ipaddresses: 'Name ParentRef',
+      servicecidrs: 'Name CIDRs Age',
       storageclasses: 'Name Provisioner ReclaimPolicy VolumeBindingMode AllowVolumeExpansion Age',
       volumeattributesclasses: 'Name DriverName Age',
       csidrivers:
