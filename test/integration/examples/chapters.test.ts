@@ -1,16 +1,19 @@
 /** Every chapter's README, run as a reader would, on one node and on three. */
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { MAIN, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
-import { runSteps, stepsOf } from '../../fixtures/readme.js';
+import { startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
+import { runSteps, stepsOf, writeCommands } from '../../fixtures/readme.js';
 import { register } from '../../fixtures/registry.js';
-import { tool } from '../../fixtures/tools.js';
 
 const EXAMPLES = resolve('examples');
+/** What clusters.test.ts runs. */
+const OWN_CLUSTERS = 'ch03-clusters';
 const all = readdirSync(EXAMPLES).filter(
-  (name) => existsSync(join(EXAMPLES, name, 'README.md')) && stepsOf(join(EXAMPLES, name)).length > 0,
+  (name) => name !== OWN_CLUSTERS && existsSync(join(EXAMPLES, name, 'README.md')),
 );
+/** What a chapter leaves on the machine if it fails halfway. */
+const LEFT = '/var/lib/keelson-example-database';
 /** They need the ports 80 and 443, which only nodes in network namespaces have to themselves. */
 const OWN_PORTS = new Set(['ch08-ingress']);
 
@@ -24,14 +27,14 @@ for (const nodes of [1, 3]) {
 
     before(async () => {
       place = mkdtempSync(join(tmpdir(), 'keelson-test-'));
-      register({ kind: 'dir', path: place });
+      for (const path of [place, LEFT]) register({ kind: 'dir', path });
       cluster = await startTestCluster('--nodes', `${nodes}`);
-      const bin = writeCommands(place, cluster);
+      const bin = writeCommands(place, `--name ${cluster.name} --data-dir ${cluster.dataDir}`);
       for (const chapter of chapters) runs.set(chapter, runChapter(chapter, cluster, place, bin));
     });
     after(async () => {
       await Promise.all(runs.values());
-      rmSync(place, { recursive: true, force: true });
+      for (const path of [place, LEFT]) rmSync(path, { recursive: true, force: true });
       await cluster?.down();
     });
 
@@ -48,9 +51,8 @@ async function runChapter(chapter: string, cluster: TestCluster, place: string, 
   const scratch = join(place, chapter);
   mkdirSync(scratch);
   const kubeconfig = join(scratch, 'kubeconfig');
-  const namespace = chapter.replace(/-.*/, '');
   try {
-    await cluster.kubectl('create', 'namespace', namespace);
+    await cluster.kubectl('create', 'namespace', chapter);
     writeFileSync(kubeconfig, await cluster.kubectl('config', 'view', '--raw'), { mode: 0o600 });
     const env = {
       KUBECONFIG: kubeconfig,
@@ -60,7 +62,7 @@ async function runChapter(chapter: string, cluster: TestCluster, place: string, 
     };
     await runSteps(
       [
-        { command: `kubectl config set-context --current --namespace=${namespace}`, expected: [], line: 0 },
+        { command: `kubectl config set-context --current --namespace=${chapter}`, expected: [], line: 0 },
         ...stepsOf(join(EXAMPLES, chapter)),
       ],
       { cwd: join(EXAMPLES, chapter), env, scratch },
@@ -69,18 +71,4 @@ async function runChapter(chapter: string, cluster: TestCluster, place: string, 
   } catch (error) {
     return error as Error;
   }
-}
-
-/** A folder with the commands of the READMEs: kubectl, helm, and `keelson` for this cluster. */
-function writeCommands(place: string, cluster: TestCluster): string {
-  const bin = join(place, 'bin');
-  mkdirSync(bin);
-  const write = (name: string, line: string) => {
-    writeFileSync(join(bin, name), `#!/bin/sh\nexec ${line}\n`);
-    chmodSync(join(bin, name), 0o755);
-  };
-  write('kubectl', `${tool('kubectl')} "$@"`);
-  write('helm', `${tool('helm')} "$@"`);
-  write('keelson', `${process.execPath} ${MAIN} "$@" --name ${cluster.name} --data-dir ${cluster.dataDir}`);
-  return bin;
 }
