@@ -6,12 +6,18 @@ import type { Resource } from '../../../src/api/resources/define.js';
 import { resources } from '../../../src/api/resources/index.js';
 import { encodeProtobuf } from '../../../src/api/schema/protobuf/index.js';
 import { randomObject } from '../../fixtures/random-objects.js';
+import { SEED } from '../../fixtures/seed.js';
 import { startServer, type TestServer } from './server.js';
 
 const JSON_TYPE = 'application/json';
 const PROTOBUF = 'application/vnd.kubernetes.protobuf';
 /** How long each property is tried; what is found prints its seed. */
-const LIMIT = { numRuns: 1_000_000, interruptAfterTimeLimit: 4_000, markInterruptAsFailure: false };
+const LIMIT = {
+  seed: SEED,
+  numRuns: 1_000_000,
+  interruptAfterTimeLimit: 4_000,
+  markInterruptAsFailure: false,
+};
 
 interface Sent {
   method: string;

@@ -40,8 +40,12 @@ export interface TestServer {
     path: string,
     options?: { headers?: object; body?: string | Buffer; anonymous?: boolean; agent?: Agent },
   ): Promise<Reply>;
-  /** Watches until so many bytes have come, or the watch ends. */
-  watch(path: string, accept: string, bytes: number): Promise<{ contentType: string; bytes: Buffer }>;
+  /** Watches until `enough` has come, or the watch ends. */
+  watch(
+    path: string,
+    accept: string,
+    enough: (bytes: Buffer) => boolean,
+  ): Promise<{ contentType: string; bytes: Buffer }>;
   close(): Promise<void>;
 }
 
@@ -124,22 +128,19 @@ export async function startServer(
         outgoing.on('error', reject);
         outgoing.end(body);
       }),
-    watch: (path, accept, bytes) =>
+    watch: (path, accept, enough) =>
       new Promise((resolve, reject) => {
         const outgoing = request(
           { host: '127.0.0.1', port, path, agent: agents.admin, headers: { accept } },
           (response) => {
-            const chunks: Buffer[] = [];
+            let bytes = Buffer.alloc(0);
             const done = () => {
-              resolve({
-                contentType: response.headers['content-type'] ?? '',
-                bytes: Buffer.concat(chunks),
-              });
+              resolve({ contentType: response.headers['content-type'] ?? '', bytes });
               outgoing.destroy();
             };
             response.on('data', (chunk: Buffer) => {
-              chunks.push(chunk);
-              if (chunks.reduce((sum, { length }) => sum + length, 0) >= bytes) done();
+              bytes = Buffer.concat([bytes, chunk]);
+              if (enough(bytes)) done();
             });
             response.on('end', done);
           },
