@@ -11,6 +11,8 @@ export interface Environment {
   cgroups: Cgroups;
   images: ImageStore;
   shimPath: string;
+  /** How long a shim may take to answer before it is asked for a sign of life; then it is given up. */
+  shimPatienceMs?: number;
   /** Start of the names of files with built system call filters. */
   seccompCache: string;
   /** Folder of the containers' log links; empty for none. */

@@ -14,6 +14,8 @@ export interface RuntimeOptions {
   images: ImageStore;
   /** The keelson-shim binary. */
   shimPath: string;
+  /** How long a shim may take to answer before it is asked for a sign of life, and that before it is killed. */
+  shimPatienceMs?: number;
   /** Where the per-container log links go; empty: none. */
   logLinkDir?: string;
   logger: Logger;

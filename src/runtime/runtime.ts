@@ -124,7 +124,8 @@ export class ContainerRuntime implements Runtime {
     const { sandbox, container } = this.#find(id);
     const send = (number: number) => sandbox.signal(id, number).catch(() => undefined);
     if (container.running) {
-      await send(graceMs > 0 ? signalNumber(signal) : constants.signals.SIGKILL);
+      // The grace runs whatever the shim says: one that hangs is given up.
+      void send(graceMs > 0 ? signalNumber(signal) : constants.signals.SIGKILL);
       const kill = setTimeout(() => void send(constants.signals.SIGKILL), Math.min(graceMs, MAX_TIMER));
       await container.ended;
       clearTimeout(kill);

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Container } from './container.js';
+import { crashPoint } from './crash-points.js';
 import { type Environment, sandboxesDir, shimGroup } from './environment.js';
 import { native } from './native.js';
 import { connectShim, readContainer, ShimConnection, type ShimContainer } from './shim/connection.js';
@@ -76,13 +77,18 @@ export class Sandbox {
     const { cgroups } = this.#env;
     try {
       this.#state.create({ config: this.config, createdAt: this.createdAt });
+      crashPoint('sandbox written');
       cgroups.createParent(this.#cgroup, this.config.limits);
       cgroups.create(this.#shimGroup, {});
+      crashPoint('sandbox groups made');
       const { pid, connection } = await launchShim(this.#env.shimPath, this.#state.folder);
       this.#pid = pid;
       this.#isChild = true;
+      crashPoint('shim started');
       this.#state.writeShim(pid);
+      crashPoint('shim written');
       await this.#open(connection, Type.setup, this.#setupFields());
+      crashPoint('sandbox set up');
     } catch (error) {
       await this.remove();
       throw error;
@@ -116,11 +122,15 @@ export class Sandbox {
     const container = new Container(this.#env, this.config, config, Date.now());
     this.containers.set(config.id, container);
     try {
-      container.prepare();
+      // Before anything is made for it: by this, a next agent finds what to remove.
       this.#state.writeContainer({ config, createdAt: container.status.createdAt });
+      crashPoint('container written');
+      container.prepare();
+      crashPoint('container prepared');
       const answer = await this.#request(Type.start, container.startFields());
       if (container.status.state === 'created')
         container.started(answer.number(Tag.pid), answer.number(Tag.startedAt));
+      crashPoint('container started');
       return container.status;
     } catch (error) {
       await this.#discard(container);
@@ -186,10 +196,14 @@ export class Sandbox {
       this.#connection?.close();
       this.#connection = undefined;
     }
+    crashPoint('shim shut down');
     await this.#clean();
+    crashPoint('sandbox processes gone');
     for (const container of [...this.containers.values()]) await this.#discard(container);
+    crashPoint('containers removed');
     this.#env.cgroups.prune(this.#cgroup);
     this.#env.cgroups.prune(this.#shimGroup);
+    crashPoint('sandbox groups removed');
     this.#state.remove();
   }
 
@@ -228,6 +242,7 @@ export class Sandbox {
       () => {
         if (this.#connection === connection) void this.#lost();
       },
+      this.#env.shimPatienceMs,
     );
     try {
       const answer = await connection.request(type, fields);

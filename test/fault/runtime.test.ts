@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { fork } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { assertNoLeaks, snapshot } from '../fixtures/leaks.js';
-import { exitOf, type Fixture, makeFixture } from '../integration/runtime/fixture.js';
+import { exitOf, type Fixture, makeFixture, sandboxConfig } from '../integration/runtime/fixture.js';
 
 /** Started over and over by the victim: no other process of this machine has this command. */
 const MARK = '86399.5417';
@@ -74,5 +74,52 @@ describe('runtime under kill -9', () => {
       { mounts: [], links: [], cgroups: [], processes: [], networkNamespaces: [] },
       { containing: [MARK] },
     );
+  });
+});
+
+describe('a shim that hangs', () => {
+  let f: Fixture;
+  beforeEach(async () => {
+    f = await makeFixture(1, { shimPatienceMs: 200 });
+  });
+  afterEach(() => f.close());
+  const nothing = { mounts: [], links: [], cgroups: [], processes: [], networkNamespaces: [] };
+
+  it('while it sets the pod up is given up, and leaves nothing', async () => {
+    const shim = join(f.dir, 'hangs');
+    writeFileSync(shim, `#!/bin/sh\nexec sleep ${MARK}\n`, { mode: 0o755 });
+    const runtime = await f.reopen({ shimPath: shim });
+    const config = sandboxConfig(f.dir, 'hangs');
+    await assert.rejects(runtime.createSandbox(config), { code: 'Gone' });
+    await assertNoLeaks(nothing, { containing: [MARK, 'hangs'] });
+    assert.deepEqual(readdirSync(join(f.dir, 'run/sandboxes')), []);
+    await runtime.close();
+  });
+
+  it('with containers does not keep them from being stopped, nor the pod from being removed', async () => {
+    const [one, two] = [await f.sandbox(), await f.sandbox()];
+    const config = f.config(one, ['sleep', MARK]);
+    await f.runtime.startContainer(config);
+    await f.runtime.startContainer(f.config(two, ['sleep', MARK]));
+    for (const { pid } of f.runtime.sandboxes()) process.kill(pid, 'SIGSTOP');
+    const { exitCode } = await f.runtime.stopContainer(config.id, 'SIGTERM', 100);
+    assert.equal(exitCode, 137);
+    await f.runtime.removeSandbox(one);
+    await f.runtime.removeSandbox(two);
+    await assertNoLeaks(nothing, { containing: [MARK] });
+  });
+
+  it('is not waited for by an agent that starts', async () => {
+    const id = await f.sandbox();
+    await f.runtime.startContainer(f.config(id, ['sleep', MARK]));
+    process.kill(f.runtime.sandbox(id)!.pid, 'SIGSTOP');
+    await f.runtime.close();
+    const runtime = await f.reopen();
+    const [found] = await runtime.recover();
+    assert.equal(found!.alive, false);
+    assert.equal(found!.containers[0]!.exitCode, 137);
+    await runtime.removeSandbox(id);
+    await assertNoLeaks(nothing, { containing: [MARK] });
+    await runtime.close();
   });
 });

@@ -31,6 +31,18 @@ export class KeyedBackoff {
     this.#entries.set(key, { delay, updated: now });
   }
 
+  /** What a successor goes on from. */
+  save(key: string): string {
+    const entry = this.#entries.get(key);
+    return entry ? `${entry.delay} ${entry.updated}` : '';
+  }
+
+  /** Takes what `save` gave; anything else means that there was none. */
+  restore(key: string, saved: string): void {
+    const [delay, updated] = saved.split(' ').map(Number);
+    if (delay && updated) this.#entries.set(key, { delay: Math.min(delay, this.max), updated });
+  }
+
   forget(key: string): void {
     this.#entries.delete(key);
   }

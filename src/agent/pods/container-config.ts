@@ -58,6 +58,8 @@ export interface ConfigInput {
   memoryCapacity: number;
   /** The cluster's. */
   domain: string;
+  /** Of its restarts, for a next agent. */
+  backoff?: string;
   /** Id of a running container whose processes this one is to see. */
   pidsOf?: string;
 }
@@ -98,7 +100,7 @@ export async function containerConfig(input: ConfigInput): Promise<Prepared> {
     stdin: container.stdin ?? false,
     stdinOnce: container.stdinOnce ?? false,
     ...(input.pidsOf ? { pidsOf: input.pidsOf } : {}),
-    labels: { image: container.image ?? '' },
+    labels: { image: container.image ?? '', ...(input.backoff ? { backoff: input.backoff } : {}) },
   };
   return { config, user, staged };
 }

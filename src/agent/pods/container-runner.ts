@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { Container, Pod } from '#types';
 import { sleep } from '../../client/retry.js';
+import { crashPoint } from '../../runtime/crash-points.js';
 import { native } from '../../runtime/native.js';
 import { type ContainerStatus, type Image, RuntimeError } from '../../runtime/types.js';
 import { removeLog } from '../logs/rotation.js';
@@ -65,6 +66,7 @@ export class ContainerRunner {
   #stopping: AbortController | undefined;
   #killBy: (() => void) | undefined;
   #backoffTold = 0;
+  #end: { id: string; at: number } | undefined;
   readonly #backoff = new KeyedBackoff();
   readonly #cancels = new Set<() => void>();
 
@@ -90,7 +92,7 @@ export class ContainerRunner {
     const { latest } = this.record;
     const state = this.#operation ?? (latest?.state === 'running' ? 'running' : latest ? 'exited' : 'none');
     const ended = latest?.state === 'exited';
-    const restartAt = ended ? this.#backoff.notBefore('', latest.finishedAt) : 0;
+    const restartAt = ended ? this.#backoff.notBefore('', this.#endOf(latest, now)) : 0;
     const notBefore = Math.max(restartAt, this.#retryAt);
     if (ended && restartAt > now && !this.context.terminating) this.#tellBackOff(restartAt);
     return {
@@ -106,6 +108,13 @@ export class ContainerRunner {
     };
   }
 
+  /** When the run ended, by the clock as it is now: after a step back, an end in the future counts as one of now. */
+  #endOf(run: ContainerStatus, now: number): number {
+    if (this.#end?.id !== run.id) this.#end = { id: run.id, at: run.finishedAt };
+    this.#end.at = Math.min(this.#end.at, now);
+    return this.#end.at;
+  }
+
   /** Goes on with what an earlier agent has started. */
   adopt(runs: ContainerStatus[]): void {
     const sorted = runs.toSorted((a, b) => a.attempt - b.attempt);
@@ -114,6 +123,7 @@ export class ContainerRunner {
     const { latest } = this.record;
     if (!latest) return;
     this.record.restartCount = latest.attempt;
+    this.#backoff.restore('', latest.labels['backoff'] ?? '');
     this.#setImage(this.deps.images.get(latest.imageId));
     for (const run of sorted) if (run.state === 'exited') this.#note(run);
     const told = this.context.pod.status;
@@ -201,7 +211,7 @@ export class ContainerRunner {
     this.#operation = 'starting';
     this.#unhealthy = undefined;
     const now = clock.now();
-    if (latest) this.#backoff.next('', latest.finishedAt, now);
+    if (latest) this.#backoff.next('', this.#endOf(latest, now), now);
     try {
       await this.#start(latest ? this.record.restartCount + 1 : this.record.restartCount);
     } catch (error) {
@@ -220,6 +230,7 @@ export class ContainerRunner {
     this.#stopProbes();
     record.ready = false;
     deps.event(context.pod, container, 'Normal', 'Killing', reason || `Stopping container ${container.name}`);
+    crashPoint('stop begun');
     const begun = deps.clock.now();
     this.#stopping = new AbortController();
     const deadline = deps.clock.after(graceMs, () => this.#stopping?.abort());
@@ -227,10 +238,12 @@ export class ContainerRunner {
       const hook = container.lifecycle?.preStop;
       const withdrawn = context.terminating && graceMs > 0 ? deps.withdrawn(context.pod) : undefined;
       if (hook && graceMs > 0) await this.#preStop(hook, run.id);
+      crashPoint('preStop run');
       await withdrawn;
       const left = Math.max(graceMs - (deps.clock.now() - begun), MIN_GRACE_MS);
       const signal = container.lifecycle?.stopSignal ?? (this.#image?.config.stopSignal || 'SIGTERM');
       const ended = await deps.runtime.stopContainer(run.id, signal, left);
+      crashPoint('container ended');
       if (record.latest === run && ended.state === 'exited') this.#ended(ended);
     } catch (error) {
       deps.logger.warn({ err: error, container: container.name }, 'a container could not be stopped');
@@ -304,6 +317,7 @@ export class ContainerRunner {
     const { namespace } = pod.metadata;
     return containerConfig({
       ...targetOf(this.container, (name) => this.context.record(name)),
+      backoff: this.#backoff.save(''),
       pod,
       container: this.container,
       attempt,
@@ -386,6 +400,7 @@ export class ContainerRunner {
       deps.event(context.pod, container, 'Warning', 'FailedPostStartHook', (error as Error).message);
       this.#unhealthy = 'FailedPostStartHook';
     }
+    crashPoint('postStart run');
     this.#hooked = true;
   }
 

@@ -2,6 +2,7 @@
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Container, Pod, PodStatus } from '#types';
+import { crashPoint } from '../../runtime/crash-points.js';
 import type { ContainerStatus } from '../../runtime/types.js';
 import { VolumeError } from '../volumes/payloads.js';
 import { MountError, PodVolumes } from '../volumes/volumes.js';
@@ -105,7 +106,9 @@ export class PodWorker implements PodContext {
     this.#status = pod.status;
     const phase = pod.status?.phase;
     this.#finished =
-      (phase === 'Succeeded' || phase === 'Failed') && !deps.runtime.sandbox(pod.metadata.uid!);
+      (phase === 'Succeeded' || phase === 'Failed') &&
+      !this.#isDeleted &&
+      !deps.runtime.sandbox(pod.metadata.uid!);
     this.#adopt();
   }
 
@@ -138,6 +141,7 @@ export class PodWorker implements PodContext {
     this.#save();
     this.#checkDeadline();
     this.changed();
+    crashPoint('pod admitted');
   }
 
   /** The API has a new version of the pod. */
@@ -272,7 +276,8 @@ export class PodWorker implements PodContext {
 
   #adopt(): void {
     const sandbox = this.#deps.runtime.sandbox(this.pod.metadata.uid!);
-    if (!sandbox) return;
+    // One that no container was started in may lack its network and files: it is made anew as far as it is not there.
+    if (!sandbox || (sandbox.alive && sandbox.containers.length === 0)) return;
     for (const [name, runner] of this.#runners)
       runner.adopt(sandbox.containers.filter((container) => container.name === name));
     this.podIP = this.pod.spec.hostNetwork ? this.#deps.facts.ip : (this.pod.status?.podIP ?? '');
@@ -397,7 +402,9 @@ export class PodWorker implements PodContext {
       const ip = pod.spec.hostNetwork
         ? deps.facts.ip
         : (await deps.network.attach(sandbox.id, sandbox.netns, pod)).ip;
+      crashPoint('network attached');
       const warnings = await writePodFiles(this.dir, pod, ip, deps.facts);
+      crashPoint('pod files written');
       for (const { reason, message } of warnings) deps.event(pod, undefined, 'Warning', reason, message);
       this.podIP = ip;
       this.#sandbox = 'ready';
@@ -429,6 +436,7 @@ export class PodWorker implements PodContext {
     try {
       await mkdir(this.dir, { recursive: true, mode: 0o750 });
       await this.#volumes.setUp(this.pod);
+      crashPoint('volumes made');
       this.#volumesState = 'ready';
       this.#retries.forget('volumes');
     } catch (error) {
@@ -518,7 +526,9 @@ export class PodWorker implements PodContext {
     // A pod that stays in the API keeps its last status there: the runtime must not forget it before.
     if (!deleting) await deps.statusSent(uid);
     if (!this.pod.spec.hostNetwork) await deps.network.detach(uid);
+    crashPoint('network detached');
     await deps.runtime.removeSandbox(uid);
+    crashPoint('sandbox removed');
     deps.users.release(uid);
     this.#sandbox = 'none';
     // If it was deleted meanwhile, the next look goes on from here.
@@ -531,10 +541,14 @@ export class PodWorker implements PodContext {
     }
     // The folder goes last: by it, a next agent finds what this one did not come to remove.
     await rm(logDirectory(this.pod), { recursive: true, force: true });
+    crashPoint('logs removed');
     await this.#volumes.tearDown();
+    crashPoint('volumes removed');
     if (!this.#forgotten) {
       await deps.statusSent(uid);
+      crashPoint('last status sent');
       await deps.confirmDeleted(this.pod);
+      crashPoint('pod deleted');
     }
     this.#finished = true;
     this.close();

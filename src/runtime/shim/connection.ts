@@ -6,6 +6,8 @@ import { RuntimeError } from '../types.js';
 import { Tag, Type } from './protocol.js';
 import { Fields, FieldWriter, type Frame, FrameReader } from './wire.js';
 
+/** A machine may be slow, and a shim is asked once more before it is given up. */
+const SHIM_PATIENCE = 15_000;
 /** The longest address of a unix socket. */
 const MAX_ADDRESS = 107;
 
@@ -75,6 +77,8 @@ export class ShimConnection {
     socket: Socket,
     readonly onExit: (container: ShimContainer) => void,
     readonly onClose: () => void,
+    /** A shim that answers nothing for so long is given up, as if it had closed the connection. */
+    readonly patienceMs = SHIM_PATIENCE,
   ) {
     this.#socket = socket;
     socket.on('data', (chunk) => this.#data(chunk));
@@ -87,9 +91,27 @@ export class ShimConnection {
     return new Promise((resolve, reject) => {
       if (this.#closed) return reject(gone());
       const id = this.#next++;
-      this.#waiting.set(id, { resolve, reject });
+      const timer = setTimeout(() => this.#late(type), this.patienceMs);
+      timer.unref();
+      const done = () => clearTimeout(timer);
+      this.#waiting.set(id, {
+        resolve(answer) {
+          done();
+          resolve(answer);
+        },
+        reject(error) {
+          done();
+          reject(error);
+        },
+      });
       this.#socket.write(fields.frame(type, id));
     });
+  }
+
+  /** What takes long may take longer, if only the shim itself answers. */
+  #late(type: number): void {
+    if (type === Type.hello) this.#socket.destroy();
+    else this.request(Type.hello).catch(() => undefined);
   }
 
   close(): void {

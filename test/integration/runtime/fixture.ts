@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { pino } from 'pino';
-import { createRuntime } from '../../../src/runtime/index.js';
+import { createRuntime, type RuntimeOptions } from '../../../src/runtime/index.js';
 import type {
   ContainerConfig,
   ContainerStatus,
@@ -79,7 +79,7 @@ export interface Fixture {
   runtime: Runtime;
   image: Image;
   /** Opens a second runtime over the same state, as a new agent does. */
-  reopen(): Promise<Runtime>;
+  reopen(changes?: Partial<RuntimeOptions>): Promise<Runtime>;
   sandbox(changes?: Partial<SandboxConfig>): Promise<string>;
   config(sandboxId: string, argv: string[], changes?: ContainerChanges): ContainerConfig;
   /** Starts and waits for the end. */
@@ -97,14 +97,14 @@ export interface Ended {
   stderr: string;
 }
 
-export async function makeFixture(layers = 1): Promise<Fixture> {
+export async function makeFixture(layers = 1, changes: Partial<RuntimeOptions> = {}): Promise<Fixture> {
   const dir = mkdtempSync('/tmp/keelson-test-');
   const cgroupRoot = `keelson-test-${randomBytes(4).toString('hex')}`;
   process.env.KEELSON_TEST_CGROUP = cgroupRoot;
   const filter = { containing: [dir, cgroupRoot] };
   const before: Snapshot = snapshot(filter);
   const image = makeImage(dir, layers);
-  const options = {
+  const options: RuntimeOptions = {
     cluster: 'test',
     node: 'node',
     stateDir: join(dir, 'run'),
@@ -114,6 +114,7 @@ export async function makeFixture(layers = 1): Promise<Fixture> {
     shimPath: SHIM,
     logLinkDir: join(dir, 'links'),
     logger: pino({ level: 'silent' }),
+    ...changes,
   };
   let attempts = 0;
   const runtimes = [await createRuntime(options)];
@@ -124,8 +125,8 @@ export async function makeFixture(layers = 1): Promise<Fixture> {
     get runtime() {
       return current();
     },
-    async reopen() {
-      const runtime = await createRuntime(options);
+    async reopen(more = {}) {
+      const runtime = await createRuntime({ ...options, ...more });
       runtimes.push(runtime);
       return runtime;
     },

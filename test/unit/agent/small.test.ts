@@ -35,6 +35,17 @@ const c = (limits?: object, requests?: object): Container =>
   }) as Container;
 
 describe('KeyedBackoff', () => {
+  it('goes on where a predecessor was', () => {
+    const before = new KeyedBackoff(10_000, 300_000);
+    before.next('k', 0, 0);
+    before.next('k', 10_000, 10_000);
+    const after = new KeyedBackoff(10_000, 300_000);
+    after.restore('k', before.save('k'));
+    assert.equal(after.notBefore('k', 11_000), 31_000);
+    for (const nothing of ['', 'x y', before.save('other')]) after.restore('j', nothing);
+    assert.equal(after.notBefore('j', 5), 5);
+  });
+
   it('lets the first failure pass, then doubles up to the limit', () => {
     const backoff = new KeyedBackoff(10_000, 300_000);
     const delays: number[] = [];

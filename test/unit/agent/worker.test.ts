@@ -54,6 +54,53 @@ describe('PodWorker', () => {
     assert.deepEqual(starts(), ['start a/0', 'start a/1', 'start a/2']);
   });
 
+  it('backs off on as it did when the agent starts again', async () => {
+    await run();
+    for (const delay of [0, 10_000, 20_000]) {
+      node.runtime.end('a', 1);
+      const begun = starts().length;
+      await until(() => delay === 0 || waiting() === 'CrashLoopBackOff');
+      await node.clock.pass(delay + 500);
+      await until(() => starts().length > begun);
+      await until(() => container()?.state?.running !== undefined);
+    }
+    node.runtime.end('a', 1);
+    await until(() => waiting() === 'CrashLoopBackOff');
+    node = await node.restart();
+    node.tell('pods', 'default/p', makePod());
+    await until(() => waiting() === 'CrashLoopBackOff');
+    assert.match(container()!.state!.waiting!.message!, /^back-off 40s restarting/);
+    await node.clock.pass(39_000);
+    assert.equal(starts().length, 4);
+    await node.clock.pass(2_000);
+    await until(() => starts().length === 5);
+    // It ran for so long that what was before is forgotten.
+    await until(() => container()?.state?.running !== undefined);
+    await node.clock.pass(11 * 60_000);
+    node.runtime.end('a', 1);
+    await until(() => starts().length === 6);
+  });
+
+  it('waits no longer than its back-off when the clock is set back, nor when it is set forward', async () => {
+    await run();
+    node.runtime.end('a', 1);
+    await until(() => starts().length === 2);
+    await until(() => container()?.restartCount === 1 && container()?.state?.running !== undefined);
+    node.runtime.end('a', 1);
+    await until(() => waiting() === 'CrashLoopBackOff');
+    // Timers go on whatever time it is said to be.
+    node.clock.step(-86_400_000);
+    await node.clock.pass(11_000);
+    await node.clock.pass(11_000);
+    await until(() => starts().length === 3);
+    await until(() => container()?.state?.running !== undefined);
+    node.runtime.end('a', 1);
+    await until(() => waiting() === 'CrashLoopBackOff');
+    node.clock.step(86_400_000);
+    await node.clock.pass(21_000);
+    await until(() => starts().length === 4);
+  });
+
   it('ends a deleted pod: signal, last status, all gone, then the API', async () => {
     await run();
     node.runtime.obedient = false;
