@@ -16,6 +16,9 @@ export function estimateCost({ ast, checked }: Program): number {
 }
 
 class Estimator {
+  /** What the variables of folds stand for; undefined where that is not part of a variable's declared type. */
+  readonly #scope = new Map<string, Type | undefined>();
+
   constructor(private readonly checked: Program['checked']) {}
 
   cost(expr: Expr): number {
@@ -25,7 +28,9 @@ class Estimator {
       case 'ident':
         return 1;
       case 'select':
-        return this.checked.names.has(expr.id) ? 1 : this.cost(expr.operand) + (expr.test ? 0 : 1);
+        return this.checked.names.has(expr.id)
+          ? 1
+          : this.cost(expr.operand) + (expr.test || this.#dynamic(expr.operand) ? 0 : 1);
       case 'list':
         return this.#sum(expr.elements) + 10;
       case 'map':
@@ -37,6 +42,10 @@ class Estimator {
       case 'fold':
         return this.#fold(expr);
     }
+  }
+
+  #dynamic({ id }: Expr): boolean {
+    return this.checked.types.get(id)?.kind === 'dyn';
   }
 
   #sum(all: readonly Expr[]): number {
@@ -57,12 +66,48 @@ class Estimator {
     const sized = args.map((arg) => this.#sized(arg));
     const result = this.#sized(expr);
     const own = overloads.map(({ cost }) => cost?.(sized, result) ?? 1);
-    return capped(inner + Math.max(1, ...own));
+    return capped(inner + (own.length > 0 ? Math.max(...own) : 1));
   }
 
-  #fold({ range, init, condition, step, result }: Fold): number {
-    const each = capped(this.cost(condition) + this.cost(step));
-    return capped(this.cost(range) + this.cost(init) + this.size(range) * each + this.cost(result));
+  #fold({ range, first, second, accumulator, init, condition, step, result }: Fold): number {
+    const outside = capped(this.cost(range) + this.cost(init));
+    const declared = this.#declared(range);
+    const [key, value] = declared?.kind === 'map' ? declared.params : [undefined, declared?.params[0]];
+    const scope: [string, Type | undefined][] =
+      second === undefined
+        ? [[first, key ?? value]]
+        : [
+            [first, key],
+            [second, value],
+          ];
+    const each = this.#within([...scope, [accumulator, undefined]], () =>
+      capped(this.cost(condition) + this.cost(step)),
+    );
+    const after = this.#within([[accumulator, undefined]], () => this.cost(result));
+    return capped(outside + this.size(range) * each + after);
+  }
+
+  #within(scope: [string, Type | undefined][], estimate: () => number): number {
+    const outer = new Map(this.#scope);
+    for (const [name, type] of scope) this.#scope.set(name, type);
+    const cost = estimate();
+    for (const [name] of scope) {
+      if (outer.has(name)) this.#scope.set(name, outer.get(name));
+      else this.#scope.delete(name);
+    }
+    return cost;
+  }
+
+  /** The type by which a value is declared: that of a variable, or of what is reached from one. */
+  #declared(expr: Expr): Type | undefined {
+    if (expr.kind === 'ident' && this.#scope.has(expr.name)) return this.#scope.get(expr.name);
+    if (expr.kind === 'ident' || (expr.kind === 'select' && this.checked.names.has(expr.id)))
+      return this.checked.types.get(expr.id);
+    if (expr.kind === 'select' && !expr.test)
+      return this.#declared(expr.operand)?.fields?.get(expr.field)?.type;
+    if (expr.kind !== 'call' || expr.fn !== '_[_]') return undefined;
+    const of = this.#declared(this.#args(expr)[0]!);
+    return of?.kind === 'list' || of?.kind === 'map' ? of.params.at(-1) : undefined;
   }
 
   #sized(expr: Expr): Sized {
@@ -76,6 +121,9 @@ class Estimator {
 
   /** The most characters, bytes, elements or entries that the value can have. */
   size(expr: Expr): number {
+    const declared = this.#declared(expr);
+    // Numbers, objects and the keys of maps count for nothing there.
+    if (declared) return declared.maxSize ?? 0;
     switch (expr.kind) {
       case 'const':
         return sizeOf(expr.value);

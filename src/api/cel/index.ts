@@ -33,7 +33,7 @@ export {
 export { CelError, CostError } from './errors.js';
 export { escapeProperty } from './escape.js';
 export { estimateCost } from './estimate.js';
-export { kindType } from './kind-type.js';
+export { customKindType, kindType } from './kind-type.js';
 export {
   type AccessDecision,
   type AccessQuestion,
@@ -42,7 +42,7 @@ export {
   requestResourceValue,
 } from './library/authorizer.js';
 export { APPLY_CONFIGURATION, JSON_PATCH, mutationEnvironment } from './mutation.js';
-export { schemaType, type TypeSchema } from './schema-type.js';
+export { MAX_REQUEST, minSize, schemaType, type TypeSchema } from './schema-type.js';
 export type { Issue } from './source.js';
 export * from './types.js';
 export * from './values.js';

@@ -2,6 +2,7 @@
 import { typeOfKind } from '../schema/index.js';
 import type { TypeSchema, ValueSchema } from '../schema/types.js';
 import { escapeProperty } from './escape.js';
+import { type TypeSchema as SchemaOfType, schemaType } from './schema-type.js';
 import {
   BOOL,
   BYTES,
@@ -21,6 +22,14 @@ import {
 export function kindType(apiVersion: string, kind: string): Type | undefined {
   const schema = typeOfKind(apiVersion, kind);
   return schema && structType(schema, kind, true);
+}
+
+/** The type of a custom kind's objects: by its schema, with the metadata that all have. */
+export function customKindType(schema: SchemaOfType, kind: string): Type | undefined {
+  const type = schemaType(schema, kind, true);
+  const metadata = kindType('v1', 'ConfigMap')?.fields?.get('metadata');
+  if (!type?.fields || !metadata) return type;
+  return { ...type, fields: new Map([...type.fields, ['metadata', metadata]]) };
 }
 
 /** Fields are made when they are asked for: types refer to each other in circles. */

@@ -24,6 +24,7 @@ export interface TypeSchema {
   items?: TypeSchema;
   required?: string[];
   enum?: unknown[];
+  default?: unknown;
   maxLength?: number;
   maxItems?: number;
   maxProperties?: number;
@@ -35,14 +36,15 @@ export interface TypeSchema {
 }
 
 /** What a request can carry at most, in bytes; the size of what no schema bounds follows from it. */
-const MAX_REQUEST = 3 * 1024 * 1024;
+export const MAX_REQUEST = 3 * 1024 * 1024;
 
 /**
  * The type of values of `schema`, called `name` where it is an object; undefined where the schema says too little
  * (then no expression can reach the value). `root` adds what every resource has.
  */
 export function schemaType(schema: TypeSchema, name: string, root = false): Type | undefined {
-  if (schema['x-kubernetes-int-or-string']) return { ...DYN, maxSize: MAX_REQUEST - 2 };
+  if (schema['x-kubernetes-int-or-string'])
+    return { ...DYN, maxSize: schema.maxLength === undefined ? MAX_REQUEST - 2 : bytes(schema.maxLength) };
   const type = root ? 'object' : schema.type;
   switch (type) {
     case 'array':
@@ -110,21 +112,26 @@ function objectType(schema: TypeSchema, name: string, root: boolean): Type | und
 const FORMATS: Record<string, [type: Type, maxSize: number]> = {
   byte: [BYTES, MAX_REQUEST - 2],
   duration: [DURATION, 32],
-  date: [TIMESTAMP, 10],
-  'date-time': [TIMESTAMP, 35],
+  date: [TIMESTAMP, 12],
+  'date-time': [TIMESTAMP, 32],
 };
+
+/** Characters may take up to four bytes. */
+const bytes = (maxLength: number): number => Math.max(0, maxLength) * 4;
 
 function stringType({ format, maxLength, enum: values }: TypeSchema): Type {
   const known = format ? FORMATS[format] : undefined;
-  // Characters of a string may take up to four bytes.
-  const size = maxLength === undefined ? undefined : maxLength * 4;
-  if (known) return { ...known[0], maxSize: format === 'byte' ? (size ?? known[1]) : known[1] };
-  if (values) return { ...STRING, maxSize: Math.max(0, ...values.map((value) => String(value).length)) };
+  if (known) return { ...known[0], maxSize: format === 'byte' ? (maxLength ?? known[1]) : known[1] };
+  const size = maxLength === undefined ? undefined : bytes(maxLength);
+  if (values && size === undefined)
+    return { ...STRING, maxSize: Math.max(0, ...values.map((value) => String(value).length)) };
   return { ...STRING, maxSize: size ?? MAX_REQUEST - 2 };
 }
 
+const MIN_SIZES: Record<string, number> = { duration: 3, date: 12, 'date-time': 21 };
+
 /** The least bytes that a value takes as JSON. */
-function minSize(schema: TypeSchema): number {
+export function minSize(schema: TypeSchema): number {
   if (schema['x-kubernetes-int-or-string']) return 1;
   switch (schema.type) {
     case 'boolean':
@@ -132,14 +139,18 @@ function minSize(schema: TypeSchema): number {
     case 'number':
     case 'integer':
       return 1;
-    case 'object': {
-      const required = schema.required ?? [];
-      return required.reduce(
-        (sum, name) => sum + name.length + 4 + minSize(schema.properties?.[name] ?? {}),
-        2,
-      );
-    }
+    case 'object':
+      return typeof schema.additionalProperties === 'object' ? 2 : objectSize(schema);
     default:
-      return schema.type === 'string' && schema.format === 'date' ? 12 : 2;
+      return (schema.type === 'string' && MIN_SIZES[schema.format ?? '']) || 2;
   }
+}
+
+/** Only what has to be sent counts. */
+function objectSize({ required = [], properties = {} }: TypeSchema): number {
+  return required.reduce((sum, name) => {
+    const property = Object.hasOwn(properties, name) ? properties[name] : undefined;
+    if (!property || property.default !== undefined) return sum;
+    return sum + name.length + 4 + minSize(property);
+  }, 2);
 }

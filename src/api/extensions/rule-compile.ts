@@ -15,6 +15,7 @@ import {
   type Value,
 } from '../cel/index.js';
 import { child, type FieldError, index, invalid, key, notSupported, required } from '../machinery/field.js';
+import { countInside, RuleCosts } from './rule-cost.js';
 import { EMBEDDED, itemsOf, LIST_TYPE, memberOf, type Schema, VALIDATIONS, valuesOf } from './schema.js';
 
 export interface CompiledRule {
@@ -61,32 +62,59 @@ function compileRule(rule: ValidationRule, type: Type): CompiledRule {
 const usesOldSelf = (source: string | undefined): boolean =>
   /(?<![\w.])oldSelf(?!\w)/.test((source ?? '').replace(/"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'/g, ''));
 
-/** Everything that is wrong with the rules of a schema. */
+/** Everything that is wrong with the rules of a schema, and with what they may cost. */
 export function ruleErrors(schema: Schema, path: string): FieldError[] {
-  return nodeErrors(schema, path, true, undefined);
+  const costs = new RuleCosts();
+  return [
+    ...nodeErrors(schema, { path, root: true, count: 1, lost: undefined, costs }),
+    ...costs.total(path),
+  ];
 }
 
-/** `lost`: the path of the list within which nothing can be told to be what it was before. */
-function nodeErrors(schema: Schema, path: string, root: boolean, lost: string | undefined): FieldError[] {
+interface Place {
+  path: string;
+  root: boolean;
+  /** How many values there may be of it; undefined where nothing bounds that. */
+  count: number | undefined;
+  /** The path of the list within which nothing can be told to be what it was before. */
+  lost: string | undefined;
+  costs: RuleCosts;
+}
+
+function nodeErrors(schema: Schema, place: Place): FieldError[] {
+  const { path, root, lost } = place;
   const errors: FieldError[] = [];
   compileNode(schema, root || Boolean(schema[EMBEDDED])).forEach((compiled, i) => {
-    errors.push(...declaredErrors(compiled, schema, index(child(path, VALIDATIONS), i), lost));
+    const at = index(child(path, VALIDATIONS), i);
+    errors.push(...costErrors(compiled, schema, place, at), ...declaredErrors(compiled, schema, at, lost));
   });
+  const inside = { ...place, root: false, count: countInside(schema, place.count) };
   for (const [name, property] of Object.entries(schema.properties ?? {}))
-    errors.push(...nodeErrors(property, key(child(path, 'properties'), name), false, lost));
+    errors.push(...nodeErrors(property, { ...inside, path: key(child(path, 'properties'), name) }));
   const values = valuesOf(schema);
-  if (values) errors.push(...nodeErrors(values, child(path, 'additionalProperties'), false, lost));
+  if (values) errors.push(...nodeErrors(values, { ...inside, path: child(path, 'additionalProperties') }));
   const items = itemsOf(schema);
   if (items)
     errors.push(
-      ...nodeErrors(
-        items,
-        child(path, 'items'),
-        false,
-        lost ?? (schema[LIST_TYPE] === 'map' ? undefined : path),
-      ),
+      ...nodeErrors(items, {
+        ...inside,
+        path: child(path, 'items'),
+        lost: lost ?? (schema[LIST_TYPE] === 'map' ? undefined : path),
+      }),
     );
   return errors;
+}
+
+function costErrors(
+  { program, message }: CompiledRule,
+  schema: Schema,
+  { count, costs }: Place,
+  path: string,
+): FieldError[] {
+  return [
+    ...(program ? costs.rule(program, schema, count, child(path, 'rule')) : []),
+    ...(message ? costs.message(message, child(path, 'messageExpression')) : []),
+  ];
 }
 
 const REASONS = ['FieldValueInvalid', 'FieldValueForbidden', 'FieldValueRequired', 'FieldValueDuplicate'];

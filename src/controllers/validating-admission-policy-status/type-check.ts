@@ -5,10 +5,13 @@ import {
   admissionEnvironment,
   compileFor,
   compileVariables,
+  customKindType,
   kindType,
   type Type,
+  type TypeSchema,
 } from '../../api/cel/index.js';
-import { apiVersionOf } from '../../api/machinery/types.js';
+import { apiVersionOf, parseApiVersion } from '../../api/machinery/types.js';
+import type { Resource } from '../../api/resources/define.js';
 import { findResource } from '../../api/resources/index.js';
 
 /** More kinds than these are not looked at. */
@@ -20,12 +23,17 @@ interface Kind {
   kind: string;
 }
 
-/** Undefined where there is nothing to say. */
-export function typeCheck({ spec = {} }: ValidatingAdmissionPolicy): ExpressionWarning[] | undefined {
+/** Undefined where there is nothing to say. `custom`: the kinds that are declared at run time. */
+export function typeCheck(
+  { spec = {} }: ValidatingAdmissionPolicy,
+  custom: readonly Resource[] = [],
+): ExpressionWarning[] | undefined {
   const { validations = [], variables = [], paramKind } = spec;
-  const paramsType = paramKind && kindType(paramKind.apiVersion ?? '', paramKind.kind ?? '');
-  const checks = kindsOf(spec.matchConstraints?.resourceRules ?? []).flatMap((kind) => {
-    const object = kindType(apiVersionOf(kind.group, kind.version), kind.kind);
+  const typeOf = (apiVersion: string, kind: string) =>
+    kindType(apiVersion, kind) ?? typeOfCustom(apiVersion, kind, custom);
+  const paramsType = paramKind && typeOf(paramKind.apiVersion ?? '', paramKind.kind ?? '');
+  const checks = kindsOf(spec.matchConstraints?.resourceRules ?? [], custom).flatMap((kind) => {
+    const object = typeOf(apiVersionOf(kind.group, kind.version), kind.kind);
     return object ? [checkerFor(kind, object, paramKind !== undefined, paramsType, variables)] : [];
   });
   const warnings = validations.flatMap(({ expression, messageExpression }, i) => [
@@ -35,6 +43,20 @@ export function typeCheck({ spec = {} }: ValidatingAdmissionPolicy): ExpressionW
       : []),
   ]);
   return warnings.length > 0 ? warnings : undefined;
+}
+
+function typeOfCustom(apiVersion: string, kind: string, custom: readonly Resource[]): Type | undefined {
+  const found = custom.find((each) => each.apiVersion === apiVersion && each.kind === kind);
+  return found?.custom && customKindType(found.custom.schema as TypeSchema, kind);
+}
+
+/** Whether the check depends on kinds of that group. */
+export function concerns({ spec = {} }: ValidatingAdmissionPolicy, group: string): boolean {
+  const rules = spec.matchConstraints?.resourceRules ?? [];
+  return (
+    rules.some(({ apiGroups = [] }) => apiGroups.includes(group)) ||
+    parseApiVersion(spec.paramKind?.apiVersion ?? '').group === group
+  );
 }
 
 type Check = (expression: string) => string | undefined;
@@ -62,14 +84,16 @@ function checkerFor(
 }
 
 /** The kinds that rules name without wildcards, in order. */
-function kindsOf(rules: readonly NamedRuleWithOperations[]): Kind[] {
+function kindsOf(rules: readonly NamedRuleWithOperations[], custom: readonly Resource[]): Kind[] {
   const kinds = new Map<string, Kind>();
   for (const { apiGroups = [], apiVersions = [], resources = [] } of rules) {
     if ([...apiGroups, ...apiVersions].some((each) => each.includes('*'))) continue;
     for (const group of apiGroups)
       for (const version of apiVersions)
         for (const plural of resources) {
-          const found = findResource(group, version, plural);
+          const found =
+            findResource(group, version, plural) ??
+            custom.find((each) => each.apiVersion === apiVersionOf(group, version) && each.plural === plural);
           if (found && kinds.size < MAX_KINDS)
             kinds.set(`${group}/${version}/${found.kind}`, { group, version, kind: found.kind });
         }

@@ -44,7 +44,7 @@ spec:
           spec:
             type: object
             x-kubernetes-validations:
-            - {rule: self.min <= self.max, messageExpression: "'min ' + string(self.min) + ' is above max'", fieldPath: .min}
+            - {rule: self.min <= self.max, messageExpression: "'min ' + (self.min > 2 ? '3' : '0') + ' is above max'", fieldPath: .min}
             properties:
               min: {type: integer}
               max: {type: integer}
@@ -187,5 +187,33 @@ describe('versions and rules of custom resources with kubectl', function () {
       RULES.replace('self.min <=', 'self.mix <='),
     );
     await fails('apply -f -', /Syntax error/, RULES.replace('self.min <= self.max', '"self.min <= "'));
+  });
+
+  it('refuses rules that may cost too much', async () => {
+    const item = '{type: string, maxLength: 9, x-kubernetes-validations: [{rule: \'self.contains("x")\'}]}';
+    const costly = (bounds: string) =>
+      RULES.replaceAll('ranges', 'costs')
+        .replaceAll('Range', 'Cost')
+        .replace(
+          'min: {type: integer}',
+          `min: {type: integer}\n              many: {type: array${bounds}, items: ${item}}`,
+        )
+        .replace('self.min <= self.max', '"self.many.all(a, self.many.all(b, a <= b))"');
+    await fails(
+      'create -f -',
+      /x-kubernetes-validations\[0\]\.rule: Forbidden: estimated rule cost exceeds budget by factor of more than 100x \(try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared\)/,
+      costly(''),
+    );
+    await fails(
+      'create -f -',
+      /openAPIV3Schema: Forbidden: x-kubernetes-validations estimated rule cost total for entire OpenAPIv3 schema exceeds budget/,
+      costly(''),
+    );
+    await ok('create -f -', costly(', maxItems: 50'));
+    await fails(
+      'create -f -',
+      /messageExpression: Forbidden: estimated messageExpression cost exceeds budget/,
+      RULES.replace("(self.min > 2 ? '3' : '0')", 'string(self.min)'),
+    );
   });
 });

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import type { ValidatingAdmissionPolicy } from '#types';
+import type { CustomResourceDefinition, ValidatingAdmissionPolicy } from '#types';
+import { definitionOf } from '../../../src/api/extensions/custom-resource.js';
 import { typeCheck } from '../../../src/controllers/validating-admission-policy-status/type-check.js';
 
 const rule = (group: string, version: string, ...resources: string[]) => ({
@@ -9,9 +10,35 @@ const rule = (group: string, version: string, ...resources: string[]) => ({
   resources,
 });
 
+const CRONTABS = definitionOf({
+  metadata: { name: 'crontabs.stable.example.com', uid: 'u' },
+  spec: {
+    group: 'stable.example.com',
+    scope: 'Namespaced',
+    names: { plural: 'crontabs', kind: 'CronTab' },
+    versions: [
+      {
+        name: 'v1',
+        served: true,
+        storage: true,
+        schema: {
+          openAPIV3Schema: {
+            type: 'object',
+            properties: { spec: { type: 'object', properties: { replicas: { type: 'integer' } } } },
+          },
+        },
+      },
+    ],
+  },
+  status: {
+    acceptedNames: { plural: 'crontabs', kind: 'CronTab' },
+    conditions: [{ type: 'Established', status: 'True' }],
+  },
+} as unknown as CustomResourceDefinition)!.served;
+
 function check(expression: string, rules = [rule('apps', 'v1', 'deployments')], variables: object[] = []) {
   const spec = { matchConstraints: { resourceRules: rules }, validations: [{ expression }], variables };
-  return typeCheck({ metadata: { name: 'p' }, spec } as unknown as ValidatingAdmissionPolicy);
+  return typeCheck({ metadata: { name: 'p' }, spec } as unknown as ValidatingAdmissionPolicy, CRONTABS);
 }
 
 describe('type check of ValidatingAdmissionPolicies', () => {
@@ -49,5 +76,22 @@ describe('type check of ValidatingAdmissionPolicies', () => {
     const variables = [{ name: 'count', expression: 'object.spec.replicas' }];
     assert.equal(check('variables.count == 1', undefined, variables), undefined);
     assert.match(check('variables.count == "1"', undefined, variables)![0]!.warning!, /no matching overload/);
+  });
+
+  it('knows custom kinds by their schemas', () => {
+    const crontabs = [rule('stable.example.com', 'v1', 'crontabs')];
+    assert.equal(
+      check('object.spec.replicas > 1 && object.metadata.labels["a"] == "b"', crontabs),
+      undefined,
+    );
+    const [warning] = check('object.spec.replicas > "1"', crontabs)!;
+    assert.match(
+      warning!.warning!,
+      /^stable\.example\.com\/v1, Kind=CronTab: .*applied to '\(int, string\)'/,
+    );
+    assert.match(
+      check('object.spec.maxRetries < 10', crontabs)![0]!.warning!,
+      /undefined field 'maxRetries'/,
+    );
   });
 });

@@ -13,7 +13,10 @@ export const traverse = (size: number, factor = 1): number => Math.ceil(size * f
 export const once: CallCost = ([value]) => traverse(sizeOf(value!));
 /** … and what comes of it is made. */
 export const twice: CallCost = ([value]) => traverse(sizeOf(value!), 2);
-export const resultTwice: CallCost = (_, result) => traverse(sizeOf(result), 2);
+/** … the making of the result counts only when it is made. */
+export const resultTwice: CallCost = (_, result) => traverse(sizeOf(result), result instanceof Sized ? 1 : 2);
+/** What is looked for at an end. */
+export const argument: CallCost = ([, value]) => traverse(sizeOf(value!));
 export const shorter: CallCost = ([a, b]) => traverse(Math.min(sizeOf(a!), sizeOf(b!)));
 export const both: CallCost = ([a, b]) => traverse(sizeOf(a!) + sizeOf(b!));
 export const product: CallCost = ([a, b]) => traverse(sizeOf(a!)) * traverse(sizeOf(b!));
@@ -22,6 +25,7 @@ export const regex: CallCost = ([text, pattern]) =>
 
 /** Once over a list; strings in it count by their length. */
 export const elements: CallCost = ([value]) => {
+  if (value instanceof Sized) return value.traversal;
   if (!(value instanceof ListValue))
     return typeof value === 'string' ? traverse(sizeOf(value)) : sizeOf(value!);
   let cost = 0;

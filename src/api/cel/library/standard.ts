@@ -15,7 +15,7 @@ import {
   Uint,
   type Value,
 } from '../values.js';
-import { once, product, regex } from './costs.js';
+import { argument, once, product, regex } from './costs.js';
 import { int, uint } from './operators.js';
 import { compilePattern } from './patterns.js';
 
@@ -117,8 +117,8 @@ const matches = (text: string, pattern: string): boolean => compilePattern(patte
 
 const strings: Overload[] = [
   method('string', 'contains(string): bool', (a: string, b: string) => a.includes(b), product),
-  method('string', 'startsWith(string): bool', (a: string, b: string) => a.startsWith(b), once),
-  method('string', 'endsWith(string): bool', (a: string, b: string) => a.endsWith(b), once),
+  method('string', 'startsWith(string): bool', (a: string, b: string) => a.startsWith(b), argument),
+  method('string', 'endsWith(string): bool', (a: string, b: string) => a.endsWith(b), argument),
   method('string', 'matches(string): bool', matches, regex),
   func('matches(string, string): bool', matches, regex),
 ];
