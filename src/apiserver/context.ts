@@ -103,4 +103,6 @@ export interface Context extends Deps {
   resource: Resource;
   /** Texts for `Warning:` headers, filled on the way. */
   warnings: string[];
+  /** Tells the audit log something of the request. */
+  annotate?(key: string, value: string): void;
 }

@@ -25,6 +25,8 @@ export interface Steps {
   identified?(attributes: Attributes): unknown;
   /** It is allowed. */
   authorized?(reason: string): void;
+  /** Admission has something for the audit log. */
+  annotated?(key: string, value: string): void;
   /** Its handler is known. */
   routed?(attributes: Attributes, resource: Resource): void;
 }
@@ -52,7 +54,15 @@ export async function handle(
   const { resource, handler } = route(attributes, deps.store);
   steps.routed?.(attributes, resource);
   const own = await partsFor(deps, resource, attributes);
-  const ctx: Context = { ...deps, ...own, call: { ...call, user }, attributes, resource, warnings: [] };
+  const ctx: Context = {
+    ...deps,
+    ...own,
+    call: { ...call, user },
+    attributes,
+    resource,
+    warnings: [],
+    ...(steps.annotated && { annotate: steps.annotated }),
+  };
   if (resource.custom && resource.deprecation) ctx.warnings.push(resource.deprecation);
   const result = await handler(ctx);
   return { result, resource, attributes, warnings: ctx.warnings };

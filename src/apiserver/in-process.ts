@@ -57,7 +57,7 @@ async function recorded(deps: Deps, nonResource: NonResource, call: Call): Promi
   if (!auditor) return handle(deps, nonResource, call);
   const attributes = { ...requestInfo(call.method, call.path, call.query), user: call.user };
   const record = auditor.begin(attributes, call, auditIdOf(undefined));
-  record?.requested(call.body);
+  void record?.requested(call.body);
   try {
     const answer = await handle(deps, nonResource, call, record?.steps);
     if (answer.result.type === 'watch') record?.started(200);

@@ -2,6 +2,7 @@
  * Pruning: custom objects keep only what their schema specifies.
  * @see https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#field-pruning
  */
+import { typeOfKind } from '../schema/index.js';
 import {
   childPath,
   EMBEDDED,
@@ -46,11 +47,23 @@ function dropAllOfItems(items: unknown[], path: string, dropped: string[]): void
   });
 }
 
+/** Of an object within an object; that of the object itself has been decoded already. */
+function pruneMetadata(metadata: unknown, path: string): string[] {
+  if (!isMap(metadata)) return [];
+  const known = typeOfKind('v1', 'ConfigMap')!.fields.get('metadata')!.value.ref!.fields;
+  const unknown = Object.keys(metadata).filter((name) => !known.has(name));
+  for (const name of unknown) delete metadata[name];
+  return unknown.map((name) => childPath(path, name));
+}
+
 function pruneMap(value: Json, schema: Schema, resource: boolean, path: string, dropped: string[]): void {
   const { properties = {}, additionalProperties } = schema;
   for (const name of Object.keys(value)) {
-    if (resource && TYPE_META.has(name)) continue;
     const at = childPath(path, name);
+    if (resource && TYPE_META.has(name)) {
+      if (path !== '' && name === 'metadata') dropped.push(...pruneMetadata(value[name], at));
+      continue;
+    }
     const member = Object.hasOwn(properties, name) ? properties[name] : undefined;
     if (member !== undefined) pruneValue(value[name], member, Boolean(member[EMBEDDED]), at, dropped);
     else if (typeof additionalProperties === 'object')

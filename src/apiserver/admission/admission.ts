@@ -25,6 +25,8 @@ export interface AdmissionRequest {
   reinvoked?: boolean;
   /** Filled by plugins: what the audit log tells of the request. */
   auditAnnotations?: Record<string, string>;
+  /** Hands such an annotation on as soon as it is made: also a request that is turned away has them. */
+  annotate?(key: string, value: string): void;
   /** Filled by plugins: what must be written together with the object. Asked again after a lost race; throws StatusError. */
   bookings?: (() => Promise<Write[]>)[];
 }
@@ -73,6 +75,7 @@ export function createAdmission(plugins: AdmissionPlugin[]): Admission {
 /** Tells the audit log something of the request. */
 export function annotateAudit(request: AdmissionRequest, key: string, value: string): void {
   request.auditAnnotations = { ...request.auditAnnotations, [key]: value };
+  request.annotate?.(key, value);
 }
 
 /** 403 as upstream's `admission.NewForbidden` words it. */

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { microTimestamp } from '../../api/machinery/clock.js';
 import { asStatusError } from '../../api/machinery/status.js';
 import type { KubeObject } from '../../api/machinery/types.js';
+import { parseYamlStrict } from '../../api/schema/index.js';
 import type { Attributes, User } from '../../auth/user.js';
 import type { Body, Call } from '../context.js';
 import type { Answer, Steps } from '../core.js';
@@ -14,6 +15,8 @@ import { bareType } from '../http/media-types.js';
 import { evaluate, type Policy, type Stage, type Verdict } from './policy.js';
 import type { Sink } from './sink.js';
 
+const NOBODY: User = { name: '', groups: [] };
+const PROTOBUF = 'application/vnd.kubernetes.protobuf';
 const AUDIT_ID = /^[\x21-\x7e]{1,256}$/;
 
 /** The id of a request: its own where the client gave one. */
@@ -37,6 +40,16 @@ export class Auditor {
     call: Pick<Call, 'path' | 'rawQuery' | 'query' | 'remoteAddress' | 'header'>,
     id: string,
   ): AuditRecord | undefined {
+    const record = this.#open(attributes, call, id);
+    record?.received();
+    return record;
+  }
+
+  #open(
+    attributes: Attributes,
+    call: Pick<Call, 'path' | 'rawQuery' | 'query' | 'remoteAddress' | 'header'>,
+    id: string,
+  ): AuditRecord | undefined {
     const verdict = evaluate(this.policy, attributes);
     this.levels.set(verdict.level, (this.levels.get(verdict.level) ?? 0) + 1);
     if (verdict.level === 'None') return undefined;
@@ -55,9 +68,17 @@ export class Auditor {
       ...(attributes.isResource ? { objectRef: refOf(attributes) } : {}),
       requestReceivedTimestamp: microTimestamp(this.now()),
     };
-    const record = new AuditRecord(event, verdict, attributes.user, (e) => this.#write(e), this.now);
-    record.received();
-    return record;
+    return new AuditRecord(event, verdict, attributes.user, (e) => this.#write(e), this.now);
+  }
+
+  /** A request that is from nobody: its credentials are no good. */
+  unauthenticated(
+    info: Omit<Attributes, 'user'>,
+    call: Pick<Call, 'path' | 'rawQuery' | 'query' | 'remoteAddress' | 'header'>,
+    id: string,
+    attempted: readonly string[],
+  ): void {
+    this.#open({ ...info, user: NOBODY }, call, id)?.unauthenticated(attempted);
   }
 
   /** Prometheus text, under upstream's names. */
@@ -101,6 +122,10 @@ export class AuditRecord {
         this.#add({ impersonatedUser: userInfo(user) });
     },
     authorized: (reason) => this.#annotate('allow', reason),
+    annotated: (key, value) => {
+      const { annotations } = this.event as { annotations?: object };
+      this.#add({ annotations: { ...annotations, [key]: value } });
+    },
   };
 
   received(): void {
@@ -108,9 +133,14 @@ export class AuditRecord {
   }
 
   /** The body, where the level asks for it. */
-  requested(body: Body): void {
+  requested(body: Body): void | Promise<void> {
     if (this.verdict.level === 'Metadata') return;
-    const requestObject = objectOf(body);
+    if (body.type === 'bytes' && !/^$|json$/.test(bareType(body.contentType)))
+      return decoded(body.bytes, bareType(body.contentType)).then((object) => this.#requested(object));
+    this.#requested(objectOf(body));
+  }
+
+  #requested(requestObject: unknown): void {
     if (requestObject !== undefined) this.#add({ requestObject: this.#slim(requestObject) });
   }
 
@@ -143,6 +173,14 @@ export class AuditRecord {
       responseStatus: status,
       ...(this.verdict.level === 'RequestResponse' ? { responseObject: status } : {}),
     });
+  }
+
+  /** `attempted`: by which ways it tried to say who it is from. */
+  unauthenticated(attempted: readonly string[]): void {
+    const how = attempted.length > 0 ? `attempted: ${attempted.join(', ')}` : 'no credentials provided';
+    const message = `Authentication failed, ${how}`;
+    this.#add({ responseStatus: { metadata: {}, code: 401, message } });
+    this.#stage('ResponseStarted');
   }
 
   /** Of an upgraded connection, or one that its client has left. */
@@ -198,10 +236,23 @@ function sourcesOf({
   return [...new Set([...forwarded.filter((ip) => ip !== ''), remoteAddress])];
 }
 
-/** JSON as it came; other formats are not kept. */
+/** YAML and protobuf as the JSON that they stand for; what is neither is not kept. */
+async function decoded(bytes: Buffer, type: string): Promise<unknown> {
+  try {
+    if (type === PROTOBUF) {
+      const { decodeProtobuf } = await import('../../api/schema/protobuf/index.js');
+      return decodeProtobuf(bytes).value;
+    }
+    return /yaml$/.test(type) ? (await parseYamlStrict(bytes.toString())).value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** JSON as it came. */
 function objectOf(body: Body): unknown {
   if (body.type === 'object') return body.value;
-  if (body.type !== 'bytes' || !/^$|json$/.test(bareType(body.contentType))) return undefined;
+  if (body.type !== 'bytes') return undefined;
   try {
     return JSON.parse(body.bytes.toString());
   } catch {

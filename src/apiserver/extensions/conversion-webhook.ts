@@ -13,7 +13,10 @@ import type { ConversionWebhook } from './convert.js';
 /** Upstream's limit for a conversion. */
 const TIMEOUT_MS = 30_000;
 
-export function conversionWebhook({ webhooks, closing }: Deps): ConversionWebhook {
+export function conversionWebhook({
+  webhooks,
+  closing,
+}: Pick<Deps, 'webhooks'> & Partial<Pick<Deps, 'closing'>>): ConversionWebhook {
   return async ({ crd }, objects, apiVersion) => {
     if (objects.length === 0) return [];
     const { clientConfig, conversionReviewVersions = [] } = crd.spec.conversion?.webhook ?? {};
@@ -32,7 +35,10 @@ export function conversionWebhook({ webhooks, closing }: Deps): ConversionWebhoo
     };
     let answer: unknown;
     try {
-      answer = await webhooks.post({ ...clientConfig }, review, { timeoutMs: TIMEOUT_MS, signal: closing });
+      answer = await webhooks.post({ ...clientConfig }, review, {
+        timeoutMs: TIMEOUT_MS,
+        ...(closing && { signal: closing }),
+      });
     } catch (error) {
       throw fail((error as Error).message);
     }

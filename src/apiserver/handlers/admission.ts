@@ -14,7 +14,7 @@ export function admissionRequest(
   as: Operation,
   { object, old, dryRun }: { object?: KubeObject; old?: KubeObject; dryRun?: boolean },
 ): AdmissionRequest {
-  const { attributes, resource, call, warnings } = ctx;
+  const { attributes, resource, call, warnings, annotate } = ctx;
   const { subresource, namespace, name } = attributes;
   const kind = `${as}Options`;
   const tried = dryRun ?? isDryRun(call.query, kind);
@@ -30,6 +30,7 @@ export function admissionRequest(
     dryRun: tried,
     options: writeOptions(call.query, kind, tried),
     warnings,
+    ...(annotate && { annotate }),
   };
 }
 

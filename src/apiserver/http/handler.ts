@@ -81,7 +81,7 @@ export async function serveRequest(
     if (!passedOn) options.accepted = preferred(offer, request.headers.accept);
     const stream = passedOn ? unreadBody(request) : undefined;
     const body: Body = passedOn ? { type: 'none' } : await readBody(request);
-    record?.requested(body);
+    await record?.requested(body);
     const call: Call = { ...base, body, stream, user, signal: gone };
     const handled = () =>
       handle(deps, parts.nonResource, call, {
@@ -93,6 +93,7 @@ export async function serveRequest(
           if (over) ticket?.release();
         },
         authorized: (reason) => record?.steps.authorized?.(reason),
+        annotated: (key, value) => record?.steps.annotated?.(key, value),
         routed: ({ verb }, resource) => {
           if (!passedOn) options.accepted = acceptedFor(offer, request.headers.accept, verb, resource);
         },
@@ -110,7 +111,9 @@ export async function serveRequest(
     record?.answered(answer);
   } catch (error) {
     if (error instanceof TooManyRequests) record?.ended(429);
-    else record?.failed(error);
+    else if (record) record.failed(error);
+    else if (asStatusError(error).code === 401)
+      deps.auditor?.unauthenticated(info, callOf(request, url), auditId, attemptedBy(request));
     const code = error instanceof TooManyRequests ? 429 : asStatusError(error).code;
     metrics.request(info, code, performance.now() - started, query.get('dryRun') ?? '');
     await fail(parts, response, error, options, request);
@@ -123,6 +126,11 @@ export async function serveRequest(
     record?.ended(200);
     if (answer?.result.type === 'watch') await answer.result.batches.return();
   }
+}
+
+function attemptedBy(request: IncomingRequest): string[] {
+  const { token, certificate } = credentialsOf(request);
+  return [...(token === undefined ? [] : ['bearer']), ...(certificate ? ['x509'] : [])];
 }
 
 /** Slower requests are told of, as upstream's traces tell. */

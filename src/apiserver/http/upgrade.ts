@@ -18,7 +18,7 @@ import { FORWARD_PROTOCOLS, serveForward } from '../streams/port-forward.js';
 import { SPDY_SESSION_PROTOCOLS, spdySession } from '../streams/spdy-exec.js';
 import { spdyPortForward } from '../streams/spdy-port-forward.js';
 import { serveSpdySocket, serveSpdyTunnel } from '../streams/spdy-transport.js';
-import { isProxy, proxyRoute } from '../subresources/proxy.js';
+import { admitProxy, isProxy, proxyRoute } from '../subresources/proxy.js';
 import { admitConnect, type OpenedSession, openSession, portForwarder } from '../subresources/sessions.js';
 import { eventJson } from './encode.js';
 import { callOf, type HttpParts } from './handler.js';
@@ -122,9 +122,16 @@ async function proxied(pending: Upgrade, call: Call): Promise<void> {
   const end = () => socket.destroy();
   deps.closing.addEventListener('abort', end, { once: true });
   const own = { ...call, user };
-  const route = isProxy(attributes) ? proxyRoute(deps, attributes, call) : await deps.aggregator?.route(own);
-  if (!route) throw serviceUnavailable('service unavailable');
-  await tunnel(own, route, socket, head).finally(() => deps.closing.removeEventListener('abort', end));
+  if (isProxy(attributes)) await admitProxy(contextOf(pending, own, attributes));
+  const target = isProxy(attributes) ? proxyRoute(deps, attributes, call) : await deps.aggregator?.route(own);
+  if (!target) throw serviceUnavailable('service unavailable');
+  await tunnel(own, target, socket, head).finally(() => deps.closing.removeEventListener('abort', end));
+}
+
+function contextOf({ parts: { deps }, record }: Upgrade, call: Call, attributes: Attributes): Context {
+  const { resource } = route(attributes, deps.store);
+  const annotate = record?.steps.annotated;
+  return { ...deps, call, attributes, resource, warnings: [], ...(annotate && { annotate }) };
 }
 
 async function session(upgrade: Upgrade, call: Call): Promise<void> {
@@ -136,8 +143,7 @@ async function session(upgrade: Upgrade, call: Call): Promise<void> {
   for (const verb of ['get', 'create'])
     upgrade.record?.steps.authorized?.(await authorize(deps.authorizer, { ...attributes, verb }));
   upgrade.record?.started(101);
-  const { resource } = route(attributes, deps.store);
-  const ctx: Context = { ...deps, call: { ...call, user }, attributes, resource, warnings: [] };
+  const ctx = contextOf(upgrade, { ...call, user }, attributes);
   if (attributes.subresource === 'portforward') return portForward(upgrade, ctx);
   const opened = await openSession(ctx, attributes.subresource as 'exec' | 'attach', call.signal);
   try {

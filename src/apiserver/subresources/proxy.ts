@@ -8,6 +8,7 @@ import type { Call, Context, Result } from '../context.js';
 import type { Backend } from '../proxy/backend.js';
 import { forward, type Route } from '../proxy/forward.js';
 import { nodeTarget, podTarget, type Reach, serviceTarget } from '../proxy/targets.js';
+import { admitConnect } from './sessions.js';
 
 const TARGETS: Record<string, (reach: Reach, attributes: Attributes) => Backend> = {
   nodes: (reach, { name }) => nodeTarget(reach, name),
@@ -31,6 +32,20 @@ export function proxyRoute(reach: Reach, attributes: Attributes, call: Call): Ro
   return { backend: TARGETS[attributes.resource]!(reach, attributes), path, prefix, redirects: true };
 }
 
+const OPTIONS: Record<string, string> = {
+  nodes: 'NodeProxyOptions',
+  pods: 'PodProxyOptions',
+  services: 'ServiceProxyOptions',
+};
+
+/** What is about to be reached, as admission sees it. */
+export function admitProxy(ctx: Context): Promise<void> {
+  const [, , rest = ''] = PATH.exec(ctx.call.path) ?? [];
+  const path = rest || (ctx.call.query.get('path') ?? '');
+  return admitConnect(ctx, OPTIONS[ctx.attributes.resource]!, path === '' ? {} : { path });
+}
+
 export async function proxyRequest(ctx: Context): Promise<Result> {
+  await admitProxy(ctx);
   return forward(ctx.call, proxyRoute(ctx, ctx.attributes, ctx.call));
 }

@@ -64,8 +64,8 @@ async function applyBinding(
   const matched = matchResources(store, request, spec.matchConstraints ?? {});
   if (!matched || !bindingMatches(store, request, binding.spec?.matchResources)) return;
   try {
-    const resource = paramResource(spec.paramKind);
-    const params = await collectParams(store, resource, binding.spec?.paramRef, request.namespace);
+    const resource = await paramResource(store, spec.paramKind);
+    const params = await collectParams(parts, resource, binding.spec?.paramRef, request.namespace);
     for (const param of params) await invoke(parts, request, { policy, binding, matched, param }, rounds);
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;

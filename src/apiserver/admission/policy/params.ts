@@ -5,15 +5,25 @@ import type { KubeObject } from '../../../api/machinery/types.js';
 import type { Resource } from '../../../api/resources/define.js';
 import { findKind } from '../../../api/resources/index.js';
 import type { Store } from '../../../store/store.js';
+import { conversionWebhook } from '../../extensions/conversion-webhook.js';
+import { CustomStore } from '../../extensions/custom-store.js';
+import { listCustomResources } from '../../extensions/definitions.js';
 import { keyOf, prefixOf } from '../../keys.js';
+import type { WebhookClient } from '../../webhooks/index.js';
 
 /** What is wrong with a policy or binding; `failurePolicy` says what that means. */
 export class ConfigurationError extends Error {}
 
 /** The resource of a policy's parameters; undefined where it has none. Throws ConfigurationError for an unknown kind. */
-export function paramResource(kind: ParamKind | undefined): Resource | undefined {
+export async function paramResource(
+  store: Store,
+  kind: ParamKind | undefined,
+): Promise<Resource | undefined> {
   if (!kind) return undefined;
-  const resource = findKind(kind.apiVersion ?? '', kind.kind ?? '');
+  const { apiVersion = '', kind: name = '' } = kind;
+  const resource =
+    findKind(apiVersion, name) ??
+    (await listCustomResources(store)).find((each) => each.apiVersion === apiVersion && each.kind === name);
   if (!resource)
     throw new ConfigurationError(
       `failed to find resource referenced by paramKind: '${kind.apiVersion}, Kind=${kind.kind}'`,
@@ -23,7 +33,7 @@ export function paramResource(kind: ParamKind | undefined): Resource | undefined
 
 /** One evaluation for each: `undefined` is one without parameters. Throws ConfigurationError. */
 export async function collectParams(
-  store: Store,
+  { store: base, webhooks }: { store: Store; webhooks: WebhookClient },
   resource: Resource | undefined,
   ref: ParamRef | undefined,
   requestNamespace: string,
@@ -36,6 +46,10 @@ export async function collectParams(
     throw new ConfigurationError(
       'cannot use namespaced paramRef in policy binding that matches cluster-scoped resources',
     );
+  const { custom } = resource;
+  const view = custom && new CustomStore(base, resource, custom, conversionWebhook({ webhooks }));
+  if (ref.name) await view?.prime(keyOf(resource, namespace, ref.name));
+  const store = view ?? base;
   const found = ref.name
     ? [store.get(keyOf(resource, namespace, ref.name))?.object].filter((each) => each !== undefined)
     : (await selected(store, resource, namespace, ref)).map(({ object }) => object);

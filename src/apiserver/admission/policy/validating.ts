@@ -7,6 +7,7 @@ import { StatusError } from '../../../api/machinery/status.js';
 import type { KubeObject } from '../../../api/machinery/types.js';
 import type { Authorizer } from '../../../auth/user.js';
 import type { Store } from '../../../store/store.js';
+import type { WebhookClient } from '../../webhooks/index.js';
 import { type AdmissionPlugin, type AdmissionRequest, annotateAudit, refuse } from '../admission.js';
 import { isExempt, type Matched } from '../matching.js';
 import { inputsOf } from './evaluate.js';
@@ -18,6 +19,7 @@ import { bindingMatches, boundPolicies, matchResources } from './policies.js';
 export interface PolicyParts {
   store: Store;
   authorizer: Authorizer;
+  webhooks: WebhookClient;
 }
 
 interface Denial extends Decision {
@@ -83,15 +85,16 @@ async function apply(
 }
 
 async function judgeBinding(
-  { store, authorizer }: PolicyParts,
+  parts: PolicyParts,
   request: AdmissionRequest,
   matched: Matched,
   policy: ValidatingAdmissionPolicy,
   binding: ValidatingAdmissionPolicyBinding,
 ): Promise<Judgement[]> {
+  const { store, authorizer } = parts;
   if (!bindingMatches(store, request, binding.spec?.matchResources)) return [];
-  const resource = paramResource(policy.spec?.paramKind);
-  const params = await collectParams(store, resource, binding.spec?.paramRef, request.namespace);
+  const resource = await paramResource(store, policy.spec?.paramKind);
+  const params = await collectParams(parts, resource, binding.spec?.paramRef, request.namespace);
   const namespace = namespaceOf(store, request);
   const judgements: Judgement[] = [];
   for (const param of params)
