@@ -128,7 +128,8 @@ export const internalError = (error: unknown): StatusError =>
 export const serviceUnavailable = (message: string): StatusError =>
   new StatusError(503, 'ServiceUnavailable', message);
 
-export const timeout = (message: string): StatusError => new StatusError(504, 'Timeout', message);
+export const timeout = (message: string, details?: StatusDetails): StatusError =>
+  new StatusError(504, 'Timeout', `Timeout: ${message}`, details);
 
 /** Any thrown value as a StatusError. */
 export function asStatusError(error: unknown): StatusError {

@@ -1,5 +1,5 @@
 /** list: a page of objects that one revision shows, filtered by selectors. */
-import { badRequest, expired, StatusError } from '../../api/machinery/status.js';
+import { badRequest, expired, StatusError, timeout } from '../../api/machinery/status.js';
 import { type ListOptions, RevisionError, type Stored } from '../../store/store.js';
 import type { Context, ListPage, Result } from '../context.js';
 import { keyOf, prefixOf } from '../keys.js';
@@ -142,7 +142,7 @@ class ExpiredContinue extends StatusError {
 
 /** 504 with upstream's cause, which client-go waits for. */
 export function tooLargeResourceVersion(requested: number, current: number): StatusError {
-  return new StatusError(504, 'Timeout', `Too large resource version: ${requested}, current: ${current}`, {
+  return timeout(`Too large resource version: ${requested}, current: ${current}`, {
     causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
     retryAfterSeconds: 1,
   });

@@ -2,7 +2,7 @@
 import type { Pod, PodDisruptionBudget } from '#types';
 import { timestamp } from '../../api/machinery/clock.js';
 import { labelSelector } from '../../api/machinery/selectors.js';
-import { badRequest, forbidden, isReason, StatusError } from '../../api/machinery/status.js';
+import { badRequest, forbidden, isReason, StatusError, timeout } from '../../api/machinery/status.js';
 import type { KubeObject } from '../../api/machinery/types.js';
 import { ConflictError, type Stored } from '../../store/store.js';
 import type { Context, Result } from '../context.js';
@@ -98,7 +98,7 @@ async function spend(ctx: Context, key: string, pod: Pod, dryRun: boolean): Prom
     }
   }
   const name = key.slice(key.lastIndexOf('/') + 1);
-  throw new StatusError(504, 'Timeout', `couldn't update PodDisruptionBudget "${name}" due to conflicts`, {
+  throw timeout(`couldn't update PodDisruptionBudget "${name}" due to conflicts`, {
     retryAfterSeconds: 10,
   });
 }

@@ -378,7 +378,7 @@ describe('apiserver: objects', () => {
     it('tell of a revision that is not there yet and of a broken token', async () => {
       await assert.rejects(
         h.of('configmaps').list({ resourceVersion: '99999999' }),
-        refused(504, 'Timeout', /^Too large resource version: 99999999, current: \d+$/),
+        refused(504, 'Timeout', /^Timeout: Too large resource version: 99999999, current: \d+$/),
       );
       await assert.rejects(
         h.of('configmaps').list({ continue: 'nonsense' }),
