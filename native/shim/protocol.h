@@ -81,6 +81,7 @@ enum Tag : uint8_t {
   kPidsOf = 49,
   kUserBase = 50,
   kUserSize = 51,
+  kDevice = 52,
 };
 
 // Of kFlags in kSetup.

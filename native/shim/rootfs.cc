@@ -98,7 +98,9 @@ static void clone_sources(Spec& spec) {
     if (m.tree < 0) fail("bind mount", m.source);
     map_ids(m.tree, m.source);
     uint64_t propagation = m.propagation == kShared ? MS_SHARED : m.propagation == kSlave ? MS_SLAVE : MS_PRIVATE;
-    set_attributes(m.tree, true, m.flags & MS_RDONLY, propagation);
+    bool deep = m.flags & MS_REC;
+    set_attributes(m.tree, true, deep && m.flags & MS_RDONLY, propagation);
+    if (!deep && m.flags & MS_RDONLY) set_attributes(m.tree, false, true, 0);
   }
 }
 

@@ -59,7 +59,7 @@ static void use_stdio(int in, int out, int err) {
   if (setsid() < 0) fail("setsid");
   for (uint32_t i = 0; i < spec.cgroups.count; i++)
     if (!write_file(spec.cgroups[i], "0")) fail("join cgroup", spec.cgroups[i]);
-  if (*spec.device_cgroup) limit_devices(spec.device_cgroup);
+  if (*spec.device_cgroup) limit_devices(spec);
   adjust_oom_score(spec.oom_score_adj);
   bool tty = spec.flags & kTty;
   if (!tty) use_stdio(in, out, err);

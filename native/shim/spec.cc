@@ -28,6 +28,7 @@ void parse_spec(Fields fields, Spec& spec) {
       case kSeccompCache: spec.seccomp_cache = field.text(); break;
       case kSeccompRules: spec.seccomp_rules = {field.data, field.size}; break;
       case kDeviceCgroup: spec.device_cgroup = field.text(); break;
+      case kDevice: spec.devices.add(field.number()); break;
       case kOomScoreAdj: spec.oom_score_adj = static_cast<int64_t>(field.number()); break;
       case kCwd: spec.cwd = field.text(); break;
       case kUpper: spec.upper = field.text(); break;

@@ -19,6 +19,7 @@ struct Spec {
   const char *cwd = "", *upper = "", *work = "", *root = "", *seccomp_cache = "", *device_cgroup = "";
   List<const char*> argv, env, lower, cgroups, masked, read_only;
   List<uint32_t> groups;
+  List<uint64_t> devices;  // rules of 8 bits type, 8 access, 24 major and 24 minor number
   List<MountSpec> mounts;
   List<Rlimit> rlimits;
   Fields seccomp_rules = {nullptr, 0};
@@ -34,7 +35,7 @@ extern int sync_fd;
 // Steps, each in a file of its own; all end in fail() when they can't be done.
 void set_up_root(Spec& spec);                   // rootfs.cc: from clone to pivot_root
 void make_devices(Spec& spec, int dev);         // devices.cc
-void limit_devices(const char* cgroup);         // device_filter.cc: of a group of version 2
+void limit_devices(Spec& spec);                 // device_filter.cc: of a group of version 2
 int open_terminal(int ptmx_directory);          // terminal.cc: returns the slave, sends the master to the shim
 void drop_privileges(Spec& spec);               // privileges.cc
 void prepare_seccomp(Spec& spec);               // seccomp.cc: while the host's files are in sight

@@ -6,10 +6,17 @@ import { containersDir, type Environment } from './environment.js';
 import type { ShimContainer } from './shim/connection.js';
 import { ProcessFlag, Tag } from './shim/protocol.js';
 import type { FieldWriter } from './shim/wire.js';
+import { type ResolvedDevice, resolveDevice, ruleNumber } from './spec/devices.js';
 import { containerMounts, MASKED_PATHS, READ_ONLY_PATHS } from './spec/mounts.js';
 import { processFields } from './spec/process.js';
 import type { ExitRecord } from './state.js';
-import { type ContainerConfig, type ContainerStatus, RuntimeError, type SandboxConfig } from './types.js';
+import {
+  type ContainerConfig,
+  type ContainerStatus,
+  type Mount,
+  RuntimeError,
+  type SandboxConfig,
+} from './types.js';
 
 export class Container {
   readonly cgroup: string;
@@ -20,6 +27,7 @@ export class Container {
   #end!: () => void;
   #env: Environment;
   #data: string;
+  #devices: ResolvedDevice[] = [];
 
   constructor(
     env: Environment,
@@ -57,11 +65,17 @@ export class Container {
     return this.status.state === 'running';
   }
 
-  /** Makes folders, cgroup and log link; the shim makes the rest. */
+  /** Makes folders, cgroup and log link; the shim makes the rest. Throws RuntimeError('StartFailed') for a device that is none. */
   prepare(): void {
     const { cgroups, logLinkDir } = this.#env;
+    this.#devices = (this.config.devices ?? []).map(resolveDevice);
     for (const name of ['upper', 'work', 'root']) mkdirSync(join(this.#data, name), { recursive: true });
-    cgroups.create(this.cgroup, this.config.limits, this.config.security.privileged ? 'all' : 'default');
+    cgroups.create(
+      this.cgroup,
+      this.config.limits,
+      this.config.security.privileged ? 'all' : 'default',
+      this.#devices.map(({ rule }) => rule),
+    );
     mkdirSync(dirname(this.logPath), { recursive: true });
     if (!logLinkDir) return;
     mkdirSync(logLinkDir, { recursive: true });
@@ -86,7 +100,7 @@ export class Container {
       .text(Tag.work, join(this.#data, 'work'))
       .text(Tag.root, join(this.#data, 'root'));
     const mounts = containerMounts({
-      mounts: checkSources(config),
+      mounts: [...checkSources(config), ...this.#devices.map(deviceMount)],
       privileged,
       hostIpc: sandbox.ipc === 'host',
       cgroups: cgroups.mounts(),
@@ -95,6 +109,7 @@ export class Container {
     if (privileged) return fields;
     if (!config.security.unmasked)
       fields.texts(Tag.masked, MASKED_PATHS).texts(Tag.readOnlyPath, READ_ONLY_PATHS);
+    for (const { rule } of this.#devices) fields.number(Tag.device, ruleNumber(rule));
     return fields.text(Tag.deviceCgroup, cgroups.deviceFolder(this.cgroup));
   }
 
@@ -145,6 +160,9 @@ export class Container {
     return join(this.#env.logLinkDir, `${name}_${namespace}_${this.config.name}-${this.config.id}.log`);
   }
 }
+
+/** The host's own node: with it, a pod with a user namespace needs no right to make one. */
+const deviceMount = ({ source, target }: ResolvedDevice): Mount => ({ source, target, readOnly: false });
 
 function checkSources(config: ContainerConfig): ContainerConfig['mounts'] {
   for (const { source } of config.mounts)

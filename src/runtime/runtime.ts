@@ -60,6 +60,7 @@ export class ContainerRuntime implements Runtime {
 
   async recover(): Promise<SandboxStatus[]> {
     await Promise.all(namesIn(sandboxesDir(this.#env)).map((id) => this.#recoverSandbox(id)));
+    await this.#removeUnknownGroups(this.#env.cgroupRoot);
     await this.#removeUnknownData();
     return this.sandboxes();
   }
@@ -76,6 +77,23 @@ export class ContainerRuntime implements Runtime {
     const sandbox = new Sandbox(this.#env, record.config, record.createdAt);
     this.#sandboxes.set(id, sandbox);
     await sandbox.recover();
+  }
+
+  /** What runs in a group of no sandbox has lost its state: nobody could ever end it. */
+  async #removeUnknownGroups(path: string): Promise<void> {
+    const { cgroups, logger } = this.#env;
+    const known = new Set([...this.#sandboxes.values()].flatMap((sandbox) => sandbox.groups));
+    for (const name of cgroups.below(path)) {
+      const group = join(path, name);
+      if (known.has(group)) continue;
+      if ([...known].some((other) => other.startsWith(`${group}/`))) {
+        await this.#removeUnknownGroups(group);
+        continue;
+      }
+      logger.info({ group }, 'removing a control group that belongs to no sandbox');
+      cgroups.kill(group);
+      await cgroups.remove(group).catch((err) => logger.warn({ err, group }, 'it could not be removed'));
+    }
   }
 
   /** Writable layers outlive a reboot, which clears the state that knew them. */

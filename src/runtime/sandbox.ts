@@ -57,6 +57,11 @@ export class Sandbox {
     this.#shimGroup = shimGroup(env, config.id);
   }
 
+  /** Its own, and that of its shim. */
+  get groups(): string[] {
+    return [this.#cgroup, this.#shimGroup];
+  }
+
   status(): SandboxStatus {
     const alive = this.#connection !== undefined;
     return {

@@ -40,7 +40,19 @@ export interface Mount {
   /** Absolute path in the container. */
   target: string;
   readOnly: boolean;
+  /** Read-only with all that is mounted below. */
+  recursive?: boolean;
   propagation?: 'private' | 'rslave' | 'rshared';
+}
+
+/** A device of the host that the container sees and may use. */
+export interface Device {
+  /** Its node on the host, or a link to that. */
+  source: string;
+  /** Absolute path in the container. */
+  target: string;
+  /** Of `r`, `w` and `m` (making nodes of it). */
+  access: string;
 }
 
 export interface ContainerSecurity {
@@ -73,6 +85,7 @@ export interface ContainerConfig {
   env: string[];
   workingDirectory: string;
   mounts: Mount[];
+  devices?: Device[];
   limits: Limits;
   /** −1000 … 1000. */
   oomScoreAdj: number;

@@ -61,7 +61,7 @@ export function nodeStatus(input: NodeInput): NodeStatus {
     conditions: conditions(input),
     // What the container runtime can, under the name of the default RuntimeClass.
     features: { supplementalGroupsPolicy: true },
-    runtimeHandlers: [{ name: '', features: { recursiveReadOnlyMounts: false, userNamespaces: true } }],
+    runtimeHandlers: [{ name: '', features: { recursiveReadOnlyMounts: true, userNamespaces: true } }],
     daemonEndpoints: { kubeletEndpoint: { Port: 0 } },
     images: images
       .map(imageEntry)

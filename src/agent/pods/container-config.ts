@@ -2,8 +2,15 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Container, Pod, SeccompProfile } from '#types';
-import type { ContainerConfig, ContainerSecurity, Image, Mount, SandboxConfig } from '../../runtime/types.js';
+import type { Container, Pod, SeccompProfile, VolumeMount } from '#types';
+import type {
+  ContainerConfig,
+  ContainerSecurity,
+  Device,
+  Image,
+  Mount,
+  SandboxConfig,
+} from '../../runtime/types.js';
 import { mountSubPath } from '../volumes/sub-path.js';
 import { ConfigError, containerEnv, type EnvSources } from './env.js';
 import { expand } from './expand.js';
@@ -93,6 +100,7 @@ export async function containerConfig(input: ConfigInput): Promise<Prepared> {
     env: wholeEnv(kernelHostname(pod, input.domain), container, image, user, own),
     workingDirectory: container.workingDir || image.config.workingDirectory || '/',
     mounts: await mounts(input, id, staged),
+    devices: devices(input),
     limits: containerLimits(container, pod.spec.resources),
     oomScoreAdj: oomScoreAdj(pod, container, input.memoryCapacity),
     security: security(pod, container, user),
@@ -127,6 +135,10 @@ function wholeEnv(
   return [...env].map(([name, value]) => `${name}=${value}`);
 }
 
+/** Whether what is mounted below a read-only mount is read-only as well (KEP-3857). */
+export const isRecursive = ({ recursiveReadOnly = 'Disabled' }: VolumeMount): boolean =>
+  recursiveReadOnly !== 'Disabled';
+
 const PROPAGATION = { None: 'private', HostToContainer: 'rslave', Bidirectional: 'rshared' } as const;
 
 async function mounts(input: ConfigInput, id: string, staged: string[]): Promise<Mount[]> {
@@ -144,6 +156,7 @@ async function mounts(input: ConfigInput, id: string, staged: string[]): Promise
       source: subPath ? await subPathSource(volume, subPath, target) : volume,
       target: mount.mountPath,
       readOnly: mount.readOnly ?? false,
+      recursive: isRecursive(mount),
       propagation,
     });
   }
@@ -164,6 +177,16 @@ async function mounts(input: ConfigInput, id: string, staged: string[]): Promise
   }
   const depth = ({ target }: Mount) => target.split('/').filter(Boolean).length;
   return list.sort((a, b) => depth(a) - depth(b));
+}
+
+/** Block volumes, as kubelet gives them (`makeBlockVolumes`). */
+function devices({ pod, container, volumes }: ConfigInput): Device[] {
+  return (container.volumeDevices ?? []).map(({ name, devicePath }) => {
+    const source = volumes.get(name);
+    if (source === undefined) throw new ConfigError(`volume ${JSON.stringify(name)} is not set up`);
+    const claim = pod.spec.volumes?.find((volume) => volume.name === name)?.persistentVolumeClaim;
+    return { source, target: devicePath, access: claim?.readOnly ? 'mr' : 'mrw' };
+  });
 }
 
 /** A container that asks for what can't be had is a mistake in its configuration. */

@@ -9,6 +9,7 @@ import type {
 } from '#types';
 import { timestamp } from '../../api/machinery/clock.js';
 import type { ContainerStatus } from '../../runtime/types.js';
+import { isRecursive } from './container-config.js';
 import { ephemeralContainers, isSidecar, restarts } from './next-actions.js';
 import { qosClass } from './resources.js';
 
@@ -153,7 +154,9 @@ function containerStatus(
   const mounts = container.volumeMounts?.map((mount) => ({
     name: mount.name,
     mountPath: mount.mountPath,
-    ...(mount.readOnly ? { readOnly: true, recursiveReadOnly: 'Disabled' } : {}),
+    ...(mount.readOnly
+      ? { readOnly: true, recursiveReadOnly: isRecursive(mount) ? 'Enabled' : 'Disabled' }
+      : {}),
   }));
   const { resources } = container;
   const actual = running ? (record?.resources ?? resources) : resources;

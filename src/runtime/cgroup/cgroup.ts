@@ -1,5 +1,6 @@
 /** Control groups behind one interface, for the version that is mounted. */
 import { readFileSync } from 'node:fs';
+import type { DeviceRule } from '../spec/devices.js';
 import type { ContainerStats, Limits } from '../types.js';
 import { RuntimeError } from '../types.js';
 import { CgroupV1 } from './v1.js';
@@ -14,11 +15,13 @@ export interface CgroupMount {
 
 /** Paths are relative to the hierarchies' roots, such as `keelson/c/n/burstable/pod1/<container>`. */
 export interface Cgroups {
-  /** Makes the group, with its parents. `devices`: the nodes its processes may use; absent: as the parent. */
-  create(path: string, limits: Limits, devices?: 'default' | 'all'): void;
+  /** Makes the group, with its parents. `devices`: the nodes its processes may use; absent: as the parent. `more`: besides those. */
+  create(path: string, limits: Limits, devices?: 'default' | 'all', more?: DeviceRule[]): void;
   /** A parent of groups that have limits. */
   createParent(path: string, limits: Limits): void;
   exists(path: string): boolean;
+  /** Names of the groups right below it. */
+  below(path: string): string[];
   /** Other limits for a group that is there; absent means no limit. */
   update(path: string, limits: Limits): void;
   /** Files to write `0` to, to join it. */

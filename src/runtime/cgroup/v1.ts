@@ -1,6 +1,7 @@
 /** cgroup version 1: a hierarchy per controller, with an optional unified one beside them (hybrid). */
 import { existsSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { type DeviceRule, ruleText } from '../spec/devices.js';
 import type { ContainerStats, Limits } from '../types.js';
 import type { CgroupMount, Cgroups, MountInfo } from './cgroup.js';
 import { makeFolders, pruneFolders, readGroupFile, removeTree, subfolders, whileParentsGo } from './files.js';
@@ -45,7 +46,7 @@ export class CgroupV1 implements Cgroups {
     }));
   }
 
-  create(path: string, limits: Limits, devices?: 'default' | 'all'): void {
+  create(path: string, limits: Limits, devices?: 'default' | 'all', more: DeviceRule[] = []): void {
     whileParentsGo(() => {
       for (const root of this.#roots) makeFolders(join(root, path));
     });
@@ -58,12 +59,19 @@ export class CgroupV1 implements Cgroups {
     if (limits.pids !== undefined) this.#write('pids', path, 'pids.max', limits.pids);
     if (devices === 'default') {
       this.#write('devices', path, 'devices.deny', 'a');
-      for (const rule of DEFAULT_DEVICES) this.#write('devices', path, 'devices.allow', rule);
+      for (const rule of [...DEFAULT_DEVICES, ...more.map(ruleText)])
+        this.#write('devices', path, 'devices.allow', rule);
     }
   }
 
   exists(path: string): boolean {
     return existsSync(join(this.#points.get('memory')!, path));
+  }
+
+  below(path: string): string[] {
+    return [
+      ...new Set(this.#roots.flatMap((root) => subfolders(join(root, path)).map((at) => basename(at)))),
+    ];
   }
 
   update(path: string, { cpuShares, cpuQuota = -1, memory = -1 }: Limits): void {

@@ -1,9 +1,17 @@
 /** cgroup version 2: one hierarchy; controllers are enabled from the root down. */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type ContainerStats, type Limits, RuntimeError } from '../types.js';
 import type { CgroupMount, Cgroups } from './cgroup.js';
-import { errorCode, makeFolders, pruneFolders, readGroupFile, removeTree, whileParentsGo } from './files.js';
+import {
+  errorCode,
+  makeFolders,
+  pruneFolders,
+  readGroupFile,
+  removeTree,
+  subfolders,
+  whileParentsGo,
+} from './files.js';
 import { CPU_PERIOD, cpuWeight, flatKeys } from './numbers.js';
 
 const CONTROLLERS = ['cpu', 'memory', 'pids', 'io'];
@@ -35,6 +43,10 @@ export class CgroupV2 implements Cgroups {
 
   exists(path: string): boolean {
     return existsSync(join(this.#root, path));
+  }
+
+  below(path: string): string[] {
+    return subfolders(join(this.#root, path)).map((at) => basename(at));
   }
 
   update(path: string, { cpuShares, cpuQuota, memory }: Limits): void {

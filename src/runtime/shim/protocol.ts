@@ -75,6 +75,7 @@ export const Tag = {
   pidsOf: 49,
   userBase: 50,
   userSize: 51,
+  device: 52,
 } as const;
 
 /** Bits of `Tag.flags` in a setup. */

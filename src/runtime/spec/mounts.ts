@@ -12,6 +12,7 @@ const NODEV = 4;
 const NOEXEC = 8;
 const REMOUNT = 32;
 const BIND = 4096;
+const RECURSIVE = 16384;
 const STRICTATIME = 1 << 24;
 
 interface Entry {
@@ -91,7 +92,7 @@ function volume(mount: Mount): Entry {
     source: mount.source,
     target,
     type: '',
-    flags: mount.readOnly ? RDONLY : 0,
+    flags: mount.readOnly ? RDONLY | (mount.recursive ? RECURSIVE : 0) : 0,
     data: '',
     propagation: Propagation[mount.propagation ?? 'private'],
   };

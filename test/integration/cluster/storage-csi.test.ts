@@ -56,7 +56,7 @@ describe('storage drivers', function () {
     spec,
   });
   /** What csi-provisioner does: a volume for the claim that asks this driver for one. */
-  const provision = async (claim: string, spec: object = {}) => {
+  const provision = async (claim: string, spec: object = {}, more: object = {}) => {
     const asked = await eventually('the claim to ask', async () => {
       const found = JSON.parse(await kubectl('get', 'pvc', claim, '-o', 'json'));
       return found.metadata.annotations?.['volume.kubernetes.io/storage-provisioner'] === NAME && found;
@@ -78,6 +78,7 @@ describe('storage drivers', function () {
           uid: asked.metadata.uid,
         },
         csi: { driver: NAME, volumeHandle: `handle-${claim}`, volumeAttributes: { tier: 'fast' }, ...spec },
+        ...more,
       },
     });
   };
@@ -249,6 +250,33 @@ describe('storage drivers', function () {
     assert.equal(context['csi.storage.k8s.io/ephemeral'], 'true');
     await kubectl('delete', 'pod', 'inline');
     assert.equal(driver.published.size, 0);
+  });
+
+  it('publishes a block volume, which the container gets as a device', async () => {
+    const block = { volumeMode: 'Block' };
+    const raw = claim('raw');
+    const user = pod('raw', claimed('raw'));
+    Object.assign(raw.spec, block);
+    Object.assign(user.spec.containers[0]!, {
+      volumeMounts: undefined,
+      volumeDevices: [{ name: 'data', devicePath: '/dev/raw' }],
+    });
+    driver.calls.splice(0);
+    await apply(raw, user);
+    await provision('raw', {}, block);
+    await ready('raw');
+    const [target, request] = [...driver.published].at(-1)!;
+    assert.match(target, /\/plugins\/kubernetes.io\/csi\/volumeDevices\/publish\/pv-raw\/[0-9a-f-]{36}$/);
+    assert.ok(request.volumeCapability?.block);
+    assert.equal((await kubectl('exec', 'raw', '--', 'stat', '-c', '%t:%T', '/dev/raw')).trim(), '1:3');
+    await kubectl('delete', 'pod', 'raw');
+    assert.deepEqual(driver.calls.splice(0), [
+      'NodeStageVolume handle-raw',
+      'NodePublishVolume handle-raw',
+      'NodeUnpublishVolume handle-raw',
+      'NodeUnstageVolume handle-raw',
+    ]);
+    assert.ok(!existsSync(target));
   });
 
   it("lets a driver's pod mount what the node and other pods see", async () => {

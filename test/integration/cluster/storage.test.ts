@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { eventually, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
-import type { Kubectl } from '../../fixtures/tools.js';
+import { type Kubectl, run } from '../../fixtures/tools.js';
 
 const pod = (name: string, spec: object) => ({
   apiVersion: 'v1',
@@ -134,6 +134,66 @@ describe('persistent storage', function () {
     await ready('two');
     await kubectl('delete', 'pod', 'two');
     await kubectl('delete', 'pvc', 'single');
+  });
+
+  it('gives containers block volumes as devices, and no other device', async function () {
+    const file = join(cluster.dataDir, 'disk');
+    writeFileSync(file, '');
+    truncateSync(file, 4 << 20);
+    const loop = await run('losetup', ['--find', '--show', file]);
+    // Machines without loop devices have no other block device to spare.
+    if (loop.code !== 0) this.skip();
+    const device = loop.stdout.trim();
+    try {
+      const node = await get('nodes', '.items[0].metadata.name');
+      const spec = { volumeMode: 'Block', storageClassName: '', accessModes: ['ReadWriteOnce'] };
+      await apply(
+        {
+          apiVersion: 'v1',
+          kind: 'PersistentVolume',
+          metadata: { name: 'disk' },
+          spec: {
+            ...spec,
+            capacity: { storage: '4Mi' },
+            local: { path: device },
+            nodeAffinity: {
+              required: {
+                nodeSelectorTerms: [
+                  { matchExpressions: [{ key: 'kubernetes.io/hostname', operator: 'In', values: [node] }] },
+                ],
+              },
+            },
+          },
+        },
+        claim('disk', { ...spec, resources: { requests: { storage: '4Mi' } } }),
+      );
+      const withDisk = (name: string, readOnly: boolean) =>
+        pod(name, {
+          securityContext: { runAsUser: 0 },
+          containers: [sleeper({ volumeDevices: [{ name: 'disk', devicePath: '/dev/xvda' }] })],
+          volumes: [{ name: 'disk', persistentVolumeClaim: { claimName: 'disk', readOnly } }],
+        });
+      await apply(withDisk('writes', false));
+      await ready('writes');
+      const sh = (name: string, script: string) => kubectl.try(['exec', name, '--', 'sh', '-c', script]);
+      const written = await sh('writes', 'echo hello > /dev/xvda && sync && head -c 6 /dev/xvda');
+      assert.equal(written.stdout, 'hello\n', written.stderr);
+      assert.equal(
+        (await kubectl('exec', 'writes', '--', 'stat', '-c', '%F', '/dev/xvda')).trim(),
+        'block special file',
+      );
+      // Another of the same kind can be made, but not used.
+      const other = await sh('writes', 'mknod /dev/other b 7 250 && head -c 1 /dev/other');
+      assert.match(other.stderr, /Operation not permitted/);
+      await kubectl('delete', 'pod', 'writes');
+      await apply(withDisk('reads', true));
+      await ready('reads');
+      assert.equal((await sh('reads', 'head -c 6 /dev/xvda')).stdout, 'hello\n');
+      assert.match((await sh('reads', 'echo no > /dev/xvda')).stderr, /Operation not permitted/);
+      await kubectl('delete', 'pod', 'reads');
+    } finally {
+      await run('losetup', ['--detach', device]);
+    }
   });
 
   it('mounts the files of an image, for reading only', async () => {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, fork } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, renameSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { processStartTime, SandboxState } from '../../../src/runtime/state.js';
 import type { ContainerStatus } from '../../../src/runtime/types.js';
+import { assertNoLeaks, snapshot } from '../../fixtures/leaks.js';
 import { exitOf, type Fixture, logLines, makeFixture } from './fixture.js';
 
 describe('recovery', () => {
@@ -33,6 +34,24 @@ describe('recovery', () => {
     const ended = exitOf(later, config.id);
     await later.stopContainer(config.id, 'SIGKILL', 0);
     assert.equal((await ended).exitCode, 137);
+  });
+
+  it('ends what has lost its state, and nothing else', async () => {
+    const [lost, cut, kept] = [await f.sandbox(), await f.sandbox(), await f.sandbox()];
+    for (const id of [lost, cut, kept]) await f.runtime.startContainer(f.config(id, ['sleep', '4711.25']));
+    await f.runtime.close();
+    rmSync(join(f.dir, 'run/sandboxes', lost), { recursive: true });
+    writeFileSync(join(f.dir, 'run/sandboxes', cut, 'config.json'), '{"config":');
+    const filter = { containing: [lost, cut] };
+    const later = await f.reopen();
+    const found = await later.recover();
+    assert.deepEqual(
+      found.map(({ id, alive, containers }) => [id, alive, containers[0]!.state]),
+      [[kept, true, 'running']],
+    );
+    const none = { mounts: [], links: [], cgroups: [], processes: [], networkNamespaces: [] };
+    await assertNoLeaks(none, filter);
+    assert.equal(snapshot({ containing: ['sleep 4711.25'] }).processes.length, 1);
   });
 
   it('tells of exits that happened meanwhile', async () => {

@@ -138,16 +138,18 @@ describe('isolation of containers', () => {
     assert.ok(existsSync(join(folder, 'ok')));
   });
 
-  it('makes read-only mounts read-only all the way down', async () => {
+  it('makes read-only mounts read-only, all the way down where that is asked for', async () => {
     const folder = join(f.dir, 'outer');
     mkdirSync(join(folder, 'inner'), { recursive: true });
     await native.mount('none', join(folder, 'inner'), 'tmpfs', 0, '');
     try {
-      const { stderr, stdout } = await sh('touch /data/a; touch /data/inner/b; ls -d /data/inner', {
-        mounts: [{ source: folder, target: '/data', readOnly: true }],
-      });
-      assert.equal(stderr.match(/Read-only/g)?.length, 2, stderr);
-      assert.equal(stdout, '/data/inner\n');
+      for (const recursive of [true, false]) {
+        const { stderr, stdout } = await sh('touch /data/a; touch /data/inner/b; ls /data/inner', {
+          mounts: [{ source: folder, target: '/data', readOnly: true, recursive }],
+        });
+        assert.equal(stderr.match(/Read-only/g)?.length, recursive ? 2 : 1, stderr);
+        assert.equal(stdout, recursive ? '' : 'b\n');
+      }
     } finally {
       await native.umount(join(folder, 'inner'), 0);
     }
