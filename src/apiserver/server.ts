@@ -35,6 +35,7 @@ import { serveUpgrade } from './http/upgrade.js';
 import { inProcessTransport } from './in-process.js';
 import { Metrics } from './metrics.js';
 import { servedHere } from './nonresource/discovery.js';
+import { START_CHECKS } from './nonresource/health.js';
 import { createNonResource, type NonResource } from './nonresource/index.js';
 import type { ApiServerOptions, ListenOptions } from './options.js';
 import { reconcilePolicy } from './rbac/reconcile.js';
@@ -115,8 +116,9 @@ export class ApiServer {
       checks: [
         { name: 'ping', check: () => undefined },
         { name: 'log', check: () => undefined },
-        { name: 'store', check: () => void store.revision },
-        { name: 'poststarthook/bootstrap', check: () => this.#checkReady() },
+        { name: 'etcd', check: () => void store.revision },
+        { name: 'informer-sync', readyOnly: true, check: () => this.#checkReady() },
+        ...START_CHECKS.map((name) => ({ name, check: () => this.#checkReady() })),
         { name: 'shutdown', readyOnly: true, check: () => this.#checkOpen() },
       ],
       metrics: () =>

@@ -73,7 +73,11 @@ class NamespaceController {
     const namespace = this.#namespaces.get(name);
     if (namespace === undefined || !isEnding(namespace)) return;
     const remaining = await this.#deleteContent(name);
-    if (remaining.objects.size === 0 && remaining.errors.length === 0) return this.#finalize(namespace);
+    if (remaining.objects.size === 0 && remaining.errors.length === 0) {
+      // Somebody else holds it still, and should see that it is empty.
+      const isHeld = [...namespace.spec!.finalizers!, ...(namespace.metadata.finalizers ?? [])].length > 1;
+      return this.#finalize(isHeld ? await this.#writeConditions(namespace, remaining) : namespace);
+    }
     await this.#writeConditions(namespace, remaining);
     if (remaining.errors.length > 0) throw new Error(remaining.errors.join('; '));
     this.loop.queue.addAfter(name, RECHECK);
@@ -120,7 +124,7 @@ class NamespaceController {
     }
   }
 
-  async #writeConditions(namespace: Namespace, remaining: Remaining): Promise<void> {
+  async #writeConditions(namespace: Namespace, remaining: Remaining): Promise<Namespace> {
     const now = timestamp(this.#context.clock.now());
     const current = namespace.status?.conditions ?? [];
     const conditions = contentConditions(remaining).map((next) => {
@@ -128,10 +132,10 @@ class NamespaceController {
       const same = old?.status === next.status && old.reason === next.reason && old.message === next.message;
       return same ? old : { ...next, lastTransitionTime: now };
     });
-    if (conditions.every((condition) => current.includes(condition))) return;
+    if (conditions.every((condition) => current.includes(condition))) return namespace;
     const others = current.filter((c) => !conditions.some(({ type }) => type === c.type));
     const status = { ...namespace.status, conditions: [...others, ...conditions] };
-    await this.#context.client.of(namespaces).updateStatus({ ...namespace, status });
+    return this.#context.client.of(namespaces).updateStatus({ ...namespace, status });
   }
 }
 

@@ -141,6 +141,11 @@ export class ContainerRunner {
     this.#retryAt = 0;
   }
 
+  /** The pod has other labels or annotations, of which its environment and paths may be made. */
+  metadataChanged(): void {
+    if (this.#blocked) this.unblock();
+  }
+
   /** Whether it runs with other resources than it has been given. */
   get isOutOfSize(): boolean {
     const { latest, resources } = this.record;

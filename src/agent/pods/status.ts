@@ -65,13 +65,16 @@ export function podStatus(input: StatusInput): PodStatus {
     const { started: _, ...status } = containerStatus(input, c, records[c.name], false);
     return { ...status, ready: false };
   });
-  const phase = podPhase(input, initContainerStatuses, containerStatuses);
+  const due = podPhase(input, initContainerStatuses, containerStatuses);
+  // It is over once nothing runs any more: sidecars stop last.
+  const runs = Object.values(records).some(({ latest }) => latest?.state === 'running');
+  const phase = isTerminal(due) && runs ? (previous?.phase ?? 'Pending') : due;
   const generation = pod.metadata.generation;
   const failure = input.failure ?? (previous?.phase === 'Failed' && previous.reason ? previous : undefined);
   return {
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     phase,
-    conditions: conditions(input, phase, initContainerStatuses, containerStatuses).map((condition) => ({
+    conditions: conditions(input, due, initContainerStatuses, containerStatuses).map((condition) => ({
       ...(generation === undefined ? {} : { observedGeneration: generation }),
       ...condition,
       lastProbeTime: null as unknown as string,
@@ -168,7 +171,7 @@ function containerStatus(
     ready: done || (running && (record?.ready ?? false)),
     restartCount: record?.restartCount ?? 0,
     image: record?.imageName || container.image || '',
-    imageID: record?.imageId ?? '',
+    imageID: latest ? (record?.imageId ?? '') : '',
     ...(latest ? { containerID: containerId(latest) } : {}),
     started: running && (record?.started ?? false),
     ...(hasResources && resources.requests ? { allocatedResources: resources.requests } : {}),
@@ -185,12 +188,14 @@ function initDone(container: Container, record: ContainerRecord | undefined): bo
   return latest?.state === 'exited' && latest.exitCode === 0;
 }
 
+const isTerminal = (phase: string): boolean => phase === 'Failed' || phase === 'Succeeded';
+
 function podPhase(
   { pod, records, previous, failure, over }: StatusInput,
   init: ApiContainerStatus[],
   main: ApiContainerStatus[],
 ): string {
-  if (previous?.phase === 'Failed' || previous?.phase === 'Succeeded') return previous.phase;
+  if (previous?.phase && isTerminal(previous.phase)) return previous.phase;
   if (failure && over) return 'Failed';
   const never = (pod.spec.restartPolicy ?? 'Always') === 'Never';
   const pending = (pod.spec.initContainers ?? []).filter((c) => !initDone(c, records[c.name]));

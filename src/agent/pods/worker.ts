@@ -157,6 +157,7 @@ export class PodWorker implements PodContext {
     const shown = ({ metadata }: Pod) => JSON.stringify([metadata.labels, metadata.annotations]);
     if (shown(before) !== shown(pod)) {
       this.#refreshVolumes();
+      for (const runner of this.#runners.values()) runner.metadataChanged();
       this.#deps.network.policies.podChanged(pod.metadata.uid!, pod);
     }
     if (pod.spec.ephemeralContainers?.length !== before.spec.ephemeralContainers?.length) {

@@ -18,6 +18,7 @@ import { validatingPolicies } from './policy/validating.js';
 import { priorityClassRules } from './priority-class.js';
 import { rbacEscalation } from './rbac-escalation.js';
 import { resourceQuota } from './resource-quota.js';
+import { runtimeClass } from './runtime-class.js';
 import { serviceAccountPlugin } from './service-account.js';
 import { storageProtection } from './storage-protection.js';
 import { mutatingWebhooks, validatingWebhooks } from './webhooks/plugins.js';
@@ -50,6 +51,7 @@ export function builtInAdmission({
     defaultStorageClass(store),
     storageProtection,
     claimResize(store),
+    runtimeClass(store),
     mutatingPolicies(parts),
     mutatingWebhooks(parts),
     validatingPolicies(parts),

@@ -1,7 +1,8 @@
 /** delete: grace periods, finalizers and preconditions (upstream `registry.Store.Delete`). */
 import type { DeleteOptions as V1DeleteOptions } from '#types';
 import { timestamp } from '../../api/machinery/clock.js';
-import { badRequest, conflict } from '../../api/machinery/status.js';
+import { invalid as invalidField, notSupported } from '../../api/machinery/field.js';
+import { badRequest, conflict, invalid } from '../../api/machinery/status.js';
 import type { KubeObject } from '../../api/machinery/types.js';
 import type { Resource } from '../../api/resources/define.js';
 import { decode } from '../../api/schema/index.js';
@@ -48,9 +49,20 @@ export async function deleteOptions(ctx: Context): Promise<DeleteOptions> {
     | DeleteOptions['propagationPolicy']
     | undefined;
   if (policy !== undefined && !POLICIES.includes(policy))
-    throw badRequest(
-      `DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: ${JSON.stringify(policy)}: supported values: "Foreground", "Background", "Orphan", "nil"`,
-    );
+    throw invalid('meta.k8s.io', 'DeleteOptions', '', [
+      {
+        ...notSupported('propagationPolicy', policy, []),
+        message: `Unsupported value: ${JSON.stringify(policy)}: supported values: "Foreground", "Background", "Orphan", "nil"`,
+      },
+    ]);
+  if (body.propagationPolicy && orphan !== undefined)
+    throw invalid('meta.k8s.io', 'DeleteOptions', '', [
+      invalidField(
+        'propagationPolicy',
+        policy,
+        'orphanDependents and deletionPropagation cannot be both set',
+      ),
+    ]);
   if (orphan !== undefined) policy ??= String(orphan) === 'true' ? 'Orphan' : 'Background';
   return {
     ...(grace === undefined ? {} : { gracePeriodSeconds: grace }),

@@ -9,6 +9,30 @@ export interface HealthCheck {
   readyOnly?: boolean;
 }
 
+/** What upstream's checks of its own start are called: they pass once the server is ready. */
+export const START_CHECKS = [
+  'poststarthook/start-kube-apiserver-admission-initializer',
+  'poststarthook/generic-apiserver-start-informers',
+  'poststarthook/priority-and-fairness-config-consumer',
+  'poststarthook/priority-and-fairness-config-producer',
+  'poststarthook/start-apiextensions-informers',
+  'poststarthook/start-apiextensions-controllers',
+  'poststarthook/crd-informer-synced',
+  'poststarthook/bootstrap-controller',
+  'poststarthook/start-system-namespaces-controller',
+  'poststarthook/rbac/bootstrap-roles',
+  'poststarthook/scheduling/bootstrap-system-priority-classes',
+  'poststarthook/start-cluster-authentication-info-controller',
+  'poststarthook/start-kube-aggregator-informers',
+  'poststarthook/apiservice-registration-controller',
+  'poststarthook/apiservice-status-available-controller',
+  'poststarthook/apiservice-discovery-controller',
+  'poststarthook/kube-apiserver-autoregistration',
+  'autoregister-completion',
+  'poststarthook/apiservice-openapi-controller',
+  'poststarthook/apiservice-openapiv3-controller',
+];
+
 const ROOTS = ['livez', 'readyz', 'healthz'];
 
 const text = (code: number, body: string): Result => ({
@@ -20,10 +44,11 @@ const text = (code: number, body: string): Result => ({
 
 /** Undefined for paths that are not of health. */
 export async function health(path: string, call: Call, all: HealthCheck[]): Promise<Result | undefined> {
-  const [, root = '', name, ...rest] = path.split('/');
-  if (!ROOTS.includes(root) || rest.length > 0) return undefined;
+  const [, root = '', ...rest] = path.split('/');
+  if (!ROOTS.includes(root)) return undefined;
   const checks = all.filter((check) => root === 'readyz' || !check.readyOnly);
-  if (name !== undefined) {
+  if (rest.length > 0) {
+    const name = rest.join('/');
     const check = checks.find((c) => c.name === name);
     if (!check) return undefined;
     const error = await failure(check);

@@ -15,7 +15,7 @@ import {
   volumeAttachments,
 } from '../../api/resources/index.js';
 import { CSI_ATTACH_PREFIX } from '../../api/storage/annotations.js';
-import { attachmentName } from '../../api/storage/attachment.js';
+import { ATTACHMENT_NAME, attachmentName } from '../../api/storage/attachment.js';
 import { CLAIM_INDEX, claimIndex } from '../../api/storage/pod-claims.js';
 import type { Informer } from '../../client/index.js';
 import { type Context, type Controller, type ControllersOptions, contextOf, WorkLoop } from '../context.js';
@@ -32,6 +32,13 @@ const keyOf = (node: string, volume: string): string => `${node} ${volume}`;
 
 const inUseName = ({ spec: { csi } }: PersistentVolume): string =>
   `${CSI_ATTACH_PREFIX}${csi?.driver}^${csi?.volumeHandle}`;
+
+/** Its name tells whether this controller made it: what others make, they also take away. */
+function isOwn({ metadata, spec }: VolumeAttachment, volume: PersistentVolume | undefined): boolean {
+  const csi = volume?.spec.csi;
+  if (csi === undefined) return ATTACHMENT_NAME.test(metadata.name);
+  return metadata.name === attachmentName(csi.volumeHandle, csi.driver, spec.nodeName);
+}
 
 class AttachDetach {
   readonly loop: WorkLoop;
@@ -121,7 +128,7 @@ class AttachDetach {
     const attachment = this.#find(nodeName, volumeName);
     const users = volume === undefined ? [] : this.#usersOf(volume, nodeName);
     if (users.length === 0) {
-      if (attachment) await this.#detach(attachment, volume);
+      if (attachment && isOwn(attachment, volume)) await this.#detach(attachment, volume);
       return;
     }
     if (volume?.spec.csi === undefined || !this.#isAttachable(volume)) return;

@@ -122,7 +122,11 @@ describe('apiserver with kubectl', function () {
     assert.match(await ok('api-versions'), /^apps\/v1$/m);
     assert.match(await ok('version'), /Server Version: v1\.36\.0\+keelson/);
     assert.match(await ok('explain pod.spec.containers'), /FIELD: containers <\[\]Container>/);
-    assert.match(await ok('get --raw /readyz?verbose'), /readyz check passed/);
+    assert.match(
+      await ok('get --raw /readyz?verbose'),
+      /\[\+\]etcd ok\n[\s\S]*\[\+\]poststarthook\/crd-informer-synced ok\n[\s\S]*readyz check passed/,
+    );
+    assert.equal(await ok('get --raw /livez/poststarthook/bootstrap-controller'), 'ok');
   });
 
   it('brings the kubernetes Service back', async () => {

@@ -304,6 +304,20 @@ describe('storage drivers', function () {
     await kubectl('delete', 'pod', 'driver');
   });
 
+  it('leaves attachments alone that others made', async () => {
+    const attachment = (name: string) => ({
+      apiVersion: 'storage.k8s.io/v1',
+      kind: 'VolumeAttachment',
+      metadata: { name },
+      spec: { attacher: NAME, nodeName: cluster.node, source: { persistentVolumeName: 'none' } },
+    });
+    await apply(attachment('foreign'));
+    await apply(attachment(`csi-${'0'.repeat(64)}`));
+    await eventually('its own to go', async () => (await attachments()) === 'none');
+    assert.equal(await get('volumeattachments', '.items[*].metadata.name'), 'foreign');
+    await kubectl('delete', 'volumeattachment', 'foreign');
+  });
+
   it('is forgotten when its socket goes', async () => {
     driver.stop();
     await eventually(

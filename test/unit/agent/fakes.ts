@@ -181,7 +181,11 @@ export async function fakeNode(from?: {
       return image;
     },
   };
-  const network = { attach: async () => ({ ip: '10.244.0.9', gateway: '' }), detach: async () => {} };
+  const network = {
+    attach: async () => ({ ip: '10.244.0.9', gateway: '' }),
+    detach: async () => {},
+    policies: { podChanged() {} },
+  };
   const event: WorkerDeps['event'] = (_pod, _container, _type, reason, message) =>
     node.events.push(`${reason}: ${message}`);
   const deps = {

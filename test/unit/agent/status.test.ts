@@ -112,6 +112,16 @@ describe('podStatus', () => {
       },
       'Failed',
     ],
+    [
+      'succeeded, but a sidecar is still stopping',
+      {
+        init: [{ name: 's', restartPolicy: 'Always' }],
+        policy: 'Never',
+        previous: { phase: 'Running' } as PodStatus,
+        records: { a: record({ latest: run('exited') }), s: up },
+      },
+      'Running',
+    ],
     ['final states stay', { previous: { phase: 'Succeeded' } as PodStatus, records: { a: up } }, 'Succeeded'],
   ];
   for (const [what, given, phase] of phases)
@@ -183,6 +193,11 @@ describe('podStatus', () => {
 
   const states: [what: string, given: Given, expected: object][] = [
     ['being made', {}, { state: { waiting: { reason: 'ContainerCreating' } }, ready: false, started: false }],
+    [
+      'its image is here, it is not',
+      { init, records: { a: record() } },
+      { image: 'i:1', imageID: '', ready: false },
+    ],
     ['behind init containers', { init }, { state: { waiting: { reason: 'PodInitializing' } } }],
     [
       'running',

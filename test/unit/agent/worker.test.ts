@@ -196,6 +196,25 @@ describe('PodWorker', () => {
     assert.ok(node.runtime.configs[0]!.env.includes('K=v'));
   });
 
+  it('makes paths of annotations, once they are right', async () => {
+    const fieldRef = { fieldPath: "metadata.annotations['at']" };
+    const spec = {
+      volumes: [{ name: 'v', emptyDir: {} }],
+      containers: [
+        {
+          ...{ name: 'a', image: 'demo:1', env: [{ name: 'AT', valueFrom: { fieldRef } }] },
+          volumeMounts: [{ name: 'v', mountPath: '/v', subPathExpr: '../$(AT)' }],
+        },
+      ],
+    };
+    node.tell('pods', 'default/p', makePod(spec));
+    await until(() => waiting() === 'CreateContainerConfigError');
+    const failures = () => node.events.filter((event) => event.startsWith('Failed:')).length;
+    assert.equal(failures(), 1);
+    node.tell('pods', 'default/p', makePod(spec, { annotations: { at: 'here' } }));
+    await until(() => failures() === 2, 'another try');
+  });
+
   it('waits for a volume, and goes on when it can be made', async () => {
     const volumes = [{ name: 'v', configMap: { name: 'later' } }];
     node.tell('pods', 'default/p', makePod({ volumes }));

@@ -62,6 +62,36 @@ describe('apiserver: admission', () => {
     );
   });
 
+  it('gives a pod what its runtime class asks for, and knows the classes', async () => {
+    await h.of('runtimeclasses').create({
+      ...{ apiVersion: 'node.k8s.io/v1', kind: 'RuntimeClass', metadata: { name: 'heavy' }, handler: 'h' },
+      overhead: { podFixed: { cpu: '10m' } },
+      scheduling: { nodeSelector: { kind: 'big' }, tolerations: [{ key: 'big', operator: 'Exists' }] },
+    });
+    const make = (name: string, spec: Record<string, unknown>) => h.of('pods').create(pod(name, spec));
+    const tolerations = [{ key: 'big', operator: 'Equal', value: 'yes', effect: 'NoSchedule' }];
+    const { spec } = await make('p', { runtimeClassName: 'heavy', tolerations, nodeSelector: { a: 'b' } });
+    assert.deepEqual([spec.overhead, spec.nodeSelector], [{ cpu: '10m' }, { a: 'b', kind: 'big' }]);
+    assert.deepEqual(
+      spec.tolerations.map((t: any) => t.key),
+      ['big', 'node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable'].sort((a, b) =>
+        a === 'big' ? 1 : b === 'big' ? -1 : 0,
+      ),
+    );
+    await make('same', { runtimeClassName: 'heavy', overhead: { cpu: '0.01' } });
+    for (const [fields, message] of [
+      [{ runtimeClassName: 'none' }, 'pod rejected: RuntimeClass "none" not found'],
+      [{ runtimeClassName: 'heavy', overhead: { cpu: '1' } }, "Pod's Overhead doesn't match RuntimeClass's"],
+      [{ overhead: { cpu: '1' } }, 'Pod Overhead set without corresponding RuntimeClass'],
+      [{ runtimeClassName: 'heavy', nodeSelector: { kind: 'small' } }, 'conflict: runtimeClass.scheduling'],
+    ] as const)
+      await assert.rejects(
+        make('refused', fields),
+        (error: any) => error.code === 403 && error.message.includes(message),
+        message,
+      );
+  });
+
   it('mounts no token where the pod or the account says so', async () => {
     const made = await h.of('pods').create(pod('p', { automountServiceAccountToken: false }));
     assert.equal(made.spec.volumes, undefined);

@@ -232,6 +232,20 @@ describe('apiserver: objects', () => {
       }
     });
 
+    it('refuses a propagation policy that there is not', async () => {
+      await h.of('configmaps').create(configMap('stays'));
+      const of = h.of('configmaps');
+      await assert.rejects(
+        of.delete('default', 'stays', { propagationPolicy: 'Sideways' as 'Orphan' }),
+        refused(
+          422,
+          'Invalid',
+          'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "Sideways": supported values: "Foreground", "Background", "Orphan", "nil"',
+        ),
+      );
+      await of.get('default', 'stays');
+    });
+
     it('honours preconditions', async () => {
       const made = await h.of('configmaps').create(configMap('sure'));
       await assert.rejects(

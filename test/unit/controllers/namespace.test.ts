@@ -96,4 +96,22 @@ describe('namespace controllers', function () {
       .patch('team', 'held', { metadata: { finalizers: null } }, { type: 'merge' });
     await h.until('the end', isGone);
   });
+
+  it('tell that a namespace is empty which another finalizer holds', async () => {
+    await createNamespace('team');
+    const of = h.client.of(namespaces);
+    const made = await of.get('', 'team');
+    const finalizers = [...made.spec!.finalizers!, 'example.com/hold'];
+    await of.updateSubresource('', 'team', 'finalize', { ...made, spec: { finalizers } });
+    await of.delete('', 'team');
+    const left = await h.until('the last one', async () => {
+      const namespace = await of.get('', 'team');
+      return namespace.spec?.finalizers?.length === 1 && namespace;
+    });
+    assert.deepEqual(left.spec?.finalizers, ['example.com/hold']);
+    const told = left.status?.conditions?.find((c) => c.type === 'NamespaceContentRemaining');
+    assert.deepEqual([told?.status, told?.reason], ['False', 'ContentRemoved']);
+    await of.updateSubresource('', 'team', 'finalize', { ...left, spec: { finalizers: [] } });
+    await h.until('the end', isGone);
+  });
 });
