@@ -9,11 +9,7 @@ export const DIFFERENCES = {
     'Served by the API server itself, measured when it is asked for; JSON and YAML only.',
   'metrics.k8s.io/v1beta1 PodMetrics':
     'Served by the API server itself, measured when it is asked for; JSON and YAML only.',
-  'storage.k8s.io/v1 CSIDriver': 'Kept; nothing speaks CSI.',
-  'storage.k8s.io/v1 CSINode': 'Kept; nothing speaks CSI.',
-  'storage.k8s.io/v1 CSIStorageCapacity': 'Kept; nothing speaks CSI.',
-  'storage.k8s.io/v1 VolumeAttachment': 'Kept; nothing speaks CSI.',
-  'storage.k8s.io/v1 VolumeAttributesClass': 'Kept; nothing speaks CSI.',
+  'node.k8s.io/v1 RuntimeClass': 'Every handler is the one runtime that there is: none is refused.',
 };
 
 /** By `apiVersion kind`. */

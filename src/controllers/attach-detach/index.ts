@@ -119,7 +119,9 @@ class AttachDetach {
   }
 
   #find(node: string, volume: string): VolumeAttachment | undefined {
-    return this.#attachments.byIndex(VOLUME_INDEX, volume).find(({ spec }) => spec.nodeName === node);
+    return this.#attachments
+      .byIndex(VOLUME_INDEX, volume)
+      .find((found) => found.spec.nodeName === node && isOwn(found, this.#volumes.get(volume)));
   }
 
   async #reconcile(key: string): Promise<void> {
@@ -128,7 +130,7 @@ class AttachDetach {
     const attachment = this.#find(nodeName, volumeName);
     const users = volume === undefined ? [] : this.#usersOf(volume, nodeName);
     if (users.length === 0) {
-      if (attachment && isOwn(attachment, volume)) await this.#detach(attachment, volume);
+      if (attachment) await this.#detach(attachment, volume);
       return;
     }
     if (volume?.spec.csi === undefined || !this.#isAttachable(volume)) return;
