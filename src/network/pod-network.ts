@@ -7,6 +7,7 @@ import { AddressPool } from './ipam.js';
 import { bridgeMac, bridgeName, linkGroup, podMac, routePriority, vethName } from './names.js';
 import { applyLinkTable, applyTable, deleteTables } from './nftables.js';
 import { PolicyEnforcer } from './policy/index.js';
+import { hostPortsOf } from './services/host-ports.js';
 import { ServiceProxy } from './services/index.js';
 import type { NetworkConfig, NodeRoute, PodAddress, PodNetwork, PolicyPod, ServiceRules } from './types.js';
 
@@ -164,6 +165,8 @@ class BridgeNetwork implements PodNetwork {
         { op: 'addRoute', destination: `${pool.gateway}/32`, name: 'eth0' },
         { op: 'addRoute', destination: 'default', gateway: pool.gateway, name: 'eth0' },
       ]);
+      const ports = pod ? hostPortsOf(pod) : [];
+      if (ports.length > 0) this.services.hostPortsChanged(sandboxId, { uid: sandboxId, ip, ports });
       return { ip, gateway: pool.gateway };
     } catch (error) {
       await this.removeVeth(sandboxId).catch(() => {});
@@ -203,6 +206,7 @@ class BridgeNetwork implements PodNetwork {
   async detach(sandboxId: string): Promise<void> {
     await this.attached.get(sandboxId)?.catch(() => {});
     this.attached.delete(sandboxId);
+    this.services.hostPortsChanged(sandboxId, undefined);
     await this.removeVeth(sandboxId);
     this.policies.release(sandboxId);
     this.pool?.release(sandboxId);

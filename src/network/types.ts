@@ -1,5 +1,6 @@
 /** The node's networking as the agent sees it. */
 import type { EndpointSlice, NetworkPolicy, Pod, Service } from '#types';
+import type { HostPortPod } from './services/host-ports.js';
 
 export interface NetworkConfig {
   /** Names the bridge and the nftables table. */
@@ -50,6 +51,8 @@ export interface ServiceRules {
   /** `undefined`: it is gone. Keys are `namespace/name`. */
   serviceChanged(key: string, service: Service | undefined): void;
   sliceChanged(key: string, slice: EndpointSlice | undefined): void;
+  /** What ports of the node a pod claims; `undefined`: none any more. */
+  hostPortsChanged(uid: string, pod: HostPortPod | undefined): void;
   /** Which endpoints are local, and in which zone the node is. */
   setNode(facts: { name: string; zone?: string | undefined }): void;
   /** The network is set up and all that exists was told: from now on the kernel is kept up to date. */

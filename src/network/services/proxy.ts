@@ -9,6 +9,7 @@ import { type Compiled, compile, type Elements, NOTHING } from './compile.js';
 import { type Changes, Claims, encodeElements } from './elements.js';
 import type { NodeFacts } from './endpoints.js';
 import { HealthPorts } from './health.js';
+import { compileHostPorts, type HostPortPod } from './host-ports.js';
 import { MAPS, MASQUERADE } from './layout.js';
 import { Numbers } from './numbers.js';
 import { masqueradeRules, pickRules } from './pick.js';
@@ -31,6 +32,8 @@ export interface ServiceProxyOptions {
 interface Entry {
   service: Service | undefined;
   slices: Map<string, EndpointSlice>;
+  /** In place of a Service: a pod that claims ports of the node. */
+  pod?: HostPortPod | undefined;
   compiled: Compiled;
   /** Names whose numbers `compiled` uses. */
   names: Set<string>;
@@ -102,6 +105,13 @@ export class ServiceProxy implements ServiceRules {
     this.#serviceOf.set(key, owner);
     this.#entry(owner).slices.set(key, slice!);
     this.#mark(owner);
+  }
+
+  hostPortsChanged(uid: string, pod: HostPortPod | undefined): void {
+    const key = `host ports of ${uid}`;
+    if (!pod && !this.#entries.has(key)) return;
+    this.#entry(key).pod = pod;
+    this.#mark(key);
   }
 
   start(): void {
@@ -201,7 +211,7 @@ export class ServiceProxy implements ServiceRules {
       this.#claims.set(key, entry.compiled.elements, changes);
       this.#health.set(key, entry.compiled.health);
       if (this.#complete) flows.push(...staleFlows(before, entry.compiled));
-      if (!entry.service && entry.slices.size === 0) this.#entries.delete(key);
+      if (!entry.service && !entry.pod && entry.slices.size === 0) this.#entries.delete(key);
     }
     this.#dirty.clear();
     return { changes, flows };
@@ -213,10 +223,12 @@ export class ServiceProxy implements ServiceRules {
       names.add(name);
       return this.#numbers.of(name);
     };
-    const { service, slices, compiled } = entry;
+    const { service, slices, pod, compiled } = entry;
     entry.compiled = service
       ? compile(service, [...slices.values()], this.#node, numberOf, compiled)
-      : NOTHING;
+      : pod
+        ? compileHostPorts(pod, numberOf)
+        : NOTHING;
     for (const [chain, ranges] of entry.compiled.guards ?? []) this.#guards.set(chain, ranges);
     for (const name of entry.names) if (!names.has(name)) this.#numbers.release(name);
     entry.names = names;

@@ -153,6 +153,25 @@ describe('Services', function () {
     );
   });
 
+  it('stand beside host ports of pods', async () => {
+    const container = (hostPort: number, hostIP?: string) => ({
+      ...{ name: `c${hostPort}`, image: 'keelson.dev/demo:1' },
+      ports: [{ containerPort: 8080, hostPort, ...(hostIP ? { hostIP } : {}) }],
+    });
+    const pod = (name: string, given: object) => ({
+      ...{ apiVersion: 'v1', kind: 'Pod', metadata: { name } },
+      spec: { terminationGracePeriodSeconds: 0, containers: [given] },
+    });
+    await apply(pod('anywhere', container(8181)), pod('inside', container(8182, '127.0.0.1')));
+    await kubectl('wait', '--for=condition=Ready', 'pod/anywhere', 'pod/inside', '--timeout=30s');
+    for (const at of [`${node}:8181`, '127.0.0.1:8181', '127.0.0.1:8182'])
+      await eventually(at, async () => (await hostsBehind(at)).length === 1);
+    await assert.rejects(ask(`${node}:8182`), { code: 'ECONNREFUSED' }, 'at another address of the node');
+    await kubectl('exec', 'anywhere', '--', 'wget', '-q', '-O', '-', `http://${node}:8181/json`);
+    await kubectl('delete', 'pod', 'anywhere', 'inside');
+    await assert.rejects(ask(`${node}:8181`), { code: 'ECONNREFUSED' });
+  });
+
   it('lead external addresses to the pods', async () => {
     await apply(service('ext', { externalIPs: ['203.0.113.77'] }));
     await eventually('an answer', () => ask('203.0.113.77'));
