@@ -1,5 +1,7 @@
 /** The agent's gRPC service for its own machine, on a unix socket: images. */
+import { once } from 'node:events';
 import { chmodSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   Server,
   ServerCredentials,
@@ -8,18 +10,28 @@ import {
   type sendUnaryData,
   status,
 } from '@grpc/grpc-js';
+import type { Clock } from '../api/machinery/clock.js';
 import {
+  type BuildImageRequest,
+  type BuildProgress,
   type ImageInfo,
   type ImageList,
   type ImportImageRequest,
+  type InspectImageReply,
+  type InspectImageRequest,
   type ListImagesRequest,
   nodeService,
+  type PruneImagesReply,
+  type PruneImagesRequest,
   type PullImageRequest,
   type PullProgress,
   type RemoveImageReply,
   type RemoveImageRequest,
+  type TagImageRequest,
 } from '../rpc/node.js';
-import { type Image, ImageError, type ImageStore, type Runtime } from '../runtime/types.js';
+import { isBuiltIn } from '../runtime/images/builtin.js';
+import type { LocalImageStore } from '../runtime/images/index.js';
+import { type Image, ImageError, type Runtime } from '../runtime/types.js';
 
 const CODES: Record<ImageError['code'], status> = {
   InvalidName: status.INVALID_ARGUMENT,
@@ -50,12 +62,19 @@ const unary =
       );
   };
 
+export interface LocalApiOptions {
+  /** Path. */
+  socket: string;
+  images: LocalImageStore;
+  runtime: Runtime;
+  clock: Clock;
+  /** Ids of images that are used in other ways than by containers. */
+  inUse(): Promise<string[]>;
+}
+
 /** Serves until `close()`; only root can open the socket. */
-export async function serveLocalApi(
-  socket: string,
-  images: ImageStore,
-  runtime: Runtime,
-): Promise<{ close(): void }> {
+export async function serveLocalApi(options: LocalApiOptions): Promise<{ close(): void }> {
+  const { socket, images, runtime } = options;
   const server = new Server();
   server.addService(nodeService, {
     listImages: unary<ListImagesRequest, ImageList>(() => ({ images: images.list().map(info) })),
@@ -67,7 +86,15 @@ export async function serveLocalApi(
       await images.remove(reference ?? '');
       return {};
     }),
+    tagImage: unary<TagImageRequest, ImageList>(async ({ reference, name }) => ({
+      images: [info(await images.tag(reference ?? '', name ?? ''))],
+    })),
+    inspectImage: unary<InspectImageRequest, InspectImageReply>(({ reference }) =>
+      inspect(images, reference ?? ''),
+    ),
+    pruneImages: unary<PruneImagesRequest, PruneImagesReply>(({ all }) => prune(options, all ?? false)),
     pullImage: (call: ServerWritableStream<PullImageRequest, PullProgress>) => pull(call, images),
+    buildImage: (call: ServerWritableStream<BuildImageRequest, BuildProgress>) => build(call, options),
   });
   rmSync(socket, { force: true });
   await new Promise<void>((resolve, reject) =>
@@ -95,7 +122,7 @@ function refuseIfUsed(image: Image | undefined, runtime: Runtime): void {
 
 async function pull(
   call: ServerWritableStream<PullImageRequest, PullProgress>,
-  images: ImageStore,
+  images: LocalImageStore,
 ): Promise<void> {
   const { reference, username, password } = call.request;
   const abort = new AbortController();
@@ -106,6 +133,56 @@ async function pull(
       signal: abort.signal,
       onProgress: (done, total) => void call.write({ done, total }),
     });
+    call.end(void call.write({ image: info(image) }));
+  } catch (error) {
+    call.emit('error', failure(error));
+  }
+}
+
+async function inspect(images: LocalImageStore, reference: string): Promise<InspectImageReply> {
+  const image = images.find(reference);
+  if (!image) throw new ImageError('NotFound', `image ${JSON.stringify(reference)} is not in the store`);
+  const config = await images.blobs.read(image.id);
+  const { images: records, layers } = images.state.current();
+  const layerSizes = records[image.id]?.layers.map((layer) => layers[layer]?.size ?? 0);
+  return { image: { ...info(image), layerSizes }, config: config?.toString('utf8') ?? '{}' };
+}
+
+/** Images without a name, or without a container; and all steps of builds that no image has. */
+async function prune({ images, runtime, inUse }: LocalApiOptions, all: boolean): Promise<PruneImagesReply> {
+  const containers = runtime.sandboxes().flatMap((sandbox) => sandbox.containers);
+  const used = new Set([...(await inUse()), ...containers.map((container) => container.imageId)]);
+  const before = images.layerBytes();
+  const removed: Image[] = [];
+  for (const image of images.list()) {
+    if (used.has(image.id) || isBuiltIn(image) || (!all && image.tags.length + image.digests.length > 0))
+      continue;
+    await images.remove(image.id);
+    removed.push(image);
+  }
+  const steps = await images.dropSteps(() => true);
+  return { images: removed.map(info), steps, freed: before - images.layerBytes() };
+}
+
+async function build(
+  call: ServerWritableStream<BuildImageRequest, BuildProgress>,
+  { images, runtime, socket, clock }: LocalApiOptions,
+): Promise<void> {
+  const { context, dockerfile, arguments: given, target, tags, noCache, pull } = call.request;
+  const abort = new AbortController();
+  call.on('cancelled', () => abort.abort());
+  try {
+    const { buildImage } = await import('./build/builder.js');
+    const image = await buildImage({
+      ...{ store: images, runtime, logs: join(socket, '..', 'builds'), context: context ?? '' },
+      dockerfile: dockerfile || undefined,
+      ...{ arguments: given ?? {}, target: target || undefined, tags: tags ?? [] },
+      ...{ noCache: noCache ?? false, pull: pull ?? false },
+      now: () => clock.now(),
+      signal: abort.signal,
+      output: (text) => void call.write({ output: Buffer.from(text) }),
+    });
+    if (call.writableNeedDrain) await once(call, 'drain');
     call.end(void call.write({ image: info(image) }));
   } catch (error) {
     call.emit('error', failure(error));

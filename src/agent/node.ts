@@ -93,7 +93,11 @@ export async function openNodeParts(options: NodeOptions) {
 export async function openNode(options: NodeOptions): Promise<RunningNode> {
   const { images, runtime, network, logger } = await openNodeParts(options);
   await ensureBuiltinImages(images, { demoBinary: built('keelson-demo'), busybox: '/bin/busybox' });
-  const localApi = await serveLocalApi(join(options.runDir, 'agent.sock'), images, runtime);
+  const clock = options.clock ?? systemClock;
+  const localApi = await serveLocalApi({
+    ...{ socket: join(options.runDir, 'agent.sock'), images, runtime, clock },
+    inUse: () => volumeImages(join(options.dataDir, 'pods')),
+  });
   let agent: Agent | undefined;
   return {
     async join({ server, flags, kubeletRoot = join(options.dataDir, 'kubelet'), ...rest }) {
@@ -108,7 +112,7 @@ export async function openNode(options: NodeOptions): Promise<RunningNode> {
         runtime,
         images,
         network,
-        clock: options.clock ?? systemClock,
+        clock,
         logger,
         settings: nodeSettings(flags),
         ...rest,

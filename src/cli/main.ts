@@ -5,6 +5,7 @@ import { hideBin } from 'yargs/helpers';
 import { agentCommand } from './commands/agent.js';
 import { downCommand } from './commands/down.js';
 import { imageCommand } from './commands/image.js';
+import { BUILD_LISTS } from './commands/image-build.js';
 import { kubeconfigCommand } from './commands/kubeconfig.js';
 import { nodeCommand } from './commands/node.js';
 import { secretsCommand } from './commands/secrets.js';
@@ -33,7 +34,16 @@ function report(error: unknown): never {
 }
 
 /** Options that may be given several times. */
-const LISTS = new Set(['_', 'labels', 'taints', 'tls-san', 'tlsSan', 'group', ...LIST_OPTIONS]);
+const LISTS = new Set([
+  '_',
+  'labels',
+  'taints',
+  'tls-san',
+  'tlsSan',
+  'group',
+  ...BUILD_LISTS,
+  ...LIST_OPTIONS,
+]);
 
 function refuseRepeats(argv: Record<string, unknown>): true {
   for (const [option, value] of Object.entries(argv))

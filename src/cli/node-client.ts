@@ -6,7 +6,7 @@ import {
   makeClientConstructor,
   type ServiceError,
 } from '@grpc/grpc-js';
-import { nodeService, type PullProgress } from '../rpc/node.js';
+import { type BuildProgress, nodeService, type PullProgress } from '../rpc/node.js';
 import { runningPid } from './daemon.js';
 import { CliError } from './error.js';
 import { localNodes } from './nodes.js';
@@ -14,8 +14,12 @@ import type { ClusterPaths } from './paths.js';
 
 export interface NodeClient {
   /** A call with one answer. Rejects with CliError. */
-  call<I, O>(method: 'listImages' | 'importImage' | 'removeImage', request: I): Promise<O>;
+  call<I, O>(
+    method: 'listImages' | 'importImage' | 'removeImage' | 'tagImage' | 'inspectImage' | 'pruneImages',
+    request: I,
+  ): Promise<O>;
   pullImage(request: object): AsyncIterable<PullProgress>;
+  buildImage(request: object): AsyncIterable<BuildProgress>;
   close(): void;
 }
 
@@ -34,6 +38,16 @@ export function nodeClient(paths: ClusterPaths, nodeName?: string): NodeClient {
     string,
     (request: unknown, callback: (error: ServiceError | null, answer: unknown) => void) => unknown
   > & { close(): void };
+  async function* answers<O>(method: string, request: object): AsyncIterable<O> {
+    const stream = (stub[method] as unknown as (r: object) => ClientReadableStream<O>).call(stub, request);
+    try {
+      yield* stream as AsyncIterable<O>;
+    } catch (error) {
+      throw new CliError((error as ServiceError).details);
+    } finally {
+      stream.cancel();
+    }
+  }
   return {
     call: <I, O>(method: string, request: I) =>
       new Promise<O>((resolve, reject) =>
@@ -41,17 +55,8 @@ export function nodeClient(paths: ClusterPaths, nodeName?: string): NodeClient {
           error ? reject(new CliError(error.details)) : resolve(answer as O),
         ),
       ),
-    async *pullImage(request) {
-      const stream = (stub['pullImage'] as unknown as (r: object) => ClientReadableStream<PullProgress>).call(
-        stub,
-        request,
-      );
-      try {
-        yield* stream as AsyncIterable<PullProgress>;
-      } catch (error) {
-        throw new CliError((error as ServiceError).details);
-      }
-    },
+    pullImage: (request) => answers<PullProgress>('pullImage', request),
+    buildImage: (request) => answers<BuildProgress>('buildImage', request),
     close: () => stub.close(),
   };
 }

@@ -13,6 +13,13 @@ export type PullProgress = keelson.v1.PullProgress.$Properties;
 export type ImportImageRequest = keelson.v1.ImportImageRequest.$Properties;
 export type RemoveImageRequest = keelson.v1.RemoveImageRequest.$Properties;
 export type RemoveImageReply = keelson.v1.RemoveImageReply.$Properties;
+export type TagImageRequest = keelson.v1.TagImageRequest.$Properties;
+export type InspectImageRequest = keelson.v1.InspectImageRequest.$Properties;
+export type InspectImageReply = keelson.v1.InspectImageReply.$Properties;
+export type PruneImagesRequest = keelson.v1.PruneImagesRequest.$Properties;
+export type PruneImagesReply = keelson.v1.PruneImagesReply.$Properties;
+export type BuildImageRequest = keelson.v1.BuildImageRequest.$Properties;
+export type BuildProgress = keelson.v1.BuildProgress.$Properties;
 
 export const nodeService = {
   listImages: method<ListImagesRequest, ImageList>('ListImages', v1.ListImagesRequest, v1.ImageList),
@@ -25,4 +32,18 @@ export const nodeService = {
     v1.RemoveImageRequest,
     v1.RemoveImageReply,
   ),
+  tagImage: method<TagImageRequest, ImageList>('TagImage', v1.TagImageRequest, v1.ImageList),
+  inspectImage: method<InspectImageRequest, InspectImageReply>(
+    'InspectImage',
+    v1.InspectImageRequest,
+    v1.InspectImageReply,
+  ),
+  pruneImages: method<PruneImagesRequest, PruneImagesReply>(
+    'PruneImages',
+    v1.PruneImagesRequest,
+    v1.PruneImagesReply,
+  ),
+  buildImage: method<BuildImageRequest, BuildProgress>('BuildImage', v1.BuildImageRequest, v1.BuildProgress, {
+    down: true,
+  }),
 };

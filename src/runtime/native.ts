@@ -105,6 +105,8 @@ export interface NativeAddon {
   umount(target: string, flags: number): Promise<void>;
   /** Exclusive lock of an open file; with `wait` false it rejects with EAGAIN when another holds it. */
   flock(fd: number, wait: boolean): Promise<void>;
+  /** The extended attributes of a path itself, also where it is a symlink. */
+  xattrs(path: string): Promise<Record<string, Buffer>>;
   /** Makes a network namespace that `path`, a file, keeps until it is unmounted; one that is there stays. */
   createNetworkNamespace(path: string): Promise<void>;
   /** A TCP connection made in a network namespace, as a file descriptor; rejects with ECONNREFUSED and such. */

@@ -1,39 +1,12 @@
-/** `keelson image import|pull|list|remove` */
+/** `keelson image …` */
 import { resolve } from 'node:path';
-import type { Argv, CommandModule } from 'yargs';
+import type { CommandModule } from 'yargs';
 import type { ImageInfo, ImageList } from '../../rpc/node.js';
 import { CliError } from '../error.js';
-import { type NodeClient, nodeClient } from '../node-client.js';
-import { type ClusterOptions, clusterOptions } from '../options.js';
-import { clusterPaths } from '../paths.js';
-import { requireRoot } from '../preflight.js';
-
-type Options = ClusterOptions & { node: string | undefined };
-
-const withNode = <T>(parser: Argv<T>) =>
-  clusterOptions(parser).option('node', { type: 'string', describe: 'Which node of this machine' });
-
-/** Runs `work` with the agent's client. */
-async function withClient(options: Options, work: (client: NodeClient) => Promise<void>): Promise<void> {
-  requireRoot('image');
-  const client = nodeClient(clusterPaths(options.name, options.dataDir), options.node);
-  try {
-    await work(client);
-  } finally {
-    client.close();
-  }
-}
-
-/** `12.3 MB`, as other image tools print it. */
-export function humanSize(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  let i = 0;
-  while (bytes >= 1000 && i < units.length - 1) {
-    bytes /= 1000;
-    i++;
-  }
-  return `${i === 0 ? bytes : bytes.toPrecision(3)} ${units[i]}`;
-}
+import { buildCommand } from './image-build.js';
+import { humanSize, type ImageOptions, withClient, withNode } from './image-common.js';
+import { historyCommand, inspectCommand } from './image-inspect.js';
+import { pruneCommand, tagCommand } from './image-manage.js';
 
 /** One row a tag, or one for an image without any. */
 export function imageTable(images: ImageInfo[]): string {
@@ -52,7 +25,7 @@ export function imageTable(images: ImageInfo[]): string {
     .join('');
 }
 
-const listCommand: CommandModule<object, Options> = {
+const listCommand: CommandModule<object, ImageOptions> = {
   command: 'list',
   aliases: 'ls',
   describe: "List the node's images",
@@ -64,7 +37,7 @@ const listCommand: CommandModule<object, Options> = {
     }),
 };
 
-const importCommand: CommandModule<object, Options & { archive: string; tag: string | undefined }> = {
+const importCommand: CommandModule<object, ImageOptions & { archive: string; tag: string | undefined }> = {
   command: 'import <archive>',
   describe: 'Import a docker-archive or an OCI layout (tar or folder)',
   builder: (parser) =>
@@ -73,6 +46,7 @@ const importCommand: CommandModule<object, Options & { archive: string; tag: str
       .option('tag', { alias: 't', type: 'string', describe: "Name for the archive's one image" }) as never,
   handler: (options) =>
     withClient(options, async (client) => {
+      if (Array.isArray(options.tag)) throw new CliError('--tag is given more than once.', 2);
       const { images } = await client.call<object, ImageList>('importImage', {
         path: resolve(options.archive),
         name: options.tag,
@@ -81,7 +55,7 @@ const importCommand: CommandModule<object, Options & { archive: string; tag: str
     }),
 };
 
-const pullCommand: CommandModule<object, Options & { image: string; creds: string | undefined }> = {
+const pullCommand: CommandModule<object, ImageOptions & { image: string; creds: string | undefined }> = {
   command: 'pull <image>',
   describe: 'Pull an image from its registry',
   builder: (parser) =>
@@ -113,7 +87,7 @@ function bar(done: number, total: number): string {
   return `[${'='.repeat(filled)}${' '.repeat(width - filled)}] ${humanSize(done)} of ${humanSize(total)}`;
 }
 
-const removeCommand: CommandModule<object, Options & { image: string }> = {
+const removeCommand: CommandModule<object, ImageOptions & { image: string }> = {
   command: 'remove <image>',
   aliases: 'rm',
   describe: 'Remove an image',
@@ -124,13 +98,18 @@ const removeCommand: CommandModule<object, Options & { image: string }> = {
 
 export const imageCommand: CommandModule = {
   command: 'image <command>',
-  describe: 'Import, pull, list and remove images of a node on this machine',
+  describe: 'Build, pull, list and remove images of a node on this machine',
   builder: (parser) =>
     parser
+      .command(buildCommand)
       .command(importCommand)
       .command(pullCommand)
       .command(listCommand)
+      .command(tagCommand)
+      .command(inspectCommand)
+      .command(historyCommand)
       .command(removeCommand)
+      .command(pruneCommand)
       .demandCommand(1),
   handler: () => undefined,
 };

@@ -53,6 +53,14 @@ export async function ensureBuiltinImages(store: LocalImageStore, options: Built
   });
 }
 
+/** Made anew at each start, and of no size of its own. */
+export const isBuiltIn = ({ tags }: { tags: string[] }): boolean => {
+  const own = [...demoTags.map((tag) => `demo:${tag}`), 'busybox:latest'].map(
+    (name) => `${builtinRegistry}/${name}`,
+  );
+  return tags.some((tag) => own.includes(tag));
+};
+
 const demoConfig = (tag: string) => ({
   Cmd: ['/kuard'],
   User: '65534:65534',

@@ -7,7 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { type NativeError, native } from '../native.js';
 import { ImageError } from '../types.js';
 import { decompressor } from './decompress.js';
-import { checkingStream } from './digest.js';
+import { checkingStream, sha256 } from './digest.js';
 import { SharedWork } from './shared-work.js';
 import type { State, StateFile } from './state.js';
 
@@ -73,18 +73,36 @@ export class LayerStore {
     await this.inTemporary(async (folder) => {
       const root = join(folder, 'root');
       await mkdir(root, { mode: 0o755 });
-      const size = await this.unpack(root, diffId, parents, source, signal);
+      const { size } = await this.unpack(root, diffId, parents, source, signal);
       await this.publish(chainId, diffId, root, size);
     });
   }
 
-  private async unpack(
-    root: string,
-    diffId: string,
+  /** Unpacks a new layer over its parents (chain IDs, lowest first); `note` is saved together with it. */
+  add(
     parents: string[],
     source: LayerSource,
     signal: AbortSignal,
-  ): Promise<number> {
+    note: (state: State, layer: { chainId: string; diffId: string }) => void,
+  ): Promise<{ chainId: string; diffId: string }> {
+    return this.inTemporary(async (folder) => {
+      const root = join(folder, 'root');
+      await mkdir(root, { mode: 0o755 });
+      const { size, diffId } = await this.unpack(root, undefined, parents, source, signal);
+      const chainId = parents.length ? sha256(`${parents.at(-1)} ${diffId}`) : diffId;
+      await this.publish(chainId, diffId, root, size, (state) => note(state, { chainId, diffId }));
+      return { chainId, diffId };
+    });
+  }
+
+  /** Any content is right when `diffId` is undefined. */
+  private async unpack(
+    root: string,
+    diffId: string | undefined,
+    parents: string[],
+    source: LayerSource,
+    signal: AbortSignal,
+  ): Promise<{ size: number; diffId: string }> {
     const unpacker = new native.LayerUnpacker(
       root,
       parents.map((parent) => this.path(parent)),
@@ -112,12 +130,12 @@ export class LayerStore {
       );
       const { size } = await unpacker.close();
       const actual = `sha256:${hash.digest('hex')}`;
-      if (actual !== diffId)
+      if (diffId !== undefined && actual !== diffId)
         throw new ImageError(
           'Corrupt',
           `${source.name} does not match its diff ID: expected ${diffId}, got ${actual}`,
         );
-      return size;
+      return { size, diffId: actual };
     } catch (error) {
       throw asImageError(error, source.name);
     } finally {
@@ -126,12 +144,20 @@ export class LayerStore {
   }
 
   /** The rename and the note of it are one step for everybody who holds the lock. */
-  private publish(chainId: string, diffId: string, root: string, size: number): Promise<void> {
+  private publish(
+    chainId: string,
+    diffId: string,
+    root: string,
+    size: number,
+    note?: (state: State) => void,
+  ): Promise<void> {
     return this.state.update(async (state) => {
-      if (state.layers[chainId]) return;
-      await rm(this.path(chainId), { recursive: true, force: true });
-      await rename(root, this.path(chainId));
-      state.layers[chainId] = { diffId, size };
+      if (!state.layers[chainId]) {
+        await rm(this.path(chainId), { recursive: true, force: true });
+        await rename(root, this.path(chainId));
+        state.layers[chainId] = { diffId, size };
+      }
+      note?.(state);
     });
   }
 
@@ -154,7 +180,9 @@ export class LayerStore {
 
   /** Moves folders of layers that no image has any more out of the way; `state` is under the lock. */
   async collect(state: State): Promise<() => Promise<void>> {
-    const used = new Set(Object.values(state.images).flatMap((image) => image.layers));
+    const used = new Set(
+      [...Object.values(state.images), ...Object.values(state.cache ?? {})].flatMap(({ layers }) => layers),
+    );
     const trash = join(this.temporaryDir, `trash-${randomBytes(8).toString('hex')}`);
     await mkdir(trash, { recursive: true });
     for (const chainId of Object.keys(state.layers)) {
@@ -180,6 +208,8 @@ export class LayerStore {
         if (!present.has(chainId.slice(7, 31))) delete state.layers[chainId];
       for (const image of Object.values(state.images))
         if (image.layers.some((layer) => !state.layers[layer])) forgetImage(state, image.id);
+      for (const [key, { layers }] of Object.entries(state.cache ?? {}))
+        if (layers.some((layer) => !state.layers[layer])) delete state.cache![key];
       for (const name of await readdir(this.temporaryDir))
         await this.removeLeftover(join(this.temporaryDir, name));
     });

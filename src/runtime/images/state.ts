@@ -16,6 +16,18 @@ export interface ImageRecord {
   blobs: string[];
 }
 
+/** What a step of a build made. */
+export interface CacheRecord {
+  /** ISO 8601. */
+  created: string;
+  /** Chain IDs, lowest first, its own last. */
+  layers: string[];
+  /** Of its own layer. */
+  diffId: string;
+  /** Milliseconds since the epoch. */
+  usedAt: number;
+}
+
 export interface State {
   version: 1;
   images: Record<string, ImageRecord>;
@@ -27,6 +39,8 @@ export interface State {
   layers: Record<string, { diffId: string; size: number }>;
   /** Name that an alias served → the alias' name. */
   aliased: Record<string, string>;
+  /** Steps of builds by their keys; absent in files of older versions. */
+  cache?: Record<string, CacheRecord>;
   /** From which files the built-in images were made. */
   builtin: string;
 }

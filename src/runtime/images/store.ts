@@ -8,6 +8,7 @@ import { forgetImage, type LayerSource, LayerStore } from './layers.js';
 import { parseConfig } from './manifest.js';
 import { parseReference } from './reference.js';
 import { type ImageRecord, type State, StateFile } from './state.js';
+import { BuildSteps } from './steps.js';
 
 export interface ImageStoreOptions {
   /** Everything of the store is below it; may be shared by several processes of one machine. */
@@ -39,7 +40,10 @@ export class LocalImageStore implements ImageStore {
   readonly blobs: BlobStore;
   readonly layers: LayerStore;
   readonly aliases: Aliases;
+  readonly steps: BuildSteps;
   readonly logger: Logger | undefined;
+  /** Stacks of layers that a build runs from, by ids that only it knows. */
+  readonly unfinished = new Map<string, Image>();
   private puller: Promise<import('./pull.js').Puller> | undefined;
 
   constructor(private readonly options: ImageStoreOptions) {
@@ -47,6 +51,7 @@ export class LocalImageStore implements ImageStore {
     this.state = new StateFile(options.dir);
     this.blobs = new BlobStore(options.dir);
     this.layers = new LayerStore(options.dir, this.state);
+    this.steps = new BuildSteps(this.state, this.layers);
     this.aliases = new Aliases(options.aliases, options.logger);
   }
 
@@ -75,6 +80,8 @@ export class LocalImageStore implements ImageStore {
   }
 
   get(id: string): Image | undefined {
+    const unfinished = this.unfinished.get(id);
+    if (unfinished) return unfinished;
     const digest = /^[a-f0-9]{64}$/.test(id) ? `sha256:${id}` : id;
     const state = this.state.current();
     const record = state.images[digest];
@@ -135,6 +142,22 @@ export class LocalImageStore implements ImageStore {
     }
   }
 
+  /** Gives an image one more name; another image that had it loses it. */
+  async tag(reference: string, name: string): Promise<Image> {
+    const image = this.find(reference);
+    if (!image) throw new ImageError('NotFound', `image ${JSON.stringify(reference)} is not in the store`);
+    const target = parseReference(name);
+    if (target.digest)
+      throw new ImageError('InvalidName', `${name} has a digest: a name with a tag is wanted`);
+    await this.state.update((state) => {
+      if (!state.images[image.id])
+        throw new ImageError('NotFound', `image ${JSON.stringify(reference)} is not in the store`);
+      state.tags[target.full] = image.id;
+      delete state.aliased[target.full];
+    });
+    return this.get(image.id)!;
+  }
+
   async pull(reference: string, options: PullOptions = {}): Promise<Image> {
     this.puller ??= import('./pull.js').then(({ Puller }) => new Puller(this, this.options.registries));
     return (await this.puller).pull(parseReference(reference), options);
@@ -166,18 +189,37 @@ export class LocalImageStore implements ImageStore {
     });
   }
 
+  /** Forgets steps of builds that `choose` means, and removes their layers where nothing else has them; gives their number. */
+  async dropSteps(choose: (usedAt: number) => boolean): Promise<number> {
+    let count = 0;
+    await this.forget((state) => {
+      for (const [key, { usedAt }] of Object.entries(state.cache ?? {}))
+        if (choose(usedAt)) {
+          delete state.cache![key];
+          count++;
+        }
+      return [];
+    });
+    return count;
+  }
+
+  /** Bytes of all unpacked layers. */
+  layerBytes(): number {
+    return Object.values(this.state.current().layers).reduce((sum, { size }) => sum + size, 0);
+  }
+
   /** Removes the images that `choose` names, and what no other image has of them. */
   private async forget(choose: (state: State) => string[]): Promise<string[]> {
     const { ids, cleanUp } = await this.state.update(async (state) => {
       const chosen = choose(state);
       const blobs = chosen.flatMap((id) => state.images[id]?.blobs ?? []);
       for (const id of chosen) forgetImage(state, id);
-      const emptyTrash = chosen.length ? await this.layers.collect(state) : undefined;
+      const emptyTrash = await this.layers.collect(state);
       const kept = new Set(Object.values(state.images).flatMap((image) => image.blobs));
       return {
         ids: chosen,
         cleanUp: async () => {
-          await emptyTrash?.();
+          await emptyTrash();
           await Promise.all(blobs.filter((blob) => !kept.has(blob)).map((blob) => this.blobs.remove(blob)));
         },
       };

@@ -1,0 +1,216 @@
+/** COPY and ADD: the entries of the layer that they make. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { basename, join } from 'node:path';
+import { itemOf } from '../../runtime/images/changes.js';
+import type { TarItem } from '../../runtime/images/tar-writer.js';
+import type { UnionEntry, UnionView } from '../../runtime/images/union.js';
+import type { CopySource } from './context.js';
+
+export interface CopyRequest {
+  source: CopySource;
+  /** Paths or patterns in the source. */
+  from: string[];
+  /** Files that are told in the Dockerfile itself. */
+  inline: { name: string; content: Buffer }[];
+  /** Absolute; a `/` at its end says that it is a folder. */
+  to: string;
+  /** The file system that it goes to. */
+  target: UnionView;
+  owner: { uid: number; gid: number } | undefined;
+  mode: number | undefined;
+  /** Unpacks what is an archive, and gives the files' folder; undefined for what is none. */
+  unpack(path: string): Promise<UnionView | undefined>;
+}
+
+/** What is in the layer, folders before what is in them. @throws Error that says what is missing. */
+export async function copyItems(request: CopyRequest): Promise<TarItem[]> {
+  const { to, target, inline } = request;
+  const sources = await findSources(request);
+  const resolved = await target.resolve(to);
+  const there = await target.entry(resolved);
+  const several = sources.length + inline.length > 1;
+  if (several && !to.endsWith('/') && !there?.stat.isDirectory())
+    throw new Error(`with more than one source, the destination has to be a folder and end with a /: ${to}`);
+  const layer = new LayerItems(request, resolved);
+  const intoFolder = to.endsWith('/') || several || there?.stat.isDirectory();
+  for (const { name, content } of inline) {
+    if (intoFolder) await layer.folder(resolved);
+    layer.file(intoFolder ? join(resolved, name) : resolved, content);
+  }
+  for (const { path, entry } of sources) {
+    const view = entry.stat.isFile() ? await request.unpack(entry.source) : undefined;
+    if (view) await layer.unpacked(view, resolved);
+    else if (entry.stat.isDirectory()) {
+      await layer.folder(resolved);
+      await layer.contents(path, resolved);
+    } else {
+      if (intoFolder) await layer.folder(resolved);
+      await layer.one(entry, intoFolder ? join(resolved, basename(path)) : resolved);
+    }
+  }
+  return [...layer.items.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+interface Found {
+  path: string;
+  entry: UnionEntry;
+}
+
+async function findSources({ source, from }: CopyRequest): Promise<Found[]> {
+  const found: Found[] = [];
+  for (const pattern of from) {
+    const clean = join('/', pattern);
+    const paths = /[*?[]/.test(clean) ? await matches(source.view, clean) : [clean];
+    const before = found.length;
+    for (const path of paths) {
+      const entry = await source.view.entry(await source.view.resolve(path));
+      const isLeftOut = path !== '/' && source.ignores(path.slice(1));
+      if (entry && (!isLeftOut || (entry.stat.isDirectory() && source.hasExceptions)))
+        found.push({ path, entry });
+    }
+    if (found.length === before)
+      throw new Error(
+        `"${pattern}" is not in ${source.name}${source.keepsOwners ? '' : ', or .dockerignore leaves it out'}`,
+      );
+  }
+  return found;
+}
+
+/** Paths that a pattern of Go's `filepath.Match` means. */
+async function matches(view: UnionView, pattern: string): Promise<string[]> {
+  let paths = ['/'];
+  for (const part of pattern.split('/').filter(Boolean)) {
+    const test = globPattern(part);
+    const next: string[] = [];
+    for (const path of paths) {
+      if (!/[*?[\\]/.test(part)) next.push(join(path, part));
+      else
+        for (const name of await view.names(await view.resolve(path)))
+          if (test.test(name)) next.push(join(path, name));
+    }
+    paths = next;
+  }
+  return paths;
+}
+
+export function globPattern(part: string): RegExp {
+  let source = '';
+  for (let at = 0; at < part.length; at++) {
+    const char = part[at]!;
+    const close = char === '[' ? part.indexOf(']', at + 2) : -1;
+    if (char === '*') source += '.*';
+    else if (char === '?') source += '.';
+    else if (close > 0) {
+      source += `[${part.slice(at + 1, close).replace(/\\(?![\\\]^-])/g, '\\\\')}]`;
+      at = close;
+    } else source += (char === '\\' ? part[++at]! : char).replace(/[.+^${}()|[\]\\*?]/g, '\\$&');
+  }
+  return new RegExp(`^${source}$`, 's');
+}
+
+class LayerItems {
+  readonly items = new Map<string, TarItem>();
+  readonly #request: CopyRequest;
+  readonly #destination: string;
+
+  constructor(request: CopyRequest, destination: string) {
+    this.#request = request;
+    this.#destination = destination;
+  }
+
+  #put(item: TarItem, keepsOwners = this.#request.source.keepsOwners): void {
+    const { owner, mode } = this.#request;
+    const { xattrs, ...rest } = item;
+    const by = owner ?? (keepsOwners ? { uid: item.uid ?? 0, gid: item.gid ?? 0 } : { uid: 0, gid: 0 });
+    const changed = { ...rest, ...by, ...(keepsOwners && xattrs ? { xattrs } : {}) };
+    if (mode !== undefined && item.kind !== 'link') changed.mode = mode;
+    this.items.set(item.path, changed as TarItem);
+  }
+
+  file(path: string, content: Buffer): void {
+    this.#put({ path: path.slice(1), kind: 'file', mode: 0o644, mtime: 0, content });
+  }
+
+  /** A folder that is to be there; an existing one stays as it is. */
+  async folder(path: string): Promise<void> {
+    if (path === '/' || this.items.has(path.slice(1))) return;
+    const there = await this.#request.target.entry(path);
+    if (there?.stat.isDirectory()) return;
+    if (there) throw new Error(`cannot copy to ${path}: it is no folder`);
+    this.#put({ path: path.slice(1), kind: 'folder', mode: 0o755, mtime: 0 }, false);
+    if (path !== this.#destination || this.#request.mode === undefined) return;
+    // The mode is that of the files: a folder without x could not be entered.
+    const own = this.items.get(path.slice(1))!;
+    own.mode = 0o755;
+  }
+
+  async one(entry: UnionEntry, to: string): Promise<void> {
+    const there = await this.#request.target.entry(to);
+    if (there?.stat.isDirectory()) throw new Error(`cannot copy over the folder ${to}`);
+    const item = await itemOf(to.slice(1), entry);
+    if (item) this.#put(item);
+  }
+
+  /** All that is in a folder of the source. */
+  async contents(folder: string, to: string): Promise<void> {
+    const { view, ignores, hasExceptions } = this.#request.source;
+    const real = await view.resolve(folder);
+    for (const name of await view.names(real)) {
+      const path = join(real, name);
+      const entry = (await view.entry(path))!;
+      const isLeftOut = ignores(join(folder, name).slice(1));
+      if (isLeftOut && !(entry.stat.isDirectory() && hasExceptions)) continue;
+      const target = await this.#place(join(to, name), entry);
+      if (!entry.stat.isDirectory()) {
+        await this.one(entry, target);
+        continue;
+      }
+      const before = this.items.size;
+      if (!isLeftOut) this.#put((await itemOf(target.slice(1), entry))!);
+      await this.contents(join(folder, name), target);
+      if (isLeftOut && this.items.size > before) this.#put((await itemOf(target.slice(1), entry))!);
+    }
+  }
+
+  async unpacked(view: UnionView, to: string): Promise<void> {
+    await this.folder(to);
+    const walk = async (folder: string): Promise<void> => {
+      for (const name of await view.names(folder)) {
+        const path = join(folder, name);
+        const entry = (await view.entry(path))!;
+        const target = await this.#place(join(to, path), entry);
+        const item = await itemOf(target.slice(1), entry);
+        if (item) this.#put(item, true);
+        if (entry.stat.isDirectory()) await walk(path);
+      }
+    };
+    await walk('/');
+  }
+
+  /** A folder goes to where a symlink of the same name leads, as `/lib` to `/usr/lib`. */
+  async #place(path: string, entry: UnionEntry): Promise<string> {
+    const { target } = this.#request;
+    if (!entry.stat.isDirectory()) return path;
+    const there = await target.entry(path);
+    if (!there?.stat.isSymbolicLink()) return path;
+    const led = await target.resolve(path);
+    return (await target.entry(led))?.stat.isDirectory() ? led : path;
+  }
+}
+
+/** The same for the same names, modes, owners and contents, whatever the times. */
+export async function digestOf(items: TarItem[]): Promise<string> {
+  const hash = createHash('sha256');
+  for (const item of items) {
+    const { mtime: _, xattrs, ...facts } = item;
+    const { content, source, ...rest } = facts as { content?: Buffer; source?: string };
+    hash.update(`${JSON.stringify(rest)}\n`);
+    for (const [name, value] of Object.entries(xattrs ?? {}))
+      hash.update(`${name}=${value.toString('hex')}\n`);
+    if (content) hash.update(content);
+    if (source)
+      for await (const chunk of createReadStream(source, { highWaterMark: 1 << 18 })) hash.update(chunk);
+  }
+  return hash.digest('hex');
+}
