@@ -16,7 +16,8 @@ import { NodeIngress } from '../network/ingress/index.js';
 import { BalancerAddresses } from '../network/load-balancer/index.js';
 import type { NodeRoute, PodNetwork } from '../network/types.js';
 import type { Welcome } from '../rpc/hub.js';
-import type { ImageStore, Runtime } from '../runtime/types.js';
+import type { LocalImageStore } from '../runtime/images/index.js';
+import type { Runtime } from '../runtime/types.js';
 import { Csi } from './csi/index.js';
 import { HubConnection } from './hub/connection.js';
 import { LogRotation } from './logs/rotation.js';
@@ -24,6 +25,8 @@ import { EvictionManager } from './node/eviction/manager.js';
 import { observe } from './node/eviction/observe.js';
 import { reclaimDisk } from './node/eviction/reclaim.js';
 import { capacity, KUBELET_VERSION, ownAddress } from './node/facts.js';
+import { ImageGc } from './node/image-gc.js';
+import { imagesInUse } from './node/images-in-use.js';
 import { NodeRegistration } from './node/registration.js';
 import type { NodeSettings } from './node/settings.js';
 import { podEvents } from './pods/events.js';
@@ -33,7 +36,6 @@ import { PODS, StatusSender } from './pods/status-sender.js';
 import { UserRanges } from './pods/user-namespaces.js';
 import type { WorkerDeps } from './pods/worker-deps.js';
 import { serveStream } from './streams/serve.js';
-import { volumeImages } from './volumes/image.js';
 import { LocalPathVolumes } from './volumes/local-path.js';
 
 export interface AgentOptions {
@@ -50,7 +52,7 @@ export interface AgentOptions {
   /** What is lost when the machine restarts, as its links are. */
   stateDir: string;
   runtime: Runtime;
-  images: ImageStore;
+  images: LocalImageStore;
   network: PodNetwork;
   clock: Clock;
   logger: Logger;
@@ -100,6 +102,7 @@ export class Agent {
   readonly #services: ServiceView;
   #rotation: LogRotation | undefined;
   #evictions: EvictionManager | undefined;
+  #imageGc: ImageGc | undefined;
   readonly #ingress: NodeIngress | undefined;
   readonly #balancer: BalancerAddresses;
   #dns: ClusterDns | undefined;
@@ -231,6 +234,7 @@ export class Agent {
     await this.#pods.recover();
     this.#rotation = new LogRotation({ runtime, clock, logger: logger.child({ component: 'logs' }) });
     this.#evictions = this.#watchResources();
+    this.#imageGc = this.#collectImages();
     const registered = new Promise<void>((resolve, reject) => {
       this.#registered = resolve;
       this.#refused = reject;
@@ -245,6 +249,7 @@ export class Agent {
     this.#registration.close();
     this.#rotation?.close();
     this.#evictions?.close();
+    this.#imageGc?.close();
     await this.#options.network.policies.close();
     await this.#pods.close({ stopPods });
     await this.#localVolumes.close();
@@ -258,20 +263,39 @@ export class Agent {
   }
 
   #watchResources(): EvictionManager {
-    const { dataDir, runtime, images, clock, logger, settings, node } = this.#options;
+    const { dataDir, stateDir, runtime, images, clock, logger, settings } = this.#options;
     return new EvictionManager({
       ...{ settings: settings.eviction, runtime, clock, logger: logger.child({ component: 'evictions' }) },
       pods: () => this.#pods.list(),
       observe: () => observe(dataDir),
-      reclaimDisk: async () => reclaimDisk(runtime, images, await volumeImages(join(dataDir, 'pods'))),
-      changed: () => this.#registration.changed(),
-      event: (reason, message) => {
-        const regarding = this.#connection.objects.get<Node & KubeObject>('nodes', node);
-        if (regarding) this.#recorder.event(regarding, 'Warning', reason, message);
+      reclaimDisk: async () => {
+        const dropBuildSteps = () => images.dropSteps(() => true);
+        await reclaimDisk({ runtime, images, inUse: () => imagesInUse(stateDir, dataDir), dropBuildSteps });
+        this.#registration.changed();
       },
+      changed: () => this.#registration.changed(),
+      event: (reason, message) => this.#warn(reason, message),
       evicted: (pod, { message, annotations }) =>
         this.#recorder.event(pod, 'Warning', 'Evicted', message, { annotations }),
     });
+  }
+
+  #collectImages(): ImageGc {
+    const { dataDir, stateDir, images, clock, logger, settings } = this.#options;
+    return new ImageGc({
+      ...{ settings: settings.imageGc, images, clock, logger: logger.child({ component: 'images' }) },
+      inUse: () => imagesInUse(stateDir, dataDir),
+      disk: () => observe(dataDir)['imagefs.available']!,
+      dropBuildSteps: () => images.dropSteps((usedAt) => clock.now() - usedAt > settings.imageGc.minAgeMs),
+      changed: () => this.#registration.changed(),
+      event: (reason, message) => this.#warn(reason, message),
+    });
+  }
+
+  /** About the node. */
+  #warn(reason: string, message: string): void {
+    const regarding = this.#connection.objects.get<Node & KubeObject>('nodes', this.#options.node);
+    if (regarding) this.#recorder.event(regarding, 'Warning', reason, message);
   }
 
   #connected(welcome: Welcome): void {

@@ -27,6 +27,8 @@ import {
   type PullProgress,
   type RemoveImageReply,
   type RemoveImageRequest,
+  type SaveImagesReply,
+  type SaveImagesRequest,
   type TagImageRequest,
 } from '../rpc/node.js';
 import { isBuiltIn } from '../runtime/images/builtin.js';
@@ -68,8 +70,8 @@ export interface LocalApiOptions {
   images: LocalImageStore;
   runtime: Runtime;
   clock: Clock;
-  /** Ids of images that are used in other ways than by containers. */
-  inUse(): Promise<string[]>;
+  /** Ids of the images that something uses. */
+  inUse(): Promise<ReadonlySet<string>>;
 }
 
 /** Serves until `close()`; only root can open the socket. */
@@ -92,6 +94,11 @@ export async function serveLocalApi(options: LocalApiOptions): Promise<{ close()
     inspectImage: unary<InspectImageRequest, InspectImageReply>(({ reference }) =>
       inspect(images, reference ?? ''),
     ),
+    saveImages: unary<SaveImagesRequest, SaveImagesReply>(async ({ references, path }) => {
+      const { saveImages } = await import('../runtime/images/save.js');
+      await saveImages(images, references ?? [], path ?? '');
+      return {};
+    }),
     pruneImages: unary<PruneImagesRequest, PruneImagesReply>(({ all }) => prune(options, all ?? false)),
     pullImage: (call: ServerWritableStream<PullImageRequest, PullProgress>) => pull(call, images),
     buildImage: (call: ServerWritableStream<BuildImageRequest, BuildProgress>) => build(call, options),
@@ -149,9 +156,8 @@ async function inspect(images: LocalImageStore, reference: string): Promise<Insp
 }
 
 /** Images without a name, or without a container; and all steps of builds that no image has. */
-async function prune({ images, runtime, inUse }: LocalApiOptions, all: boolean): Promise<PruneImagesReply> {
-  const containers = runtime.sandboxes().flatMap((sandbox) => sandbox.containers);
-  const used = new Set([...(await inUse()), ...containers.map((container) => container.imageId)]);
+async function prune({ images, inUse }: LocalApiOptions, all: boolean): Promise<PruneImagesReply> {
+  const used = await inUse();
   const before = images.layerBytes();
   const removed: Image[] = [];
   for (const image of images.list()) {

@@ -8,13 +8,12 @@ import { removeBalancerAddresses } from '../network/load-balancer/index.js';
 import { ensureBuiltinImages } from '../runtime/images/builtin.js';
 import { openImageStore } from '../runtime/images/index.js';
 import { createRuntime } from '../runtime/index.js';
-import type { Runtime } from '../runtime/types.js';
 import { Agent } from './agent.js';
 import { noteKubeletRoot, removeKubeletRoot } from './csi/root.js';
 import { serveLocalApi } from './local-api.js';
+import { imagesInUse } from './node/images-in-use.js';
 import { type NodeFlags, nodeSettings } from './node/settings.js';
 import { removeLeftovers } from './pods/leftovers.js';
-import { volumeImages } from './volumes/image.js';
 
 export interface NodeOptions {
   cluster: string;
@@ -96,7 +95,7 @@ export async function openNode(options: NodeOptions): Promise<RunningNode> {
   const clock = options.clock ?? systemClock;
   const localApi = await serveLocalApi({
     ...{ socket: join(options.runDir, 'agent.sock'), images, runtime, clock },
-    inUse: () => volumeImages(join(options.dataDir, 'pods')),
+    inUse: () => imagesInUse(options.runDir, options.dataDir),
   });
   let agent: Agent | undefined;
   return {
@@ -118,9 +117,7 @@ export async function openNode(options: NodeOptions): Promise<RunningNode> {
         ...rest,
       });
       await agent.start();
-      await images.prune(
-        new Set([...imagesInUse(runtime), ...(await volumeImages(join(options.dataDir, 'pods')))]),
-      );
+      await images.prune(await imagesInUse(options.runDir, options.dataDir));
     },
     async close() {
       localApi.close();
@@ -130,9 +127,6 @@ export async function openNode(options: NodeOptions): Promise<RunningNode> {
     },
   };
 }
-
-const imagesInUse = (runtime: Runtime): Set<string> =>
-  new Set(runtime.sandboxes().flatMap((sandbox) => sandbox.containers.map((c) => c.imageId)));
 
 /** Ends the pods of a node whose agent has ended, and removes its kernel objects and writable layers. */
 export async function removeNode(options: NodeOptions): Promise<void> {

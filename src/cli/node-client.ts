@@ -15,7 +15,14 @@ import type { ClusterPaths } from './paths.js';
 export interface NodeClient {
   /** A call with one answer. Rejects with CliError. */
   call<I, O>(
-    method: 'listImages' | 'importImage' | 'removeImage' | 'tagImage' | 'inspectImage' | 'pruneImages',
+    method:
+      | 'listImages'
+      | 'importImage'
+      | 'removeImage'
+      | 'tagImage'
+      | 'inspectImage'
+      | 'pruneImages'
+      | 'saveImages',
     request: I,
   ): Promise<O>;
   pullImage(request: object): AsyncIterable<PullProgress>;

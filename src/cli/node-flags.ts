@@ -23,6 +23,16 @@ const FLAGS: Record<keyof NodeFlags, { type: 'string' | 'number'; describe: stri
     type: 'number',
     describe: 'Most seconds of grace of a pod that a soft threshold evicts [default: 0]',
   },
+  imageGcHighThreshold: {
+    type: 'number',
+    describe: 'Percent of the disk from which unused images are removed; 100: never [default: 85]',
+  },
+  imageGcLowThreshold: { type: 'number', describe: 'Percent down to which they are [default: 80]' },
+  minimumImageTtlDuration: { type: 'string', describe: 'How long an image stays at least [default: 2m]' },
+  imageMaximumGcAge: {
+    type: 'string',
+    describe: 'After so long without use an image is removed in any case; 0s: never [default: 0s]',
+  },
   kubeReserved: {
     type: 'string',
     describe: 'Kept back from pods for the agent: resource=quantity,… [default: cpu=100m,memory=100Mi]',

@@ -16,6 +16,8 @@ export type RemoveImageReply = keelson.v1.RemoveImageReply.$Properties;
 export type TagImageRequest = keelson.v1.TagImageRequest.$Properties;
 export type InspectImageRequest = keelson.v1.InspectImageRequest.$Properties;
 export type InspectImageReply = keelson.v1.InspectImageReply.$Properties;
+export type SaveImagesRequest = keelson.v1.SaveImagesRequest.$Properties;
+export type SaveImagesReply = keelson.v1.SaveImagesReply.$Properties;
 export type PruneImagesRequest = keelson.v1.PruneImagesRequest.$Properties;
 export type PruneImagesReply = keelson.v1.PruneImagesReply.$Properties;
 export type BuildImageRequest = keelson.v1.BuildImageRequest.$Properties;
@@ -37,6 +39,11 @@ export const nodeService = {
     'InspectImage',
     v1.InspectImageRequest,
     v1.InspectImageReply,
+  ),
+  saveImages: method<SaveImagesRequest, SaveImagesReply>(
+    'SaveImages',
+    v1.SaveImagesRequest,
+    v1.SaveImagesReply,
   ),
   pruneImages: method<PruneImagesRequest, PruneImagesReply>(
     'PruneImages',

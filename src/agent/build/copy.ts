@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { basename, join } from 'node:path';
 import { itemOf } from '../../runtime/images/changes.js';
-import type { TarItem } from '../../runtime/images/tar-writer.js';
+import { byPath, type TarItem } from '../../runtime/images/tar-writer.js';
 import type { UnionEntry, UnionView } from '../../runtime/images/union.js';
 import type { CopySource } from './context.js';
 
@@ -49,7 +49,8 @@ export async function copyItems(request: CopyRequest): Promise<TarItem[]> {
       await layer.one(entry, intoFolder ? join(resolved, basename(path)) : resolved);
     }
   }
-  return [...layer.items.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
+  await layer.addParents();
+  return [...layer.items.values()].sort((a, b) => byPath(a.path, b.path));
 }
 
 interface Found {
@@ -126,6 +127,20 @@ class LayerItems {
     const changed = { ...rest, ...by, ...(keepsOwners && xattrs ? { xattrs } : {}) };
     if (mode !== undefined && item.kind !== 'link') changed.mode = mode;
     this.items.set(item.path, changed as TarItem);
+  }
+
+  /** The folders above, as they are below: the layer tells all that is in it. */
+  async addParents(): Promise<void> {
+    for (const path of [...this.items.keys()])
+      for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) {
+        const parent = path.slice(0, at);
+        if (this.items.has(parent)) break;
+        const there = await this.#request.target.entry(`/${parent}`);
+        this.items.set(
+          parent,
+          (there && (await itemOf(parent, there))) ?? { path: parent, kind: 'folder', mode: 0o755, mtime: 0 },
+        );
+      }
   }
 
   file(path: string, content: Buffer): void {

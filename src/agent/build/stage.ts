@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { itemOf } from '../../runtime/images/changes.js';
 import { decompressor } from '../../runtime/images/decompress.js';
 import { parseConfig } from '../../runtime/images/manifest.js';
 import type { CacheRecord } from '../../runtime/images/state.js';
@@ -135,8 +136,15 @@ export class StageBuilder {
       say();
       return this.#note(createdBy);
     }
-    const folder: TarItem = { path: resolved.slice(1), kind: 'folder', mode: 0o755, mtime: 0 };
-    await this.#layer(createdBy, keyOf(this.#key, createdBy), say, (add) => add([folder]));
+    const items: TarItem[] = [{ path: resolved.slice(1), kind: 'folder', mode: 0o755, mtime: 0 }];
+    for (let at = resolved.lastIndexOf('/'); at > 0; at = resolved.lastIndexOf('/', at - 1)) {
+      const path = resolved.slice(1, at);
+      const there = await view.entry(`/${path}`);
+      items.unshift(
+        (there && (await itemOf(path, there))) ?? { path, kind: 'folder', mode: 0o755, mtime: 0 },
+      );
+    }
+    await this.#layer(createdBy, keyOf(this.#key, createdBy), say, (add) => add(items));
   }
 
   /** Takes the layer from the cache, or makes it. */

@@ -1,10 +1,11 @@
 /** What a node's owner decides about its resources: options of `keelson agent` with the names of upstream's kubelet. */
 import type { ResourceList } from '#types';
 import { canonicalQuantity } from '../../api/machinery/quantity.js';
-import { type EvictionSettings, evictionSettings } from './eviction/thresholds.js';
+import { duration, type EvictionSettings, evictionSettings } from './eviction/thresholds.js';
+import { type ImageGcFlags, type ImageGcSettings, imageGcSettings } from './image-gc.js';
 
 /** Texts as they are given on the command line; absent means the default. */
-export interface NodeFlags {
+export interface NodeFlags extends ImageGcFlags {
   evictionHard?: string;
   evictionSoft?: string;
   evictionSoftGracePeriod?: string;
@@ -20,6 +21,7 @@ export interface NodeFlags {
 
 export interface NodeSettings {
   eviction: EvictionSettings;
+  imageGc: ImageGcSettings;
   /** Kept back from pods, by resource. */
   reserved: ResourceList[];
   maxPods: number;
@@ -46,6 +48,7 @@ export function nodeSettings(flags: NodeFlags = {}): NodeSettings {
       pressureTransitionPeriod: flags.evictionPressureTransitionPeriod,
       maxPodGracePeriod: flags.evictionMaxPodGracePeriod,
     }),
+    imageGc: imageGcSettings(flags, duration),
     reserved: [
       reservation('kube-reserved', flags.kubeReserved ?? DEFAULT_RESERVED),
       reservation('system-reserved', flags.systemReserved ?? ''),

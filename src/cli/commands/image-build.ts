@@ -16,7 +16,7 @@ type Options = ImageOptions & {
 };
 
 /** Options that may be given several times. */
-export const BUILD_LISTS = ['t', 'tag', 'build-arg', 'buildArg'];
+export const BUILD_LISTS = ['t', 'tag', 'build-arg', 'buildArg', 'images'];
 
 export const buildCommand: CommandModule<object, Options> = {
   command: 'build <context>',

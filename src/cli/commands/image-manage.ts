@@ -1,4 +1,5 @@
-/** `keelson image tag|prune` */
+/** `keelson image tag|save|prune` */
+import { resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
 import type { PruneImagesReply } from '../../rpc/node.js';
 import { humanSize, type ImageOptions, withClient, withNode } from './image-common.js';
@@ -13,6 +14,26 @@ export const tagCommand: CommandModule<object, ImageOptions & { image: string; t
   handler: (options) =>
     withClient(options, (client) =>
       client.call('tagImage', { reference: options.image, name: options.tag }).then(() => undefined),
+    ),
+};
+
+export const saveCommand: CommandModule<object, ImageOptions & { images: string[]; output: string }> = {
+  command: 'save <images..>',
+  describe: 'Write images to an archive, for "import" and for other tools',
+  builder: (parser) =>
+    withNode(parser)
+      .positional('images', { type: 'string', array: true, demandOption: true })
+      .option('output', {
+        alias: 'o',
+        type: 'string',
+        demandOption: true,
+        describe: 'The tar file',
+      }) as never,
+  handler: (options) =>
+    withClient(options, (client) =>
+      client
+        .call('saveImages', { references: options.images, path: resolve(options.output) })
+        .then(() => undefined),
     ),
 };
 

@@ -6,7 +6,7 @@ import { CliError } from '../error.js';
 import { buildCommand } from './image-build.js';
 import { humanSize, type ImageOptions, withClient, withNode } from './image-common.js';
 import { historyCommand, inspectCommand } from './image-inspect.js';
-import { pruneCommand, tagCommand } from './image-manage.js';
+import { pruneCommand, saveCommand, tagCommand } from './image-manage.js';
 
 /** One row a tag, or one for an image without any. */
 export function imageTable(images: ImageInfo[]): string {
@@ -103,6 +103,7 @@ export const imageCommand: CommandModule = {
     parser
       .command(buildCommand)
       .command(importCommand)
+      .command(saveCommand)
       .command(pullCommand)
       .command(listCommand)
       .command(tagCommand)

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { sha256 } from './digest.js';
 import { hostPlatform } from './manifest.js';
 import type { LocalImageStore } from './store.js';
-import { type TarItem, writeTar } from './tar-writer.js';
+import { byPath, type TarItem, writeTar } from './tar-writer.js';
 
 export interface BuiltinOptions {
   /** Static binary of the demo server. */
@@ -19,7 +19,7 @@ export interface BuiltinOptions {
 export const builtinRegistry = 'keelson.dev';
 export const demoTags = ['latest', 'blue', 'green', 'purple', '1', '2', '3'];
 /** Changes when what is made of the same binaries changes. */
-const layout = '1';
+const layout = '2';
 const searchPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Makes the images unless they are there and as new as the binaries. */
@@ -93,7 +93,7 @@ async function builtinLayer({ demoBinary, busybox }: BuiltinOptions): Promise<Bu
     content: Buffer.from(content),
   });
   const names = applets.stdout.split('\n').filter((name) => name && name !== 'busybox');
-  return writeTar([
+  const items: TarItem[] = [
     folder('bin'),
     folder('etc'),
     folder('home'),
@@ -111,5 +111,7 @@ async function builtinLayer({ demoBinary, busybox }: BuiltinOptions): Promise<Bu
     file('etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/home:/bin/false\n'),
     file('etc/group', 'root:x:0:\nnogroup:x:65534:\n'),
     file('etc/nsswitch.conf', 'hosts: files dns\n'),
-  ]);
+  ];
+  // As a layer is packed that was read back: the image is the same when it is saved.
+  return writeTar(items.sort((a, b) => byPath(a.path, b.path)));
 }

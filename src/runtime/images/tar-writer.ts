@@ -21,11 +21,13 @@ export type TarItem = TarAttributes &
     | { kind: 'file'; content: Buffer }
     /** A file of the host. */
     | { kind: 'copy'; source: string; size: number }
+    | { kind: 'stream'; size: number; open(): AsyncIterable<Buffer> }
   );
 
 const types = {
   file: '0',
   copy: '0',
+  stream: '0',
   hardlink: '1',
   link: '2',
   character: '3',
@@ -33,6 +35,14 @@ const types = {
   folder: '5',
   pipe: '6',
 };
+
+/** The order of a walk: a folder, what is in it, then what comes after it. */
+export function byPath(a: string, b: string): number {
+  const [left, right] = [a.split('/'), b.split('/')];
+  const at = left.findIndex((part, i) => part !== right[i]);
+  if (at < 0) return left.length - right.length;
+  return right[at] === undefined || left[at]! > right[at] ? 1 : -1;
+}
 
 /** For items that are all in memory. */
 export function writeTar(items: TarItem[]): Buffer {
@@ -53,13 +63,17 @@ async function* tarChunks(items: AsyncIterable<TarItem> | Iterable<TarItem>): As
   for await (const item of items) {
     yield Buffer.concat(headers(item));
     if (item.kind === 'file') yield Buffer.concat([item.content, padding(item.content.length)]);
-    if (item.kind !== 'copy' || item.size === 0) continue;
+    if ((item.kind !== 'copy' && item.kind !== 'stream') || item.size === 0) continue;
     let left = item.size;
-    for await (const chunk of createReadStream(item.source, { end: item.size - 1, highWaterMark: 1 << 18 })) {
-      left -= (chunk as Buffer).length;
-      yield chunk as Buffer;
+    const chunks =
+      item.kind === 'stream'
+        ? item.open()
+        : createReadStream(item.source, { end: item.size - 1, highWaterMark: 1 << 18 });
+    for await (const chunk of chunks as AsyncIterable<Buffer>) {
+      left -= chunk.length;
+      yield chunk;
     }
-    if (left > 0) throw new Error(`${item.source} became shorter while it was read`);
+    if (left !== 0) throw new Error(`${item.path} changed while it was read`);
     if (item.size % 512) yield padding(item.size);
   }
   yield Buffer.alloc(1024);
@@ -69,7 +83,7 @@ const padding = (size: number): Buffer => Buffer.alloc((512 - (size % 512)) % 51
 
 /** The item's own header, after one with what that cannot hold. */
 function headers(item: TarItem): Buffer[] {
-  const size = item.kind === 'file' ? item.content.length : item.kind === 'copy' ? item.size : 0;
+  const size = item.kind === 'file' ? item.content.length : 'size' in item ? item.size : 0;
   const { path } = item;
   const target = 'target' in item ? item.target : '';
   const records: [string, Buffer | string][] = [];

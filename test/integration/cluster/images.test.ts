@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
@@ -77,6 +77,88 @@ describe('keelson image', function () {
     });
     await cluster.kubectl('wait', '--for=condition=Ready', 'pod/pulled', '--timeout=30s');
     assert.match(await cluster.kubectl('describe', 'pod', 'pulled'), /Successfully pulled image/);
+  });
+
+  it('builds from a Dockerfile: what commands hide and change is hidden and changed in a pod', async () => {
+    const context = join(dir, 'context');
+    mkdirSync(join(context, 'files/sub'), { recursive: true });
+    writeFileSync(join(context, 'files/sub/kept.txt'), 'kept\n');
+    writeFileSync(join(context, 'files/left.out'), 'no\n');
+    writeFileSync(join(context, '.dockerignore'), '**/*.out\n');
+    await sh('tar', '-C', context, '-cf', join(context, 'archive.tar'), 'files/sub');
+    writeFileSync(
+      join(context, 'Dockerfile'),
+      `FROM keelson.dev/busybox AS tools
+RUN mkdir -p /made/old && echo 1 > /made/old/file && ln /made/old/file /made/hard
+FROM tools
+ARG WHO=nobody
+ENV GREETING="hello $WHO"
+RUN rm -r /made/old /bin/vi && mkdir /made/old && echo "$GREETING" > /made/new
+COPY --chown=65534:65534 --chmod=640 files /files/
+ADD archive.tar /unpacked
+COPY --from=tools /made/old/file /from-tools
+COPY <<EOF /inline
+for $WHO
+EOF
+`,
+    );
+    const built = await image('build', '-t', 'built.example/app:1', '--build-arg', 'WHO=you', context);
+    assert.match(built, /Built built\.example\/app:1\n$/);
+    const again = await image('build', '-t', 'built.example/app:1', '--build-arg', 'WHO=you', '-q', context);
+    assert.equal(JSON.parse(await image('inspect', 'built.example/app:1'))[0].Id, again.trim());
+    const look =
+      'ls /made /made/old; ls /bin/vi; cat /made/new /made/hard; find /files /unpacked -type f; stat -c %a:%u /files/sub/kept.txt; cat /from-tools /inline; ls /etc/resolv.conf';
+    const expected = `/made:\nhard\nnew\nold\n\n/made/old:\nls: /bin/vi: No such file or directory\nhello you\n1\n/files/sub/kept.txt\n/unpacked/files/sub/kept.txt\n640:65534\n1\nfor you\n/etc/resolv.conf\n`;
+    const shows = async (name: string) => {
+      const container = {
+        image: 'built.example/app:1',
+        imagePullPolicy: 'Never' as const,
+        command: ['sh', '-c', `{ ${look}; } 2>&1; exec sleep 1000`],
+        securityContext: { runAsUser: 0 },
+      };
+      await cluster.kubectl.try(['apply', '-f', '-'], {
+        stdin: JSON.stringify(shellPod(name, '', { container })),
+      });
+      await cluster.kubectl('wait', '--for=condition=Ready', `pod/${name}`, '--timeout=30s');
+      await eventually('its log', async () =>
+        (await cluster.kubectl('logs', name)).includes('/etc/resolv.conf\n'),
+      );
+      assert.equal(await cluster.kubectl('logs', name), expected);
+      await cluster.kubectl('delete', 'pod', name, '--now');
+    };
+    await shows('built');
+    // The same image again from an archive, which other tools read as well.
+    const archive = join(dir, 'built.tar');
+    await image('save', '-o', archive, 'built.example/app:1');
+    await image('remove', 'built.example/app:1');
+    await image('prune');
+    assert.match(await sh('skopeo', 'inspect', `docker-archive:${archive}`), /GREETING=hello you/);
+    await image('import', archive);
+    assert.equal(JSON.parse(await image('inspect', 'built.example/app:1'))[0].Id, again.trim());
+    await shows('loaded');
+  });
+
+  it('says where a build goes wrong', async () => {
+    const context = join(dir, 'wrong');
+    mkdirSync(context);
+    for (const [lines, says] of [
+      [
+        'FROM keelson.dev/busybox\nRUN exit 3',
+        /Dockerfile:2: the command "\/bin\/sh -c exit 3" ended with exit code 3/,
+      ],
+      ['FROM keelson.dev/busybox\n\nCOPY nothing /', /Dockerfile:3: "nothing" is not in the build context/],
+      [
+        'FROM keelson.dev/busybox\nCOPY --from=keelson.dev/demo /no /',
+        /Dockerfile:2: "\/no" is not in the image/,
+      ],
+      ['FROM keelson.dev/busybox\nUSER nobody:none\nRUN id', /Dockerfile:3: unable to find group none/],
+      ['FROM keelson.dev/none', /Dockerfile:1: .*not found/],
+    ] as const) {
+      writeFileSync(join(context, 'Dockerfile'), `${lines}\n`);
+      const { code, stderr } = await cluster.keelson(['image', 'build'], context);
+      assert.equal(code, 1);
+      assert.match(stderr, says);
+    }
   });
 
   it('says what is wrong, in one sentence', async () => {
