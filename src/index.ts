@@ -20,6 +20,7 @@ import { Client, httpsTransport, loadKubeconfig } from './client/index.js';
 import { startControlPlane } from './server/control-plane.js';
 import { keelsonVersion } from './server/version.js';
 
+export { StatusError } from './api/machinery/status.js';
 export * from './api/resources/index.js';
 export * from './client/index.js';
 

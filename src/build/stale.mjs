@@ -14,7 +14,15 @@ const INPUTS = {
     'src/build/generate-openapi.mjs',
     'package-lock.json',
   ],
-  typescript: ['tsconfig.json', 'src', 'test', 'bench', 'proto', 'package-lock.json'],
+  typescript: [
+    'tsconfig.json',
+    'src',
+    'test',
+    'bench',
+    'examples/ch18-client/client.ts',
+    'proto',
+    'package-lock.json',
+  ],
 };
 
 /** Every file under `path`, with size and modification time, into the hash. */
