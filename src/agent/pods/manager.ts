@@ -35,12 +35,15 @@ export class PodManager {
 
   /** Goes on with the pods that an earlier agent left, before the hub has told anything. */
   async recover(): Promise<void> {
+    const found: PodWorker[] = [];
     const running = new Set(this.#deps.runtime.sandboxes().map((sandbox) => sandbox.id));
     for (const uid of await podFolders(this.#deps.podsDir)) {
       if (!running.has(uid)) continue;
       const pod = await savedPod(join(this.#deps.podsDir, uid));
-      if (pod) this.#add(deepFreeze(pod.pod), pod.allocation);
+      if (pod) found.push(this.#add(deepFreeze(pod.pod), pod.allocation));
     }
+    // Not before all are known: who waits for room must not take that of the others.
+    for (const worker of found) worker.start();
   }
 
   get(uid: string): PodWorker | undefined {
@@ -78,10 +81,10 @@ export class PodManager {
     if (!pod) return;
     const worker = this.#workers.get(pod.metadata.uid!);
     if (worker) worker.update(pod);
-    else this.#add(pod);
+    else this.#add(pod).start();
   }
 
-  #add(pod: Pod, allocation?: Allocation): void {
+  #add(pod: Pod, allocation?: Allocation): PodWorker {
     const worker = new PodWorker(this.#admitted(pod), this.#deps, {
       admitResize: (desired) => this.#admitResize(desired),
       freed: () => this.#freed(),
@@ -89,7 +92,7 @@ export class PodManager {
       ...(allocation ? { allocation } : {}),
     });
     this.#workers.set(pod.metadata.uid!, worker);
-    worker.start();
+    return worker;
   }
 
   /** The pod, or what it is once the node has refused it: failed. */
