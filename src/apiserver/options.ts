@@ -37,6 +37,8 @@ export interface ApiServerOptions {
   frontProxy?: FrontProxy;
   /** PEM of the CA of clients' certificates, for other API servers to know. */
   clientCa?: string;
+  /** Folder of the dashboard's files, served at `/ui/`; not served when absent. */
+  dashboard?: string;
   /** Answers TokenReviews; by `tokens` alone when absent. */
   review?: ReviewToken;
   /** Which requests are recorded, and where. */

@@ -29,6 +29,7 @@ import { keepTrust } from './extensions/aggregation/trust.js';
 import { Extensions } from './extensions/index.js';
 import { flowDumps } from './filters/flow-control/dumps.js';
 import { FlowControl, startFlowControl } from './filters/flow-control/index.js';
+import { openDashboard } from './http/dashboard.js';
 import { serveRequest } from './http/handler.js';
 import { type Listener, openListener } from './http/listener.js';
 import { serveUpgrade } from './http/upgrade.js';
@@ -201,8 +202,12 @@ export class ApiServer {
       flow: this.#flow,
       cors: corsPatterns(this.#options.corsAllowedOrigins),
     };
+    const { dashboard } = this.#options;
+    const serveDashboard = dashboard === undefined ? () => false : openDashboard(dashboard);
     const listener = await openListener(options, {
-      request: (request, response) => void serveRequest(parts, request, response),
+      request: (request, response) => {
+        if (!serveDashboard(request, response)) void serveRequest(parts, request, response);
+      },
       upgrade: (request, socket, head) => void serveUpgrade(parts, request, socket, head),
     });
     this.#listeners.push(listener);

@@ -66,7 +66,10 @@ function proxiedUser(proxied: AuthenticateProxied, credentials: Credentials): Us
 }
 
 /** Upstream's x509 user: the common name, and organizations as groups. */
-function certificateUser({ commonName, organizations }: NonNullable<Credentials['certificate']>): User {
+export function certificateUser({
+  commonName,
+  organizations,
+}: NonNullable<Credentials['certificate']>): User {
   if (commonName === '') throw unauthorized();
   return { name: commonName, groups: withAuthenticated(organizations) };
 }

@@ -11,6 +11,7 @@ import { mastersAuthorizer, unionAuthorizer } from './authorizers/union.js';
 import type { ChooseAuthorizers } from './configuration/authorization.js';
 import type { ConfiguredAuthentication } from './configuration/load.js';
 import type { Pki } from './pki.js';
+import { certificateTokens } from './tokens/certificate.js';
 import { type LegacyTokens, legacyTokens } from './tokens/legacy.js';
 import { type ServiceAccountTokens, serviceAccountTokens } from './tokens/service-account.js';
 import type { Authorizer, User } from './user.js';
@@ -64,7 +65,12 @@ export function createAuth({
   const find = (name: string) => store.get(`core/secrets/kube-system/${name}`)?.object as Secret | undefined;
   // Upstream's order.
   const before = [...staticTokens];
-  const after = [legacy.authenticate, bootstrapTokens(find, clock), ...others];
+  const after = [
+    legacy.authenticate,
+    bootstrapTokens(find, clock),
+    certificateTokens(pki.caCert, clock),
+    ...others,
+  ];
   return {
     authenticate: createAuthenticate({
       ...authentication,

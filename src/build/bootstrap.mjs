@@ -27,9 +27,16 @@ const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19))
   fail(`Node ${process.versions.node} is too old: 20.19 or newer is needed.`);
 
+/** Whether the tests that are asked for have the dashboard's among them. */
+function needsBrowser() {
+  if (mode !== '--test') return false;
+  const wanted = args.includes('--') ? args.slice(0, args.indexOf('--')) : args;
+  return wanted.length === 0 || wanted.some((name) => name === 'integration' || name.includes('dashboard'));
+}
+
 function setUp() {
   const test = mode === '--test' || mode === '--bench';
-  run('sh', ['src/build/prerequisites.sh', test ? 'test' : 'run']);
+  run('sh', ['src/build/prerequisites.sh', test ? 'test' : 'run', ...(needsBrowser() ? ['browser'] : [])]);
   const installed = join(root, 'node_modules/.package-lock.json');
   if (!existsSync(installed) || isStale(root, 'install')) {
     process.stdout.write('Installing npm packages\n');

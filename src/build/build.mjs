@@ -53,6 +53,9 @@ step('typescript', 'Compiling TypeScript', () => {
   const main = join(root, JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).bin.keelson);
   if (existsSync(main)) chmodSync(main, 0o755);
 });
+step('ui', 'Building the dashboard', () => {
+  run('the build of the dashboard', bin('vite'), ['build', '--config', 'src/ui/vite.config.mjs']);
+});
 step('openapi', 'Generating the OpenAPI documents', () => {
   run('generate-openapi.mjs', process.execPath, ['src/build/generate-openapi.mjs']);
 });

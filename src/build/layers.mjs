@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
 const LAYERS = {
+  ui: [],
   api: [],
   rpc: ['api'],
   client: ['api', 'rpc'],
@@ -25,7 +26,7 @@ export function forbiddenImports(root) {
   const src = join(root, 'src');
   const found = [];
   for (const file of readdirSync(src, { recursive: true })) {
-    if (!file.endsWith('.ts')) continue;
+    if (!/\.tsx?$/.test(file)) continue;
     const layer = file.split('/')[0];
     const text = readFileSync(join(src, file), 'utf8');
     for (const [, target] of text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)) {

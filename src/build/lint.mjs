@@ -15,6 +15,7 @@ const check = (command, argv) => {
 };
 check('biome', ['check', '--error-on-warnings', '--max-diagnostics=50', '.']);
 check('tsc', ['--noEmit']);
+check('tsc', ['--noEmit', '-p', 'src/ui']);
 for (const line of forbiddenImports(root)) {
   failed = true;
   process.stderr.write(`${line}\n`);

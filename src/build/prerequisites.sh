@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs from Debian what building and running Keelson needs and this machine lacks, and says what.
-# Arguments: `run` (default) or `test`, which adds what only the tests use. Does nothing when all is there.
+# Arguments: `run` (default) or `test`, which adds what only the tests use; `test browser` adds Chromium, which is large,
+# for the test of the dashboard. Does nothing when all is there.
 set -eu
 
 need=""
@@ -26,6 +27,8 @@ if [ "${1:-run}" = test ]; then
   want "/usr/bin/curl" curl
   want "/usr/sbin/haproxy" haproxy
 fi
+if [ "${2:-}" = browser ]; then want "/usr/bin/chromium" chromium; fi
+
 [ -z "$need" ] && exit 0
 
 if [ "$(id -u)" != 0 ]; then

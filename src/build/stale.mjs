@@ -14,6 +14,7 @@ const INPUTS = {
     'src/build/generate-openapi.mjs',
     'package-lock.json',
   ],
+  ui: ['src/ui', 'package-lock.json'],
   typescript: [
     'tsconfig.json',
     'src',

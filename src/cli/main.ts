@@ -3,6 +3,7 @@
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { agentCommand } from './commands/agent.js';
+import { dashboardCommand } from './commands/dashboard.js';
 import { downCommand } from './commands/down.js';
 import { imageCommand } from './commands/image.js';
 import { BUILD_LISTS } from './commands/image-build.js';
@@ -66,6 +67,7 @@ try {
     .command(upCommand)
     .command(downCommand)
     .command(statusCommand)
+    .command(dashboardCommand)
     .command(serverCommand)
     .command(agentCommand)
     .command(nodeCommand)

@@ -9,6 +9,7 @@ export interface ServerOptions extends AuthSettings, AuditSettings {
   profiling?: boolean;
   encryptionKeyFile?: string;
   admissionControlConfigFile?: string;
+  dashboard?: boolean;
 }
 
 type Kind = 'file' | 'text' | 'number' | 'list' | 'flag';
@@ -44,6 +45,7 @@ const OPTIONS: Record<keyof ServerOptions, [kind: Kind, describe: string]> = {
   oidcRequiredClaim: ['list', 'OpenID Connect: claim=value that tokens must have; may be repeated'],
   oidcSigningAlgs: ['list', 'OpenID Connect: algorithms of signatures [default: RS256]'],
   oidcCaFile: ['file', 'OpenID Connect: CA of the issuer'],
+  dashboard: ['flag', 'Serve the dashboard at /ui/ [default: true]'],
   requestheaderClientCaFile: ['file', 'CA of proxies that name users in headers'],
   requestheaderAllowedNames: ['list', 'Common names of such proxies [default: any]'],
   requestheaderUsernameHeaders: ['list', 'Headers with the user name [default: X-Remote-User]'],

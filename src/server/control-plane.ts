@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdir, readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { type Clock, systemClock } from '../api/machinery/clock.js';
 import type { AuditSettings } from '../apiserver/audit/index.js';
@@ -62,6 +63,8 @@ export interface ControlPlaneOptions {
   serviceCidr: string;
   /** Addresses for Services of type LoadBalancer; the nodes' own when absent. */
   loadBalancerPool?: string;
+  /** Whether the dashboard is served at `/ui/`; true when absent. */
+  dashboard?: boolean;
   /** Keelson's own version. */
   version: string;
   logger: Logger;
@@ -85,6 +88,9 @@ export interface JoinInfo {
   token: string;
   caHash: string;
 }
+
+/** Where the build puts the dashboard's files. */
+const DASHBOARD = fileURLToPath(new URL('../../ui/', import.meta.url));
 
 const MASTERS: User = { name: 'system:keelson:server', groups: ['system:masters', 'system:authenticated'] };
 
@@ -141,6 +147,7 @@ async function assemble(
     corsAllowedOrigins: options.corsAllowedOrigins,
     profiling: options.profiling,
     clientCa: pki.caCert,
+    ...(options.dashboard === false ? {} : { dashboard: DASHBOARD }),
     serviceCidr,
     clusterName,
     version: options.version,

@@ -74,8 +74,14 @@ export const serverCommand: CommandModule<object, Options> = {
       });
     const paths = clusterPaths(options.name, options.dataDir);
     const logger = pino({ level: options.logLevel });
-    const { encryptionKeyFile, admissionControlConfigFile, corsAllowedOrigins, profiling, ...settings } =
-      givenServerOptions(options);
+    const {
+      encryptionKeyFile,
+      admissionControlConfigFile,
+      corsAllowedOrigins,
+      dashboard,
+      profiling,
+      ...settings
+    } = givenServerOptions(options);
     const controlPlane = await start({
       clusterName: options.name,
       dataDir: paths.data,
@@ -90,6 +96,7 @@ export const serverCommand: CommandModule<object, Options> = {
       loadBalancerPool: options.loadBalancerPool,
       encryptionKeyFile,
       admissionControlConfigFile,
+      dashboard,
       auth: settings,
       audit: settings,
       corsAllowedOrigins,

@@ -1,0 +1,4 @@
+/** The text that rows must have somewhere. */
+import { createStore } from './store.js';
+
+export const filter = createStore('');
