@@ -219,6 +219,16 @@ export class Agent {
     objects.on('nodes', (key, object: Node | undefined) => key === node && this.#nodeChanged(object));
   }
 
+  /** Of this node; undefined when there is none of that UID. */
+  podOf(uid: string): Pod | undefined {
+    return this.#pods.get(uid)?.pod;
+  }
+
+  /** Why pods can't be connected yet. */
+  get networkNotReady(): string | undefined {
+    return this.#notReady;
+  }
+
   /** Resolves once the node is registered; rejects if it is refused. */
   async start(): Promise<void> {
     const { dataDir, runtime, clock, logger } = this.#options;

@@ -98,6 +98,7 @@ export async function openNode(options: NodeOptions): Promise<RunningNode> {
     inUse: () => imagesInUse(options.runDir, options.dataDir),
   });
   let agent: Agent | undefined;
+  let cri: { close(): void } | undefined;
   return {
     async join({ server, flags, kubeletRoot = join(options.dataDir, 'kubelet'), ...rest }) {
       await noteKubeletRoot(options.dataDir, kubeletRoot);
@@ -116,16 +117,40 @@ export async function openNode(options: NodeOptions): Promise<RunningNode> {
         settings: nodeSettings(flags),
         ...rest,
       });
+      if (flags?.cri !== false) cri = await startCri(options, { images, runtime, network, logger }, agent);
       await agent.start();
       await images.prune(await imagesInUse(options.runDir, options.dataDir));
     },
     async close() {
       localApi.close();
+      cri?.close();
       await agent?.close({ stopPods: false });
       await runtime.close();
       await images.close();
     },
   };
+}
+
+/** Loaded here, as few look at a node this way. */
+async function startCri(
+  { runDir, imagesDir }: NodeOptions,
+  { images, runtime, network, logger }: Awaited<ReturnType<typeof openNodeParts>>,
+  agent: Agent,
+): Promise<{ close(): void }> {
+  const { serveCri } = await import('./cri/server.js');
+  return serveCri({
+    ...{
+      socket: join(runDir, 'cri.sock'),
+      stateDir: join(runDir, 'cri'),
+      imagesDir,
+      images,
+      runtime,
+      network,
+    },
+    podOf: (uid) => agent.podOf(uid),
+    networkNotReady: () => agent.networkNotReady,
+    logger: logger.child({ component: 'cri' }),
+  });
 }
 
 /** Ends the pods of a node whose agent has ended, and removes its kernel objects and writable layers. */

@@ -3,7 +3,7 @@ import type { Argv } from 'yargs';
 import { type NodeFlags, nodeSettings } from '../agent/node/settings.js';
 import { CliError } from './error.js';
 
-const FLAGS: Record<keyof NodeFlags, { type: 'string' | 'number'; describe: string }> = {
+const FLAGS: Record<keyof NodeFlags, { type: 'string' | 'number' | 'boolean'; describe: string }> = {
   evictionHard: {
     type: 'string',
     describe:
@@ -43,6 +43,10 @@ const FLAGS: Record<keyof NodeFlags, { type: 'string' | 'number'; describe: stri
   allowedUnsafeSysctls: {
     type: 'string',
     describe: 'Sysctls beside the safe ones that pods may set: name or prefix*,…',
+  },
+  cri: {
+    type: 'boolean',
+    describe: "Serve the Container Runtime Interface on cri.sock in the node's run folder [default: true]",
   },
 };
 

@@ -38,7 +38,7 @@ export class Container {
     this.#env = env;
     this.#data = join(containersDir(env), config.id);
     this.cgroup = join(env.cgroupRoot, sandbox.cgroup, config.id);
-    this.logPath = join(sandbox.logDirectory, config.name, `${config.attempt}.log`);
+    this.logPath = config.logPath ?? join(sandbox.logDirectory, config.name, `${config.attempt}.log`);
     this.ended = new Promise((resolve) => {
       this.#end = resolve;
     });

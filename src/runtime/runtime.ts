@@ -118,8 +118,11 @@ export class ContainerRuntime implements Runtime {
 
   removeSandbox(id: string): Promise<void> {
     return this.#serially(id, async () => {
-      await this.#sandboxes.get(id)?.remove();
+      const sandbox = this.#sandboxes.get(id);
+      const containers = sandbox?.status().containers ?? [];
+      await sandbox?.remove();
       this.#sandboxes.delete(id);
+      for (const status of containers) this.#events.emit('removed', status);
     });
   }
 
@@ -131,11 +134,21 @@ export class ContainerRuntime implements Runtime {
     return this.#sandboxes.get(id)?.status();
   }
 
+  sandboxConfig(id: string): SandboxConfig | undefined {
+    return this.#sandboxes.get(id)?.config;
+  }
+
+  containerConfig(id: string): ContainerConfig | undefined {
+    return this.#lookUp(id)?.container.config;
+  }
+
   async startContainer(config: ContainerConfig): Promise<ContainerStatus> {
     if (!ID.test(config.id)) throw new RuntimeError('Invalid', `invalid container id "${config.id}"`);
     const sandbox = this.#sandboxes.get(config.sandboxId);
     if (!sandbox) throw new RuntimeError('NotFound', `no sandbox ${config.sandboxId}`);
-    return sandbox.startContainer(config);
+    const status = await sandbox.startContainer(config);
+    this.#events.emit('started', status);
+    return status;
   }
 
   async stopContainer(id: string, signal: string, graceMs: number): Promise<ContainerStatus> {
@@ -153,7 +166,9 @@ export class ContainerRuntime implements Runtime {
 
   async removeContainer(id: string): Promise<void> {
     const found = this.#lookUp(id);
-    if (found) await found.sandbox.removeContainer(found.container);
+    if (!found) return;
+    await found.sandbox.removeContainer(found.container);
+    this.#events.emit('removed', found.container.status);
   }
 
   async exec(id: string, argv: string[], options: SessionOptions, env?: string[]): Promise<Session> {

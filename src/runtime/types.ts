@@ -93,6 +93,8 @@ export interface ContainerConfig {
   tty: boolean;
   stdin: boolean;
   stdinOnce: boolean;
+  /** Its log file; absent: by its name and attempt in the sandbox's log directory. */
+  logPath?: string;
   /** Id of a running container of the sandbox whose PID namespace it joins, where each has its own. */
   pidsOf?: string;
   labels: Record<string, string>;
@@ -189,8 +191,12 @@ export class RuntimeError extends Error {
 }
 
 export interface RuntimeEvents {
+  /** A container runs. */
+  started: [status: ContainerStatus];
   /** A container ended. */
   exit: [status: ContainerStatus];
+  /** Nothing is left of a container. */
+  removed: [status: ContainerStatus];
   /** A shim ended or is not to be reached any more. */
   gone: [sandboxId: string];
 }
@@ -203,6 +209,9 @@ export interface Runtime {
   removeSandbox(id: string): Promise<void>;
   sandboxes(): SandboxStatus[];
   sandbox(id: string): SandboxStatus | undefined;
+  /** What a sandbox or a container was made of; undefined when it is not there. */
+  sandboxConfig(id: string): SandboxConfig | undefined;
+  containerConfig(id: string): ContainerConfig | undefined;
   /** Makes root filesystem and cgroup, and runs it. Rejects with RuntimeError('StartFailed') when the command can't be executed. */
   startContainer(config: ContainerConfig): Promise<ContainerStatus>;
   /** `signal` at once, SIGKILL after the grace; resolves when it has ended. */

@@ -17,6 +17,7 @@ export interface NodeFlags extends ImageGcFlags {
   maxPods?: number;
   podMaxPids?: number;
   allowedUnsafeSysctls?: string;
+  cri?: boolean;
 }
 
 export interface NodeSettings {

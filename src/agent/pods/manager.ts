@@ -194,8 +194,8 @@ export class PodManager {
     const { objects, runtime, network, podsDir, logger } = this.#deps;
     const known = new Set(objects.list<Pod>('pods').map((pod) => pod.metadata.uid!));
     for (const [uid, worker] of this.#workers) if (!known.has(uid)) worker.forget();
-    for (const { id } of runtime.sandboxes()) {
-      if (this.#workers.has(id)) continue;
+    for (const { id, labels } of runtime.sandboxes()) {
+      if (this.#workers.has(id) || labels['owner'] === 'cri') continue;
       logger.warn({ sandbox: id }, 'removing a sandbox that belongs to no pod');
       await network.detach(id).catch(() => {});
       await runtime

@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto';
 import { requestInfo } from '../../../src/apiserver/filters/request-info.js';
 import { bareType, negotiate } from '../../../src/apiserver/http/media-types.js';
 import { compareVersions } from '../../../src/apiserver/nonresource/discovery.js';
-import { chooseProtocol, SESSION_PROTOCOLS } from '../../../src/apiserver/streams/channels.js';
-import { DICTIONARY, HeaderReader, HeaderWriter } from '../../../src/apiserver/streams/spdy-headers.js';
 import { chooseContainer } from '../../../src/apiserver/subresources/containers.js';
 import { logRequest } from '../../../src/apiserver/subresources/log.js';
+import { chooseProtocol, SESSION_PROTOCOLS } from '../../../src/streams/channels.js';
+import { DICTIONARY, HeaderReader, HeaderWriter } from '../../../src/streams/spdy-headers.js';
 
 const query = (text: string) => new URLSearchParams(text);
 

@@ -1,7 +1,22 @@
 /** What sessions tell and are told besides their streams: how they ended, and the terminal's size. */
+import type { Readable, Writable } from 'node:stream';
 import type { Status } from '#types';
-import { asStatusError } from '../../api/machinery/status.js';
-import type { ExecSession } from '../../hub/node-streams.js';
+import { asStatusError } from '../api/machinery/status.js';
+
+/** An open exec or attach. Streams that were not asked for are undefined. */
+export interface StreamSession {
+  stdin: Writable | undefined;
+  stdout: Readable | undefined;
+  stderr: Readable | undefined;
+  resize(columns: number, rows: number): void;
+  exited: Promise<{ exitCode: number }>;
+  close(): void;
+}
+
+export interface OpenedSession {
+  request: { command: string[]; stdin: boolean; stdout: boolean; stderr: boolean; tty: boolean };
+  session: StreamSession;
+}
 
 /** The Status of a process that ended with this code. */
 export function exitStatus(exitCode: number, command: string[]): Status {
@@ -29,7 +44,7 @@ export function failureStatus(error: unknown): Status {
 }
 
 /** Applies a message of the terminal's size: `{"Width":80,"Height":24}`. */
-export function resizeSession(session: ExecSession, data: Buffer): void {
+export function resizeSession(session: StreamSession, data: Buffer): void {
   try {
     const { Width, Height } = JSON.parse(data.toString());
     if (Number.isInteger(Width) && Number.isInteger(Height) && Width > 0 && Height > 0)

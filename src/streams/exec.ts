@@ -2,9 +2,9 @@
 
 import type { WebSocket } from 'ws';
 import type { Status } from '#types';
-import type { OpenedSession } from '../subresources/sessions.js';
 import { writeTo } from './back-pressure.js';
 import { Channels, type Protocol } from './channels.js';
+import type { OpenedSession } from './session-status.js';
 import { exitStatus, failureStatus, resizeSession } from './session-status.js';
 
 const STDIN = 0;

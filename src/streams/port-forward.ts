@@ -4,7 +4,7 @@
  */
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
-import { asStatusError } from '../../api/machinery/status.js';
+import { asStatusError } from '../api/machinery/status.js';
 import { writeTo } from './back-pressure.js';
 import { Channels, type Protocol } from './channels.js';
 

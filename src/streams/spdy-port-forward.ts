@@ -1,6 +1,6 @@
 /** Port-forward over SPDY (`portforward.k8s.io`): each connection is a pair of an error and a data stream of one request id. */
 import type { Duplex } from 'node:stream';
-import { asStatusError } from '../../api/machinery/status.js';
+import { asStatusError } from '../api/machinery/status.js';
 import { writeTo } from './back-pressure.js';
 import { type Send, SpdyConnection, type SpdyStream } from './spdy.js';
 

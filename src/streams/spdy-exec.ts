@@ -1,7 +1,7 @@
 /** exec and attach over SPDY: a stream each for the final status, the standard streams, and terminal sizes. */
 import type { Status } from '#types';
-import type { OpenedSession } from '../subresources/sessions.js';
 import { writeTo } from './back-pressure.js';
+import type { OpenedSession } from './session-status.js';
 import { exitStatus, failureStatus, resizeSession } from './session-status.js';
 import { type Send, SpdyConnection, type SpdyStream } from './spdy.js';
 
