@@ -35,6 +35,9 @@ import { PodManager } from './pods/manager.js';
 import { PODS, StatusSender } from './pods/status-sender.js';
 import { UserRanges } from './pods/user-namespaces.js';
 import type { WorkerDeps } from './pods/worker-deps.js';
+import { isStatic } from './static/manifests.js';
+import { MirrorPods } from './static/mirrors.js';
+import { StaticPods } from './static/static-pods.js';
 import { serveStream } from './streams/serve.js';
 import { LocalPathVolumes } from './volumes/local-path.js';
 
@@ -95,6 +98,8 @@ export class Agent {
   readonly #registration: NodeRegistration;
   readonly #statuses: StatusSender;
   readonly #pods: PodManager;
+  readonly #mirrors: MirrorPods;
+  readonly #statics: StaticPods;
   readonly #localVolumes: LocalPathVolumes;
   readonly #csi: Csi;
   readonly #facts: WorkerDeps['facts'];
@@ -111,6 +116,8 @@ export class Agent {
   #networkSetup: Promise<void> | undefined;
   #notReady: string | undefined = NETWORK_NOT_READY;
   #isNetworkUp = false;
+  /** Whether the API has told of this node. */
+  #isKnown = false;
   #routing: Promise<void> = Promise.resolve();
   #registered = () => {};
   #refused = (_error: Error) => {};
@@ -200,13 +207,35 @@ export class Agent {
       settings: options.settings,
       pressures: () => this.#evictions?.conditions ?? [],
       token: (pod, audience, seconds) => this.#token(pod, audience, seconds),
-      setStatus: (pod, status) => this.#statuses.set(pod, status),
-      statusSent: (uid) => this.#statuses.sent(uid),
+      staticOf: (uid) => this.#mirrors.staticOf(uid),
+      setStatus: (pod, status) =>
+        isStatic(pod) ? this.#mirrors.setStatus(pod, status) : this.#statuses.set(pod, status),
+      statusSent: (uid) =>
+        this.#statics.has(uid) ? this.#mirrors.statusSent(uid) : this.#statuses.sent(uid),
       confirmDeleted: (pod) => this.#confirmDeleted(pod),
       withdrawn: (pod) => this.#withdrawn(pod),
       gone: (uid) => {
         this.#statuses.forget(uid);
         this.#pods.remove(uid);
+        this.#statics.gone(uid);
+      },
+    });
+    this.#mirrors = new MirrorPods({
+      ...{ node, objects, clock, client: this.#client, isConnected },
+      logger: logger.child({ component: 'static-pods' }),
+      setStatus: (mirror, status) => this.#statuses.set(mirror, status),
+      statusSent: (uid) => this.#statuses.sent(uid),
+    });
+    this.#statics = new StaticPods({
+      ...{ path: options.settings.manifests ?? join(dataDir, 'manifests'), node, clock },
+      logger: logger.child({ component: 'static-pods' }),
+      add: (pod) => {
+        this.#mirrors.set(pod);
+        this.#pods.addStatic(pod);
+      },
+      remove: (pod) => {
+        this.#mirrors.remove(pod);
+        this.#pods.get(pod.metadata.uid!)?.forget();
       },
     });
     const { services } = network;
@@ -242,6 +271,7 @@ export class Agent {
     await this.#csi.volumes.recover();
     await runtime.recover();
     await this.#pods.recover();
+    await this.#startStaticPods();
     this.#rotation = new LogRotation({ runtime, clock, logger: logger.child({ component: 'logs' }) });
     this.#evictions = this.#watchResources();
     this.#imageGc = this.#collectImages();
@@ -256,6 +286,8 @@ export class Agent {
   /** `stopPods` ends what runs; else it runs on for the next agent. */
   async close({ stopPods }: { stopPods: boolean }): Promise<void> {
     this.#abort.abort();
+    this.#statics.close();
+    this.#mirrors.close();
     this.#registration.close();
     this.#rotation?.close();
     this.#evictions?.close();
@@ -270,6 +302,15 @@ export class Agent {
     await this.#balancer.close();
     await this.#recorder.close();
     await this.#connection.close();
+  }
+
+  async #startStaticPods(): Promise<void> {
+    const left = this.#pods
+      .list()
+      .map(({ pod }) => pod)
+      .filter(isStatic);
+    for (const pod of left) this.#mirrors.set(pod);
+    await this.#statics.start(left);
   }
 
   #watchResources(): EvictionManager {
@@ -324,6 +365,7 @@ export class Agent {
     try {
       await this.#registration.connected();
       this.#csi.registered();
+      this.#mirrors.connected();
       this.#registered();
     } catch (error) {
       logger.error({ err: error }, 'the node could not be registered');
@@ -335,6 +377,9 @@ export class Agent {
   /** The Node tells which addresses its pods get. */
   #nodeChanged(node: Node | undefined): void {
     this.#registration.observed(node);
+    // It owns them.
+    if (node && !this.#isKnown) this.#mirrors.connected();
+    this.#isKnown = node !== undefined;
     if (node) {
       const zone = node.metadata.labels?.['topology.kubernetes.io/zone'];
       this.#options.network.services.setNode({ name: node.metadata.name, zone });

@@ -1,4 +1,5 @@
 /** Options of a node with the names that upstream's kubelet gives them, for `agent` and for the nodes that `up` starts. */
+import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import { type NodeFlags, nodeSettings } from '../agent/node/settings.js';
 import { CliError } from './error.js';
@@ -44,6 +45,10 @@ const FLAGS: Record<keyof NodeFlags, { type: 'string' | 'number' | 'boolean'; de
     type: 'string',
     describe: 'Sysctls beside the safe ones that pods may set: name or prefix*,…',
   },
+  podManifestPath: {
+    type: 'string',
+    describe: "Folder or file with static pods [default: manifests in the node's data folder]",
+  },
   cri: {
     type: 'boolean',
     describe: "Serve the Container Runtime Interface on cri.sock in the node's run folder [default: true]",
@@ -65,6 +70,8 @@ export function givenFlags(options: NodeFlags): NodeFlags {
       return value === undefined ? [] : [[name, value]];
     }),
   ) as NodeFlags;
+  // For an agent in another folder.
+  if (given.podManifestPath) given.podManifestPath = resolve(given.podManifestPath);
   try {
     nodeSettings(given);
   } catch (error) {

@@ -10,6 +10,8 @@ const ALLOWED: [methods: string, path: string][] = [
   ['PUT PATCH', '/api/v1/nodes/{node}/status'],
   ['POST', '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases'],
   ['GET PUT PATCH', '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{node}'],
+  // Mirror pods, which admission looks at.
+  ['POST', '/api/v1/namespaces/*/pods'],
   ['GET DELETE', '/api/v1/namespaces/*/pods/*'],
   ['PUT PATCH', '/api/v1/namespaces/*/pods/*/status'],
   ['POST', '/api/v1/namespaces/*/events'],

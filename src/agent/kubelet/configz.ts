@@ -1,7 +1,8 @@
 /** The node's settings in the form of upstream's KubeletConfiguration; what has no counterpart here is left out. */
+import { join } from 'node:path';
 import type { EndpointDeps } from './answers.js';
 
-export function configz({ node: { settings } }: EndpointDeps) {
+export function configz({ node: { settings, dataDir } }: EndpointDeps) {
   const { eviction, reserved, maxPods, podPids, unsafeSysctls } = settings;
   const thresholds = (hard: boolean) =>
     Object.fromEntries(
@@ -13,6 +14,7 @@ export function configz({ node: { settings } }: EndpointDeps) {
     kubeletconfig: {
       kind: 'KubeletConfiguration',
       apiVersion: 'kubelet.config.k8s.io/v1beta1',
+      staticPodPath: settings.manifests ?? join(dataDir, 'manifests'),
       enableServer: true,
       port: 0,
       cgroupDriver: 'cgroupfs',

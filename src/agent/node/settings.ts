@@ -1,4 +1,5 @@
 /** What a node's owner decides about its resources: options of `keelson agent` with the names of upstream's kubelet. */
+import { resolve } from 'node:path';
 import type { ResourceList } from '#types';
 import { canonicalQuantity } from '../../api/machinery/quantity.js';
 import { duration, type EvictionSettings, evictionSettings } from './eviction/thresholds.js';
@@ -18,6 +19,7 @@ export interface NodeFlags extends ImageGcFlags {
   podMaxPids?: number;
   allowedUnsafeSysctls?: string;
   cri?: boolean;
+  podManifestPath?: string;
 }
 
 export interface NodeSettings {
@@ -30,6 +32,8 @@ export interface NodeSettings {
   podPids: number | undefined;
   /** Names, or starts of names that end with `*`. */
   unsafeSysctls: string[];
+  /** Where static pods are; `manifests` in the node's data folder when absent. */
+  manifests: string | undefined;
 }
 
 /** For the agent and the system. */
@@ -57,6 +61,7 @@ export function nodeSettings(flags: NodeFlags = {}): NodeSettings {
     maxPods,
     podPids: podMaxPids > 0 ? podMaxPids : undefined,
     unsafeSysctls: (flags.allowedUnsafeSysctls ?? '').split(',').filter(Boolean),
+    manifests: flags.podManifestPath ? resolve(flags.podManifestPath) : undefined,
   };
 }
 

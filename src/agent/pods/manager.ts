@@ -5,6 +5,8 @@ import { timestamp } from '../../api/machinery/clock.js';
 import { deepFreeze, type KubeObject } from '../../api/machinery/types.js';
 import type { ContainerStatus } from '../../runtime/types.js';
 import { qosLimits } from '../node/qos.js';
+import { isStatic } from '../static/manifests.js';
+import { isMirror } from '../static/mirrors.js';
 import { podFolders } from '../volumes/volumes.js';
 import { admit, admitResize, admitUnderPressure, type ResizeRefusal } from './admission.js';
 import { removeLeftover, savedPod } from './leftovers.js';
@@ -46,8 +48,14 @@ export class PodManager {
     for (const worker of found) worker.start();
   }
 
+  /** Also by the UID of the mirror that shows a static pod. */
   get(uid: string): PodWorker | undefined {
-    return this.#workers.get(uid);
+    return this.#workers.get(uid) ?? this.#workers.get(this.#deps.staticOf(uid) ?? '');
+  }
+
+  /** Runs a pod that the API does not know. */
+  addStatic(pod: Pod): void {
+    if (!this.#workers.has(pod.metadata.uid!)) this.#add(pod);
   }
 
   list(): PodWorker[] {
@@ -75,6 +83,8 @@ export class PodManager {
   }
 
   #changed(pod: Pod | undefined, old: Pod | undefined): void {
+    const shown = pod ?? old;
+    if (shown && isMirror(shown)) return;
     const before = old?.metadata.uid;
     // A pod of the same name may have taken the place of the one before.
     if (before && before !== pod?.metadata.uid) this.#workers.get(before)?.forget();
@@ -193,7 +203,7 @@ export class PodManager {
   async #dropUnknown(): Promise<void> {
     const { objects, runtime, network, podsDir, logger } = this.#deps;
     const known = new Set(objects.list<Pod>('pods').map((pod) => pod.metadata.uid!));
-    for (const [uid, worker] of this.#workers) if (!known.has(uid)) worker.forget();
+    for (const [uid, worker] of this.#workers) if (!known.has(uid) && !isStatic(worker.pod)) worker.forget();
     for (const { id, labels } of runtime.sandboxes()) {
       if (this.#workers.has(id) || labels['owner'] === 'cri') continue;
       logger.warn({ sandbox: id }, 'removing a sandbox that belongs to no pod');

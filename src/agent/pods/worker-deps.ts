@@ -36,6 +36,8 @@ export interface WorkerDeps {
   users: UserRanges;
   /** What the node is short of now. */
   pressures(): Iterable<string>;
+  /** The UID of the static pod that a pod of this UID mirrors. */
+  staticOf(uid: string): string | undefined;
   /** A service account token for the pod, with its end in milliseconds since the epoch. */
   token(pod: Pod, audience: string, seconds: number): Promise<{ token: string; expires: number }>;
   /** A new status to tell. */

@@ -35,7 +35,7 @@ export function nodeRestriction(store: Store): AdmissionPlugin {
       if (node === undefined) return;
       if (is(request, '', 'nodes')) restrictNode(request, node);
       if (is(request, 'storage.k8s.io', 'csinodes')) restrictCsiNode(request, node);
-      if (is(request, '', 'pods')) restrictPod(request, node);
+      if (is(request, '', 'pods')) restrictPod(store, request, node);
       if (is(request, 'coordination.k8s.io', 'leases')) restrictLease(request, node);
       if (is(request, '', 'serviceaccounts') && request.subresource === 'token')
         restrictToken(store, request, node);
@@ -77,7 +77,7 @@ function changedLabels(next: Record<string, string> = {}, old: Record<string, st
 /** Labels by which administrators keep pods on trusted nodes. */
 const isReserved = (label: string): boolean => /^(?:[^/]+\.)?node-restriction\.kubernetes\.io\//.test(label);
 
-function restrictPod(request: AdmissionRequest, node: string): void {
+function restrictPod(store: Store, request: AdmissionRequest, node: string): void {
   const pod = request.object as unknown as Pod | undefined;
   if (request.operation === 'CREATE' && request.subresource === '') {
     if (pod?.metadata?.annotations?.[MIRROR] === undefined)
@@ -87,6 +87,8 @@ function restrictPod(request: AdmissionRequest, node: string): void {
       );
     if (pod.spec?.nodeName !== node)
       throw refuse(request, `node ${quoted(node)} can only create pods with spec.nodeName set to itself`);
+    const wrong = mirrorProblem(store, pod, node);
+    if (wrong) throw refuse(request, `node ${quoted(node)} ${wrong}`);
   }
   if (request.operation !== 'UPDATE') return;
   if (request.subresource !== 'status')
@@ -102,6 +104,41 @@ function restrictPod(request: AdmissionRequest, node: string): void {
   const labels = changedLabels(pod?.metadata?.labels, request.old?.metadata.labels);
   if (labels.length > 0)
     throw refuse(request, `node ${quoted(node)} cannot update labels through pod status`);
+}
+
+/** A mirror belongs to its node, and leads it to no other object of the API. */
+function mirrorProblem(store: Store, { metadata, spec }: Pod, node: string): string | undefined {
+  const { ownerReferences: owners = [] } = metadata;
+  if (owners.length > 1) return 'can only create pods with a single owner reference set to itself';
+  const [owner] = owners;
+  if (owner?.apiVersion !== 'v1' || owner.kind !== 'Node' || owner.name !== node)
+    return 'can only create pods with an owner reference set to itself';
+  if (!owner.controller) return 'can only create pods with a controller owner reference set to itself';
+  if (owner.blockOwnerDeletion) return 'must not set blockOwnerDeletion on an owner reference';
+  const own = store.get(`core/nodes//${node}`)?.object.metadata.uid;
+  if (own !== undefined && owner.uid !== own) return `UID mismatch: expected ${own} got ${owner.uid}`;
+  if (spec?.serviceAccountName) return 'can not create pods that reference a service account';
+  const volumes = spec?.volumes ?? [];
+  const containers = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])];
+  const env = containers.flatMap((container) => container.env ?? []);
+  const envFrom = containers.flatMap((container) => container.envFrom ?? []);
+  if (
+    spec?.imagePullSecrets?.length ||
+    volumes.some((volume) => volume.secret) ||
+    env.some(({ valueFrom }) => valueFrom?.secretKeyRef) ||
+    envFrom.some(({ secretRef }) => secretRef)
+  )
+    return 'can not create pods that reference secrets';
+  if (
+    volumes.some((volume) => volume.configMap) ||
+    env.some(({ valueFrom }) => valueFrom?.configMapKeyRef) ||
+    envFrom.some(({ configMapRef }) => configMapRef)
+  )
+    return 'can not create pods that reference configmaps';
+  if (volumes.some((volume) => volume.persistentVolumeClaim))
+    return 'can not create pods that reference persistentvolumeclaims';
+  if (spec?.resourceClaims?.length) return 'can not create pods that reference resourceclaims';
+  return undefined;
 }
 
 function restrictLease(request: AdmissionRequest, node: string): void {
