@@ -32,6 +32,7 @@ import type { NodeSettings } from './node/settings.js';
 import { podEvents } from './pods/events.js';
 import { ImagePuller } from './pods/image-puller.js';
 import { PodManager } from './pods/manager.js';
+import { checkHandler } from './pods/runtime-handler.js';
 import { PODS, StatusSender } from './pods/status-sender.js';
 import { UserRanges } from './pods/user-namespaces.js';
 import type { WorkerDeps } from './pods/worker-deps.js';
@@ -207,6 +208,7 @@ export class Agent {
       settings: options.settings,
       pressures: () => this.#evictions?.conditions ?? [],
       token: (pod, audience, seconds) => this.#token(pod, audience, seconds),
+      checkHandler: (pod) => checkHandler(this.#client, pod),
       staticOf: (uid) => this.#mirrors.staticOf(uid),
       setStatus: (pod, status) =>
         isStatic(pod) ? this.#mirrors.setStatus(pod, status) : this.#statuses.set(pod, status),
@@ -272,7 +274,12 @@ export class Agent {
     await runtime.recover();
     await this.#pods.recover();
     await this.#startStaticPods();
-    this.#rotation = new LogRotation({ runtime, clock, logger: logger.child({ component: 'logs' }) });
+    this.#rotation = new LogRotation({
+      ...this.#options.settings.logs,
+      runtime,
+      clock,
+      logger: logger.child({ component: 'logs' }),
+    });
     this.#evictions = this.#watchResources();
     this.#imageGc = this.#collectImages();
     const registered = new Promise<void>((resolve, reject) => {

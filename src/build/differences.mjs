@@ -9,7 +9,8 @@ export const DIFFERENCES = {
     'Served by the API server itself, measured when it is asked for; JSON and YAML only.',
   'metrics.k8s.io/v1beta1 PodMetrics':
     'Served by the API server itself, measured when it is asked for; JSON and YAML only.',
-  'node.k8s.io/v1 RuntimeClass': 'Every handler is the one runtime that there is: none is refused.',
+  'node.k8s.io/v1 RuntimeClass':
+    'The handlers are `keelson` and `runc`, which are one: pods of others are not started.',
 };
 
 /** By `apiVersion kind`. */

@@ -49,6 +49,11 @@ const FLAGS: Record<keyof NodeFlags, { type: 'string' | 'number' | 'boolean'; de
     type: 'string',
     describe: "Folder or file with static pods [default: manifests in the node's data folder]",
   },
+  containerLogMaxSize: {
+    type: 'string',
+    describe: "A container's log that is larger is rotated, within 10 s [default: 10Mi]",
+  },
+  containerLogMaxFiles: { type: 'number', describe: "Most files of a container's log [default: 5]" },
   cri: {
     type: 'boolean',
     describe: "Serve the Container Runtime Interface on cri.sock in the node's run folder [default: true]",

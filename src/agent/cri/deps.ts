@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Pod } from '#types';
 import type { PodNetwork } from '../../network/types.js';
 import type { ImageStore, Runtime } from '../../runtime/types.js';
+import { HANDLERS as NODE_HANDLERS } from '../pods/runtime-handler.js';
 import type { OwnSandboxes } from './own.js';
 import type { StreamServer } from './stream-server.js';
 
@@ -29,4 +30,4 @@ export interface CriDeps extends CriOptions {
 
 export const RUNTIME_NAME = 'keelson';
 /** Handlers that a sandbox may ask for. */
-export const HANDLERS = ['', RUNTIME_NAME];
+export const HANDLERS = ['', ...NODE_HANDLERS];

@@ -15,6 +15,8 @@ export function configz({ node: { settings, dataDir } }: EndpointDeps) {
       kind: 'KubeletConfiguration',
       apiVersion: 'kubelet.config.k8s.io/v1beta1',
       staticPodPath: settings.manifests ?? join(dataDir, 'manifests'),
+      containerLogMaxSize: `${settings.logs.maxBytes}`,
+      containerLogMaxFiles: settings.logs.maxFiles,
       enableServer: true,
       port: 0,
       cgroupDriver: 'cgroupfs',

@@ -2,6 +2,7 @@
 import type { ContainerImage, Node, NodeCondition, NodeStatus, Taint } from '#types';
 import { timestamp } from '../../api/machinery/clock.js';
 import type { Image } from '../../runtime/types.js';
+import { HANDLERS } from '../pods/runtime-handler.js';
 import type { Pressure } from './eviction/thresholds.js';
 import { type Capacity, goArch, systemInfo } from './facts.js';
 
@@ -59,9 +60,11 @@ export function nodeStatus(input: NodeInput): NodeStatus {
     capacity: capacity.capacity,
     allocatable: capacity.allocatable,
     conditions: conditions(input),
-    // What the container runtime can, under the name of the default RuntimeClass.
+    // What the container runtime can, under the name of the default RuntimeClass and of those that it knows.
     features: { supplementalGroupsPolicy: true },
-    runtimeHandlers: [{ name: '', features: { recursiveReadOnlyMounts: true, userNamespaces: true } }],
+    runtimeHandlers: ['', ...HANDLERS].map((handler) => ({
+      ...{ name: handler, features: { recursiveReadOnlyMounts: true, userNamespaces: true } },
+    })),
     daemonEndpoints: { kubeletEndpoint: { Port: 0 } },
     images: images
       .map(imageEntry)

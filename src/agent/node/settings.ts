@@ -1,7 +1,7 @@
 /** What a node's owner decides about its resources: options of `keelson agent` with the names of upstream's kubelet. */
 import { resolve } from 'node:path';
 import type { ResourceList } from '#types';
-import { canonicalQuantity } from '../../api/machinery/quantity.js';
+import { canonicalQuantity, quantityValue } from '../../api/machinery/quantity.js';
 import { duration, type EvictionSettings, evictionSettings } from './eviction/thresholds.js';
 import { type ImageGcFlags, type ImageGcSettings, imageGcSettings } from './image-gc.js';
 
@@ -20,6 +20,8 @@ export interface NodeFlags extends ImageGcFlags {
   allowedUnsafeSysctls?: string;
   cri?: boolean;
   podManifestPath?: string;
+  containerLogMaxSize?: string;
+  containerLogMaxFiles?: number;
 }
 
 export interface NodeSettings {
@@ -34,6 +36,8 @@ export interface NodeSettings {
   unsafeSysctls: string[];
   /** Where static pods are; `manifests` in the node's data folder when absent. */
   manifests: string | undefined;
+  /** When a container's log is rotated, in bytes, and how many files it has. */
+  logs: { maxBytes: number; maxFiles: number };
 }
 
 /** For the agent and the system. */
@@ -62,7 +66,21 @@ export function nodeSettings(flags: NodeFlags = {}): NodeSettings {
     podPids: podMaxPids > 0 ? podMaxPids : undefined,
     unsafeSysctls: (flags.allowedUnsafeSysctls ?? '').split(',').filter(Boolean),
     manifests: flags.podManifestPath ? resolve(flags.podManifestPath) : undefined,
+    logs: logSettings(flags),
   };
+}
+
+function logSettings({ containerLogMaxSize = '10Mi', containerLogMaxFiles = 5 }: NodeFlags) {
+  if (!Number.isInteger(containerLogMaxFiles) || containerLogMaxFiles < 2)
+    throw new Error('--container-log-max-files takes a number of at least 2');
+  let maxBytes: number;
+  try {
+    maxBytes = quantityValue(containerLogMaxSize);
+  } catch {
+    throw new Error(`--container-log-max-size: "${containerLogMaxSize}" is not a quantity`);
+  }
+  if (maxBytes < 1) throw new Error('--container-log-max-size must be more than 0');
+  return { maxBytes, maxFiles: containerLogMaxFiles };
 }
 
 function reservation(option: string, text: string): ResourceList {

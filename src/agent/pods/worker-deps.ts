@@ -36,6 +36,8 @@ export interface WorkerDeps {
   users: UserRanges;
   /** What the node is short of now. */
   pressures(): Iterable<string>;
+  /** Rejects when the pod's RuntimeClass asks for a handler that this node does not have. */
+  checkHandler(pod: Pod): Promise<void>;
   /** The UID of the static pod that a pod of this UID mirrors. */
   staticOf(uid: string): string | undefined;
   /** A service account token for the pod, with its end in milliseconds since the epoch. */

@@ -391,6 +391,7 @@ export class PodWorker implements PodContext {
   async #createSandbox(): Promise<void> {
     const { deps, pod } = { deps: this.#deps, pod: this.pod };
     try {
+      if (pod.spec.runtimeClassName) await deps.checkHandler(pod);
       if (!pod.spec.hostNetwork) await deps.networkReady;
       const sandbox = await deps.runtime.createSandbox(
         sandboxConfig(pod, {

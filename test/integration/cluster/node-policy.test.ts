@@ -62,6 +62,34 @@ describe('what a node makes of a pod', function () {
     assert.equal(status?.message, 'Pod was rejected: forbidden sysctl: "kernel.sem" not allowlisted');
   });
 
+  it('runs pods by the handlers that it has, with the overhead and the place of their class', async () => {
+    const classes = [
+      {
+        metadata: { name: 'own' },
+        handler: 'keelson',
+        overhead: { podFixed: { cpu: '20m' } },
+        scheduling: { nodeSelector: { 'kubernetes.io/os': 'linux' } },
+      },
+      { metadata: { name: 'strange' }, handler: 'strange' },
+    ].map((one) => ({ apiVersion: 'node.k8s.io/v1', kind: 'RuntimeClass', ...one }));
+    const list = { apiVersion: 'v1', kind: 'List', items: classes };
+    await cluster.kubectl.try(['apply', '-f', '-'], { stdin: JSON.stringify(list) });
+    await create('classy', 'true', { runtimeClassName: 'own', restartPolicy: 'Never' });
+    const { spec } = await phase('classy', 'Succeeded');
+    assert.deepEqual(spec.overhead, { cpu: '20m' });
+    assert.equal(spec.nodeSelector?.['kubernetes.io/os'], 'linux');
+    await create('strange', 'true', { runtimeClassName: 'strange' });
+    await eventually('an event tells why', async () =>
+      (await cluster.kubectl('get', 'events', '--field-selector=involvedObject.name=strange')).includes(
+        'RuntimeHandler "strange" not supported',
+      ),
+    );
+    const missing = shellPod('missing', 'true', { spec: { runtimeClassName: 'none' } });
+    const refused = await cluster.kubectl.try(['create', '-f', '-'], { stdin: JSON.stringify(missing) });
+    assert.match(refused.stderr, /pods "missing" is forbidden: pod rejected: RuntimeClass "none" not found/);
+    await cluster.kubectl('delete', 'pod', 'strange', '--wait=false');
+  });
+
   it('says that it has no AppArmor', async function () {
     if (existsSync('/sys/module/apparmor')) this.skip();
     await create('armored', 'true', { securityContext: { appArmorProfile: { type: 'RuntimeDefault' } } });
