@@ -1,7 +1,9 @@
 /** Starts, stops and removes the nodes of a cluster that run on this machine. */
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { pino } from 'pino';
+import type { ServiceCIDR } from '#types';
 import { nodes as nodeResource } from '../api/resources/core/node.js';
+import { serviceCidrs } from '../api/resources/networking/service-cidr.js';
 import { Client, httpsTransport, loadKubeconfig } from '../client/index.js';
 import type { NodeNetwork, NodeRoute } from '../network/index.js';
 import type { JoinInfo } from '../server/control-plane.js';
@@ -175,16 +177,23 @@ export async function nodesReady(paths: ClusterPaths, names: string[], seconds: 
   });
 }
 
-/** Routes from this machine to the pods of its nodes; where an agent lives in its namespace, that sets them. */
+/** Routes from this machine to the pods of its nodes, and to Services by one of them; where an agent lives in its namespace, that sets them. */
 export async function routeToPods(paths: ClusterPaths): Promise<void> {
   const config = readClusterConfig(paths);
   if (!config || config.nodes.some((node) => node.address === undefined)) return;
   const { createPodNetwork } = await import('../network/index.js');
   const own = new Map(config.nodes.map(({ name, address }) => [name, address]));
-  const { items } = await withClient(paths, (client) => client.of(nodeResource).list());
-  const routes = items.flatMap(({ metadata, spec }): NodeRoute[] => {
+  const [{ items }, ranges] = await withClient(paths, (client) =>
+    Promise.all([client.of(nodeResource).list(), client.of<ServiceCIDR>(serviceCidrs).list()]),
+  );
+  const gateway = config.nodes.find(({ name }) => isRunning(paths, name))?.address;
+  const toServices = ranges.items
+    .flatMap(({ spec }) => spec?.cidrs ?? [])
+    .filter((cidr) => gateway && !cidr.includes(':'))
+    .map((podCidr): NodeRoute => ({ podCidr, address: gateway! }));
+  const toPods = items.flatMap(({ metadata, spec }): NodeRoute[] => {
     const address = own.get(metadata.name);
     return address && spec?.podCIDR ? [{ podCidr: spec.podCIDR, address }] : [];
   });
-  await createPodNetwork({ cluster: paths.name }).setRoutes(routes);
+  await createPodNetwork({ cluster: paths.name }).setRoutes([...toPods, ...toServices]);
 }

@@ -116,6 +116,8 @@ const stopCommand: CommandModule<object, Named & { keepPods: boolean }> = {
     const place = find(options);
     findNode(place, options.node);
     await stopNode(place.paths, options.node, { keepPods: options.keepPods });
+    // It may have been the way to Services. Without a control plane nobody knows another.
+    if (!options.keepPods) await routeToPods(place.paths).catch(() => {});
     process.stdout.write(`node ${options.node} stopped\n`);
   },
 };

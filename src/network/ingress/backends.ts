@@ -12,11 +12,19 @@ export interface Endpoint {
 
 export interface Target {
   endpoints: Endpoint[];
-  protocol: 'http' | 'https';
+  /** `h2c`: HTTP/2 in plain text. */
+  protocol: 'http' | 'https' | 'h2c';
 }
 
 /** How long an endpoint that could not be reached is passed over while others are there. */
 const FAILED_MS = 2000;
+/** By a port's appProtocol (KEP-3726, and the names that are in use without a domain). */
+const PROTOCOLS: Record<string, Target['protocol']> = {
+  https: 'https',
+  'kubernetes.io/h2c': 'h2c',
+  h2c: 'h2c',
+  grpc: 'h2c',
+};
 const SERVICE_LABEL = 'kubernetes.io/service-name';
 
 export class Backends {
@@ -113,9 +121,17 @@ export class Backends {
     const service = this.#view.service(namespace, name);
     const ports = service?.spec?.ports ?? [];
     const found = ports.find((p) => p.name === port) ?? ports.find((p) => `${p.port}` === `${port}`);
-    if (!found || (found.protocol ?? 'TCP') !== 'TCP') return undefined;
-    const protocol = found.appProtocol?.toLowerCase() === 'https' ? 'https' : 'http';
+    if (!found || service?.spec?.type === 'ExternalName' || (found.protocol ?? 'TCP') !== 'TCP')
+      return undefined;
+    const protocol = PROTOCOLS[found.appProtocol?.toLowerCase() ?? ''] ?? 'http';
     return { endpoints: usable([...this.#view.slices(namespace, name)], found.name ?? ''), protocol };
+  }
+
+  /** Why a route is not served, whatever is ready behind it. */
+  refusal({ namespace, service }: Route): string | undefined {
+    if (service === undefined) return 'backends other than Services are not served';
+    if (this.#view.service(namespace, service)?.spec?.type !== 'ExternalName') return undefined;
+    return `the Service ${service} is of type ExternalName: only endpoints within the cluster are served`;
   }
 }
 

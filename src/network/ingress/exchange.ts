@@ -4,7 +4,13 @@ import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Backends, Endpoint, Target } from './backends.js';
 import { isIdempotent, type Origin, requestHeaders, responseHeaders } from './headers.js';
 import { pump } from './pump.js';
-import { type Answer, type Attempt, UpstreamError, type Upstreams } from './upstream.js';
+import {
+  type Answer,
+  type Attempt,
+  UpstreamError,
+  type UpstreamResponse,
+  type Upstreams,
+} from './upstream.js';
 
 export type FrontRequest = IncomingMessage | Http2ServerRequest;
 export type FrontResponse = ServerResponse | Http2ServerResponse;
@@ -116,6 +122,8 @@ export async function exchange(
   const method = req.method ?? 'GET';
   const headers = requestHeaders(req.rawHeaders, origin);
   const withBody = hasBody(req);
+  // Whoever takes trailers says so, and gRPC insists on it.
+  if (target.protocol === 'h2c' && req.headers.te === 'trailers') headers['te'] = 'trailers';
   if (withBody && headers['content-length'] === undefined) headers['transfer-encoding'] = 'chunked';
   if (!withBody && ['POST', 'PUT', 'PATCH'].includes(method)) headers['content-length'] = '0';
 
@@ -130,7 +138,7 @@ export async function exchange(
         return await inTime(request, answered, timeouts.answer);
       }
       await connected;
-      return await sendBody(req, request, answered, timeouts);
+      return await sendBody(req, request, answered, target.protocol, timeouts);
     },
   });
   res.once('close', done);
@@ -157,11 +165,13 @@ function sendBody(
   req: FrontRequest,
   request: ReturnType<Upstreams['send']>['request'],
   answered: Promise<Answer>,
+  protocol: Target['protocol'],
   timeouts: Timeouts,
 ): Promise<Answer> {
   return new Promise((resolve, reject) => {
     pump(req, request, {
-      silence: timeouts.requestBody,
+      // A stream of messages may rest, where a body that was begun should go on.
+      silence: protocol === 'h2c' ? timeouts.answerBody : timeouts.requestBody,
       stall: timeouts.stall,
       timedOut(side) {
         const error =
@@ -182,7 +192,7 @@ function sendBody(
 }
 
 /** Sends the answer on; if it breaks off, so does the client's: a part must not pass for the whole. */
-function relay(from: IncomingMessage, res: FrontResponse, timeouts: Timeouts, outcome: Outcome): void {
+function relay(from: UpstreamResponse, res: FrontResponse, timeouts: Timeouts, outcome: Outcome): void {
   const cut = (why: string) => {
     outcome.error ??= why;
     if ('stream' in res && res.stream && 'close' in res.stream) res.stream.close(2);
@@ -193,7 +203,15 @@ function relay(from: IncomingMessage, res: FrontResponse, timeouts: Timeouts, ou
   from.on('aborted', () => cut('the endpoint broke off its answer'));
   res.on('error', () => from.destroy());
   res.on('close', () => !res.writableEnded && from.destroy());
-  (res as ServerResponse).writeHead(from.statusCode ?? 502, responseHeaders(from.rawHeaders));
+  const headers = responseHeaders(from.rawHeaders);
+  if (from.isWhole) {
+    res.statusCode = from.statusCode ?? 502;
+    for (const [name, value] of Object.entries(headers)) if (value !== undefined) res.setHeader(name, value);
+    from.resume();
+    res.end();
+    return;
+  }
+  (res as ServerResponse).writeHead(from.statusCode ?? 502, headers);
   pump(from, res as ServerResponse, {
     silence: timeouts.answerBody,
     stall: timeouts.stall,

@@ -9,7 +9,7 @@ import { Backends } from './backends.js';
 import { Certificates } from './certificates.js';
 import { IngressMetrics } from './metrics.js';
 import type { IngressProxy } from './proxy.js';
-import { byAge, mergeIngresses, type RoutingTable } from './routes.js';
+import { byAge, mergeIngresses, type Route, type RoutingTable, routesOf } from './routes.js';
 
 export interface IngressPorts {
   /** 0: not served. */
@@ -71,6 +71,7 @@ export class NodeIngress {
     source.on('ingresses', (key, ingress?: Ingress) => {
       if (ingress) this.#ingresses.set(key, ingress);
       else this.#ingresses.delete(key);
+      this.#told.delete(key);
       this.#schedule();
     });
     source.on('secrets', (key) => this.#certificates.uses(key) && this.#schedule());
@@ -105,6 +106,8 @@ export class NodeIngress {
     this.#routes = mergeIngresses(ingresses);
     this.#metrics.keep(new Set(this.#ingresses.keys()));
     this.#certificates.update(ingresses);
+    for (const route of routesOf(this.#routes))
+      if (route.service === undefined) this.#refused(route, this.#backends.refusal(route)!);
     this.#settling = this.#settling
       .then(() => this.#settle())
       .catch((error) => {
@@ -144,6 +147,7 @@ export class NodeIngress {
       routes: () => this.#routes,
       logger: this.#options.logger,
       accessLog: this.#options.accessLog ?? false,
+      refused: (route, why) => this.#refused(route, why),
     });
   }
 
@@ -182,6 +186,18 @@ export class NodeIngress {
     const message = `${what} are not served at port ${port} of this node: ${why}`;
     this.#options.logger.warn({ port }, message);
     this.#options.warn(undefined, 'IngressPortUnavailable', message);
+  }
+
+  /** What was told of each Ingress, by `namespace/name`, so that it is told once for each of its versions. */
+  readonly #told = new Map<string, Set<string>>();
+
+  #refused(route: Route, why: string): void {
+    const ingress = this.#ingresses.get(route.ingress);
+    const told = this.#told.get(route.ingress) ?? new Set();
+    this.#told.set(route.ingress, told);
+    if (!ingress || told.has(why)) return;
+    told.add(why);
+    this.#options.warn(ingress, 'BackendNotServed', `A backend is not served: ${why}`);
   }
 
   #unusable(ingress: Ingress, why: string): void {

@@ -1,6 +1,7 @@
 /** What the proxy answers for itself. */
 import http from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { Asked } from './ask.js';
 import { type FrontRequest, type FrontResponse, isHttp2 } from './exchange.js';
 
 /** The proxy's own answer; a connection whose request was not read to its end is closed. */
@@ -17,6 +18,16 @@ export function answer(req: FrontRequest, res: FrontResponse, status: number): v
   if (!isHttp2(req) && (!req.complete || status === 400)) headers['connection'] = 'close';
   (res as http.ServerResponse).writeHead(status, headers);
   res.end(req.method === 'HEAD' ? '' : text);
+}
+
+/** The same by HTTPS; with the method and the body that it came with. */
+export function redirect(req: FrontRequest, res: FrontResponse, { origin, path }: Asked, port: number): void {
+  const host = origin.host.replace(/:\d*$/, '');
+  const location = `https://${host}${port === 443 ? '' : `:${port}`}${path}`;
+  const headers: Record<string, string> = { location, 'content-length': '0' };
+  if (!isHttp2(req) && !req.complete) headers['connection'] = 'close';
+  (res as http.ServerResponse).writeHead(308, headers);
+  res.end();
 }
 
 /** Answers on a connection that is no HTTP exchange any more, and closes it. */

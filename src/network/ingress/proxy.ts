@@ -18,8 +18,8 @@ import {
 } from './exchange.js';
 import type { Origin } from './headers.js';
 import type { IngressMetrics } from './metrics.js';
-import { answer, endWith } from './own-answers.js';
-import type { RoutingTable } from './routes.js';
+import { answer, endWith, redirect } from './own-answers.js';
+import type { Route, RoutingTable } from './routes.js';
 import { upgrade } from './upgrade.js';
 import type { Upstreams } from './upstream.js';
 
@@ -34,6 +34,8 @@ export interface ProxyOptions {
   /** A line in the log for each request. */
   accessLog: boolean;
   timeouts?: Partial<Timeouts>;
+  /** Told whenever somebody asks for a route that is not served. */
+  refused?(route: Route, why: string): void;
 }
 
 const MAX_HEADER_BYTES = 32 << 10;
@@ -167,6 +169,9 @@ export class IngressProxy {
     res.once('close', () => this.#over(req, res.headersSent ? res.statusCode : 499, started, way, outcome));
     try {
       way = ask(req, protocol, this.#options.routes());
+      const httpsPort = this.#httpsPort;
+      if (way.route?.toHttps && protocol === 'http' && httpsPort !== undefined)
+        return redirect(req, res, way, httpsPort);
       const target = this.#target(way);
       await exchange(this.#deps, target, req, res, way, outcome);
     } catch (error) {
@@ -194,6 +199,10 @@ export class IngressProxy {
     }
   }
 
+  get #httpsPort(): number | undefined {
+    return (this.#secure?.address() as AddressInfo | null | undefined)?.port;
+  }
+
   get #deps() {
     const { backends, upstreams } = this.#options;
     return { backends, upstreams, timeouts: this.#timeouts };
@@ -201,7 +210,13 @@ export class IngressProxy {
 
   #target({ route }: Asked): Target {
     if (!route) throw new ProxyError(404, 'no Ingress has a rule for it');
-    const target = this.#options.backends.target(route);
+    const { backends, refused } = this.#options;
+    const target = backends.target(route);
+    const why = target ? undefined : backends.refusal(route);
+    if (why !== undefined) {
+      refused?.(route, why);
+      throw new ProxyError(503, why);
+    }
     if (!target) throw new ProxyError(503, `there is no Service ${route.service ?? ''} with that port`);
     return target;
   }

@@ -11,7 +11,12 @@ export interface Route {
   service: string | undefined;
   /** The Service's port, by number or name. */
   port: number | string;
+  /** Whether plain HTTP is sent to HTTPS. */
+  toHttps?: boolean;
 }
+
+/** `"true"` on an Ingress with TLS: plain HTTP is sent to HTTPS. */
+const REDIRECT = 'keelson.dev/ssl-redirect';
 
 interface PathRoute extends Route {
   type: PathType;
@@ -47,6 +52,12 @@ export function mergeIngresses(ingresses: Iterable<Ingress>): RoutingTable {
   return table;
 }
 
+/** All routes of a table. */
+export function routesOf({ hosts, fallback }: RoutingTable): Route[] {
+  const all = [...hosts.values()].flatMap(({ paths, fallback }) => [...paths, fallback]);
+  return [...all, fallback].filter((route) => route !== undefined);
+}
+
 function addRules(table: RoutingTable, ingress: Ingress): void {
   const { rules = [], defaultBackend } = ingress.spec;
   for (const { host = '', http } of rules) {
@@ -61,10 +72,12 @@ function addRules(table: RoutingTable, ingress: Ingress): void {
   }
 }
 
-function routeTo({ metadata }: Ingress, { service }: IngressBackend): Route {
-  const { name, namespace = '' } = metadata;
+function routeTo({ metadata, spec }: Ingress, { service }: IngressBackend): Route {
+  const { name, namespace = '', annotations } = metadata;
   const port = service?.port?.number ?? service?.port?.name ?? 0;
-  return { ingress: `${namespace}/${name}`, namespace, service: service?.name, port };
+  const toHttps = annotations?.[REDIRECT] === 'true' && (spec.tls?.length ?? 0) > 0;
+  const route = { ingress: `${namespace}/${name}`, namespace, service: service?.name, port };
+  return toHttps ? { ...route, toHttps } : route;
 }
 
 /**

@@ -2,8 +2,9 @@
 import type { IncomingMessage } from 'node:http';
 import { type Duplex, pipeline } from 'node:stream';
 import type { Target } from './backends.js';
-import { type ExchangeDeps, type Outcome, reach } from './exchange.js';
+import { type ExchangeDeps, type Outcome, ProxyError, reach } from './exchange.js';
 import { endToEnd, type Origin, requestHeaders } from './headers.js';
+import type { UpstreamResponse } from './upstream.js';
 
 const KEEPALIVE_MS = 30_000;
 
@@ -16,6 +17,8 @@ export async function upgrade(
   { origin, path }: { origin: Origin; path: string },
   outcome: Outcome,
 ): Promise<void> {
+  if (target.protocol === 'h2c')
+    throw new ProxyError(502, 'the endpoints speak HTTP/2, which has no upgrades');
   const headers = requestHeaders(req.rawHeaders, origin, req.headers.upgrade);
   const gone = new AbortController();
   const leave = () => gone.abort();
@@ -46,12 +49,12 @@ export async function upgrade(
   socket.off('close', leave);
   const { response, upgraded } = answer;
   if (!upgraded) return refuse(response, socket);
-  socket.write(statusLine(response, [['connection', 'Upgrade'], ...upgradeHeader(response)]));
+  socket.write(statusLine(response, [['connection', 'Upgrade'], ...upgradeHeader(upgraded.protocol)]));
   join(socket, head, upgraded.socket, upgraded.head, deps.timeouts.upgraded);
 }
 
-const upgradeHeader = ({ headers }: IncomingMessage): [string, string][] =>
-  headers.upgrade ? [['upgrade', headers.upgrade]] : [];
+const upgradeHeader = (protocol: string | undefined): [string, string][] =>
+  protocol ? [['upgrade', protocol]] : [];
 
 /** Both directions, until one ends or both are silent too long; a dead peer is found out by keep-alive. */
 function join(a: Duplex, aHead: Buffer, b: Duplex, bHead: Buffer, silence: number): void {
@@ -75,12 +78,12 @@ function join(a: Duplex, aHead: Buffer, b: Duplex, bHead: Buffer, silence: numbe
 }
 
 /** The endpoint answered with something else than 101: that is the client's answer, and the connection ends with it. */
-function refuse(response: IncomingMessage, socket: Duplex): void {
+function refuse(response: UpstreamResponse, socket: Duplex): void {
   socket.write(statusLine(response, [['connection', 'close']]));
   pipeline(response, socket, () => socket.destroy());
 }
 
-function statusLine(response: IncomingMessage, more: [string, string][]): string {
+function statusLine(response: UpstreamResponse, more: [string, string][]): string {
   const headers = [...endToEnd(response.rawHeaders)].flatMap(([name, values]) =>
     values.map((value): [string, string] => [name, value]),
   );

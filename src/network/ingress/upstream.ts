@@ -1,11 +1,13 @@
 /** One attempt to bring a request to one endpoint, over kept connections. */
-import http, { type ClientRequest, type IncomingMessage } from 'node:http';
+import http from 'node:http';
 import https from 'node:https';
+import type { Duplex, Readable, Writable } from 'node:stream';
 import type { Endpoint, Target } from './backends.js';
+import { Http2Upstreams } from './upstream-http2.js';
 
-const CONNECT_MS = 3000;
+export const CONNECT_MS = 3000;
 const MAX_IDLE = 32;
-const IDLE_MS = 30_000;
+export const IDLE_MS = 30_000;
 const MAX_HEADER_BYTES = 64 << 10;
 
 export interface Attempt {
@@ -28,15 +30,25 @@ export class UpstreamError extends Error {
 
 /** A request under way: `connected` once it may be written to, `answered` when the response's headers are there. */
 export interface Sent {
-  request: ClientRequest;
+  request: Writable;
   connected: Promise<void>;
   answered: Promise<Answer>;
 }
 
+/** An answer's headers, its body as a stream, and, at its end, its trailers. */
+export interface UpstreamResponse extends Readable {
+  statusCode?: number;
+  statusMessage?: string;
+  rawHeaders: string[];
+  trailers: Record<string, string | string[] | undefined>;
+  /** HTTP/2: the headers are all there is. */
+  isWhole?: boolean;
+}
+
 export interface Answer {
-  response: IncomingMessage;
+  response: UpstreamResponse;
   /** After `101 Switching Protocols`: the connection, and what came on it already. */
-  upgraded?: { socket: import('node:stream').Duplex; head: Buffer };
+  upgraded?: { socket: Duplex; head: Buffer; protocol: string | undefined };
 }
 
 const AGENT = { keepAlive: true, maxFreeSockets: MAX_IDLE, timeout: IDLE_MS, scheduling: 'lifo' } as const;
@@ -46,7 +58,11 @@ export class Upstreams {
   // As a backend's name is its address, nothing could be verified.
   readonly #https = new https.Agent({ ...AGENT, rejectUnauthorized: false });
 
-  send({ host, port }: Endpoint, protocol: Target['protocol'], attempt: Attempt): Sent {
+  readonly #http2 = new Http2Upstreams();
+
+  send(endpoint: Endpoint, protocol: Target['protocol'], attempt: Attempt): Sent {
+    if (protocol === 'h2c') return this.#http2.send(endpoint, attempt);
+    const { host, port } = endpoint;
     const [module, agent] = protocol === 'https' ? [https, this.#https] : [http, this.#http];
     const request = module.request({
       ...{ host, port, agent, ...attempt },
@@ -79,7 +95,9 @@ export class Upstreams {
     const answered = new Promise<Answer>((resolve, reject) => {
       request.on('error', failed(reject));
       request.once('response', (response) => resolve({ response }));
-      request.once('upgrade', (response, socket, head) => resolve({ response, upgraded: { socket, head } }));
+      request.once('upgrade', (response, socket, head) =>
+        resolve({ response, upgraded: { socket, head, protocol: response.headers.upgrade } }),
+      );
     });
     // Whoever looks at one of them only must not be told of the other as unhandled.
     connected.catch(() => {});
@@ -88,7 +106,9 @@ export class Upstreams {
   }
 
   /** Closes connections to an endpoint that wait for the next request. */
-  dropIdle({ host, port }: Endpoint): void {
+  dropIdle(endpoint: Endpoint): void {
+    const { host, port } = endpoint;
+    this.#http2.dropIdle(endpoint);
     for (const agent of [this.#http, this.#https])
       for (const [name, sockets] of Object.entries(agent.freeSockets))
         if (name.startsWith(`${host}:${port}:`)) for (const socket of [...(sockets ?? [])]) socket.destroy();
@@ -97,5 +117,6 @@ export class Upstreams {
   close(): void {
     this.#http.destroy();
     this.#https.destroy();
+    this.#http2.close();
   }
 }

@@ -146,15 +146,21 @@ spec:
     await kubectl('delete', 'ingress', 'other', 'legacy');
   });
 
-  it('loses no request while an application is updated', async () => {
+  it('loses no request while an application is updated, and neither does its Service', async () => {
     await kubectl('apply', '-f', `${EXAMPLES}/simple-ingress.yaml`);
     await eventually('an answer', () => servedBy('/env'));
     const counts = new Map<string, number>();
     const agent = new http.Agent({ keepAlive: true });
+    const service = await kubectl('get', 'service', 'alpaca', '-o', 'jsonpath={.spec.clusterIP}');
+    const direct = async () => {
+      const [response] = await once(http.get(`http://${service}:8080/ready`, { agent: false }), 'response');
+      response.resume();
+      return { status: response.statusCode };
+    };
     let stop = false;
-    const client = async () => {
+    const client = async (ask: () => Promise<{ status?: number | undefined }>) => {
       while (!stop) {
-        const result = await get('/ready', 'any.test', agent).then(
+        const result = await ask().then(
           ({ status }) => `${status}`,
           (error) => `${error.message}`,
         );
@@ -162,7 +168,8 @@ spec:
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
     };
-    const clients = Promise.all([client(), client(), client()]);
+    const through = () => get('/ready', 'any.test', agent);
+    const clients = Promise.all([client(through), client(through), client(direct), client(direct)]);
     await kubectl('rollout', 'restart', 'deployment/alpaca');
     await kubectl('rollout', 'status', 'deployment/alpaca', '--timeout=60s');
     await kubectl('scale', 'deployment/alpaca', '--replicas=1');

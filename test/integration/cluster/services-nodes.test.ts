@@ -72,6 +72,18 @@ describe('Services of two nodes', function () {
     }
   });
 
+  it('are reached from this machine, which is none of the nodes', async () => {
+    const at = await get('web', '.spec.clusterIP');
+    const hosts = new Set<string | undefined>();
+    for (let i = 0; i < 30; i++) hosts.add((await ask(at))?.hostname);
+    assert.deepEqual(
+      [...hosts].sort(),
+      Object.keys(addresses)
+        .map((node) => `on-${node}`)
+        .sort(),
+    );
+  });
+
   it('open the same port on both', async () => {
     const port = await get('web', '.spec.ports[0].nodePort');
     for (const address of Object.values(addresses)) {
