@@ -23,6 +23,9 @@ export interface FileProjection {
   gid?: number;
 }
 
+/** What `fsGroup` adds to the files of a volume that is only read. */
+const GROUP_READ = 0o440;
+
 /** Relative path → file. */
 export type Payload = Map<string, FileProjection>;
 
@@ -52,8 +55,8 @@ async function writeVersion(folder: string, payload: Payload, gid: number | unde
     const file = join(version, path);
     if (path.includes('/')) await mkdir(dirname(file), { recursive: true, mode: 0o755 });
     await writeFile(file, data, { mode });
-    // The process's umask counted when the file was made.
-    await chmod(file, mode);
+    // The process's umask counted when the file was made; a group that owns the volume can read it.
+    await chmod(file, gid === undefined ? mode : mode | GROUP_READ);
     const group = own ?? gid;
     if (uid !== undefined || group !== undefined) await chown(file, uid ?? 0, group ?? 0);
   }

@@ -54,17 +54,18 @@ export async function payload(pod: Pod, volume: Volume, sources: PayloadSources)
   return files;
 }
 
-/** Readable for the one user that all containers run as, or for fsGroup; else only for root (kubelet, KEP-2451). */
+/** Readable for the one user that all containers run as, and for fsGroup; else only for root (kubelet, KEP-2451). */
 function tokenFile(pod: Pod, token: string, mode: number): FileProjection {
   const data = Buffer.from(token);
-  if (pod.spec.securityContext?.fsGroup !== undefined) return { data, mode: 0o640 };
+  const hasGroup = pod.spec.securityContext?.fsGroup !== undefined;
   const users = new Set(
     [...(pod.spec.initContainers ?? []), ...pod.spec.containers].map(
       (c) => c.securityContext?.runAsUser ?? pod.spec.securityContext?.runAsUser,
     ),
   );
   const [uid] = users;
-  return users.size === 1 && uid !== undefined ? { data, mode: 0o600, uid } : { data, mode };
+  if (users.size === 1 && uid !== undefined) return { data, mode: hasGroup ? 0o640 : 0o600, uid };
+  return { data, mode: hasGroup ? 0o640 : mode };
 }
 
 function named(

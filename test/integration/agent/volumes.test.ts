@@ -67,6 +67,21 @@ describe('volumes', () => {
     assert.deepEqual([mode & 0o7777, gid], [0o2777, 1234]);
   });
 
+  it('lets fsGroup and the one user read what is projected', async () => {
+    const own = async (volume: object, file: string, security: object) => {
+      await volumes.tearDown();
+      const { mode, uid, gid } = await stat(join(await setUp(volume, security), file));
+      return [(mode & 0o777).toString(8), uid, gid];
+    };
+    const secret = { secret: { secretName: 's', defaultMode: 0o400 } };
+    assert.deepEqual(await own(secret, 'password', { fsGroup: 1234 }), ['440', 0, 1234]);
+    const token = { projected: { sources: [{ serviceAccountToken: { path: 't' } }] } };
+    assert.deepEqual(await own(token, 't', {}), ['644', 0, 0]);
+    assert.deepEqual(await own(token, 't', { fsGroup: 1234 }), ['640', 0, 1234]);
+    assert.deepEqual(await own(token, 't', { runAsUser: 1000 }), ['600', 1000, 0]);
+    assert.deepEqual(await own(token, 't', { runAsUser: 1000, fsGroup: 1234 }), ['640', 1000, 1234]);
+  });
+
   it('takes everything down, and nothing of the host', async () => {
     const host = join(dir, 'host');
     await mkdir(host);
