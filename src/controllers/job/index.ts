@@ -173,7 +173,9 @@ class JobController {
     const { conditions, changed } = withCondition(job.status?.conditions ?? [], condition);
     if (!changed) return;
     const status: JobStatus = { ...job.status, conditions };
-    if (!job.spec.suspend) status.startTime = timestamp(now);
+    // Of a suspended Job what its pods may use can be changed: it begins anew (KEP-5440).
+    if (job.spec.suspend) delete status.startTime;
+    else status.startTime = timestamp(now);
     view.job = { ...job, status };
     const [reason, message] = job.spec.suspend ? ['Suspended', 'Job suspended'] : ['Resumed', 'Job resumed'];
     this.#context.events.event(job, 'Normal', reason!, message!);

@@ -192,7 +192,8 @@ describe('Job controller', function () {
     await kubelet();
     await h.until('gone', async () => (await h.find(pods, 'default', pod!.metadata.name)) === undefined);
     await h.settle();
-    assert.equal((await job()).status?.failed, undefined);
+    const { failed, startTime } = (await job()).status ?? {};
+    assert.deepEqual([failed, startTime], [undefined, undefined]);
     const events = await h.events('Job');
     for (const event of ['Suspended: Job suspended', 'Resumed: Job resumed'])
       assert.ok(events.includes(event));
