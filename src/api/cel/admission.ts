@@ -102,12 +102,12 @@ export function compileFor(environment: Environment, source: string, wanted: rea
 /** The expressions of a policy's variables, each of which may name those before it, and their types. */
 export function compileVariables(
   scope: AdmissionScope,
-  declared: readonly { name: string; expression: string }[],
+  declared: readonly { name?: string; expression?: string }[],
   environmentOf: (scope: AdmissionScope) => Environment = admissionEnvironment,
 ): { expressions: Map<string, Expression>; types: Map<string, Type> } {
   const expressions = new Map<string, Expression>();
   const types = new Map<string, Type>();
-  for (const { name, expression } of declared) {
+  for (const { name = '', expression = '' } of declared) {
     const compiled = compileFor(environmentOf({ ...scope, variables: types }), expression, []);
     expressions.set(name, compiled);
     types.set(name, 'program' in compiled ? compiled.program.type : DYN);
