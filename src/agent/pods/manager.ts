@@ -55,7 +55,7 @@ export class PodManager {
 
   /** Runs a pod that the API does not know. */
   addStatic(pod: Pod): void {
-    if (!this.#workers.has(pod.metadata.uid!)) this.#add(pod);
+    if (!this.#workers.has(pod.metadata.uid!)) this.#add(pod).start();
   }
 
   list(): PodWorker[] {
