@@ -11,13 +11,8 @@ import { startServer, type TestServer } from './server.js';
 
 const JSON_TYPE = 'application/json';
 const PROTOBUF = 'application/vnd.kubernetes.protobuf';
-/** How long each property is tried; what is found prints its seed. */
-const LIMIT = {
-  seed: SEED,
-  numRuns: 1_000_000,
-  interruptAfterTimeLimit: 4_000,
-  markInterruptAsFailure: false,
-};
+/** How often each property is tried: the same every time, so that a failure is the change's. */
+const LIMIT = { seed: SEED, numRuns: 1500 };
 
 interface Sent {
   method: string;
