@@ -42,7 +42,7 @@ export class PodManager {
     for (const uid of await podFolders(this.#deps.podsDir)) {
       if (!running.has(uid)) continue;
       const pod = await savedPod(join(this.#deps.podsDir, uid));
-      if (pod) found.push(this.#add(deepFreeze(pod.pod), pod.allocation));
+      if (pod) found.push(this.#register(deepFreeze(pod.pod), pod.allocation));
     }
     // Not before all are known: who waits for room must not take that of the others.
     for (const worker of found) worker.start();
@@ -55,7 +55,7 @@ export class PodManager {
 
   /** Runs a pod that the API does not know. */
   addStatic(pod: Pod): void {
-    if (!this.#workers.has(pod.metadata.uid!)) this.#add(pod).start();
+    if (!this.#workers.has(pod.metadata.uid!)) this.#add(pod);
   }
 
   list(): PodWorker[] {
@@ -91,10 +91,15 @@ export class PodManager {
     if (!pod) return;
     const worker = this.#workers.get(pod.metadata.uid!);
     if (worker) worker.update(pod);
-    else this.#add(pod).start();
+    else this.#add(pod);
   }
 
-  #add(pod: Pod, allocation?: Allocation): PodWorker {
+  #add(pod: Pod): void {
+    this.#register(pod).start();
+  }
+
+  /** A worker that is known, and has not begun. */
+  #register(pod: Pod, allocation?: Allocation): PodWorker {
     const worker = new PodWorker(this.#admitted(pod), this.#deps, {
       admitResize: (desired) => this.#admitResize(desired),
       freed: () => this.#freed(),

@@ -68,7 +68,3 @@ const known = (format: string) => FORMATS[format.replaceAll('-', '')];
 
 /** Whether a string is of a format; true for formats that nobody knows. */
 export const hasFormat = (value: string, format: string): boolean => known(format)?.(value) ?? true;
-
-/** Formats that a schema may name without a warning. */
-export const isKnownFormat = (format: string): boolean =>
-  known(format) !== undefined || ['int32', 'int64', 'float', 'double', 'password'].includes(format);
