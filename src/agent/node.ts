@@ -13,7 +13,7 @@ import { noteKubeletRoot, removeKubeletRoot } from './csi/root.js';
 import { serveLocalApi } from './local-api.js';
 import { imagesInUse } from './node/images-in-use.js';
 import { type NodeFlags, nodeSettings } from './node/settings.js';
-import { removeLeftovers } from './pods/leftovers.js';
+import { removeLeftovers } from './pods/saved-pods.js';
 
 export interface NodeOptions {
   cluster: string;

@@ -1,40 +1,31 @@
 /** One container of a pod: its runs, hooks and probes, and the record that its status is made of. */
-import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { Container, Pod } from '#types';
 import { sleep } from '../../client/retry.js';
 import { crashPoint } from '../../runtime/crash-points.js';
 import { native } from '../../runtime/native.js';
-import { type ContainerStatus, type Image, RuntimeError } from '../../runtime/types.js';
+import { type ContainerStatus, RuntimeError } from '../../runtime/types.js';
 import { removeLog } from '../logs/rotation.js';
-import { logTail } from '../logs/tail.js';
-import { goDuration, KeyedBackoff } from './backoff.js';
-import { containerConfig, type Prepared, terminationLog } from './container-config.js';
+import { containerConfig, type Prepared } from './container-config.js';
+import { ContainerHealth } from './container-health.js';
+import { ContainerImage } from './container-image.js';
+import { ContainerStop } from './container-stop.js';
 import { ConfigError } from './env.js';
 import { targetOf } from './ephemeral.js';
-import type { HandlerTarget } from './handlers.js';
-import { runHook } from './hooks.js';
 import { ImageUnavailable } from './image-puller.js';
 import type { ContainerView } from './next-actions.js';
-import { ContainerProbes, hasProbe, type ProbeKind } from './probes.js';
 import { sameResources } from './resize.js';
 import { containerLimits } from './resources.js';
+import { RestartBackoff } from './restart-backoff.js';
 import type { ContainerRecord } from './status.js';
-import { USER_AGENT, type WorkerDeps } from './worker-deps.js';
+import { terminationMessage } from './termination-message.js';
+import type { WorkerDeps } from './worker-deps.js';
 
-/** How long a container may always take to end, whatever its grace. */
-const MIN_GRACE_MS = 2000;
 /** What could not be stopped is tried again after this. */
 const STOP_RETRY_MS = 1000;
 const MNT_DETACH = 2;
-const MAX_MESSAGE = 4096;
-const FALLBACK_LINES = 80;
-const FALLBACK_BYTES = 2048;
 /** A container that could not be made is tried again after this. */
 const CREATE_RETRY_MS = 10_000;
-/** ErrImagePull becomes ImagePullBackOff when it has been seen for a while. */
-const PULL_BACKOFF_SHOWN_MS = 2000;
-
 /** What a container needs of its pod. */
 export interface PodContext {
   readonly pod: Pod;
@@ -50,30 +41,22 @@ export interface PodContext {
 
 export class ContainerRunner {
   readonly record: ContainerRecord;
-  #image: Image | undefined;
   #operation: 'starting' | 'stopping' | undefined;
-  #pulling = false;
   #retryAt = 0;
   #blocked = false;
-  #unhealthy: string | undefined;
   /** It is to start again, whatever its restart policy says. */
   #again = false;
-  #probes: ContainerProbes | undefined;
   #sandboxGone = false;
-  #hooked = true;
-  /** Aborts a hook that the end of the pod should not wait for. */
-  readonly #starting = new AbortController();
-  #stopping: AbortController | undefined;
-  #killBy: (() => void) | undefined;
-  #backoffTold = 0;
-  #end: { id: string; at: number } | undefined;
-  readonly #backoff = new KeyedBackoff();
+  #stopping: ContainerStop | undefined;
+  readonly #image: ContainerImage;
+  readonly #health: ContainerHealth;
+  readonly #backoff = new RestartBackoff();
   readonly #cancels = new Set<() => void>();
 
   constructor(
     /** With the resources that it has been given. */
     public container: Container,
-    private readonly context: PodContext,
+    readonly context: PodContext,
     private readonly deps: WorkerDeps,
     restartCount: number,
   ) {
@@ -85,6 +68,8 @@ export class ContainerRunner {
       ready: false,
       started: false,
     };
+    this.#image = new ContainerImage(this, deps);
+    this.#health = new ContainerHealth(this, deps);
   }
 
   /** What decisions are made of. Tells the back-off that it finds. */
@@ -92,27 +77,20 @@ export class ContainerRunner {
     const { latest } = this.record;
     const state = this.#operation ?? (latest?.state === 'running' ? 'running' : latest ? 'exited' : 'none');
     const ended = latest?.state === 'exited';
-    const restartAt = ended ? this.#backoff.notBefore('', this.#endOf(latest, now)) : 0;
-    const notBefore = Math.max(restartAt, this.#retryAt);
+    const restartAt = ended ? this.#backoff.notBefore(latest, now) : 0;
+    const notBefore = Math.max(restartAt, this.#retryAt, this.#image.retryAt);
     if (ended && restartAt > now && !this.context.terminating) this.#tellBackOff(restartAt);
     return {
       state,
       exitCode: latest?.exitCode ?? 0,
       stale: this.#sandboxGone && ended,
       notBefore,
-      image: this.#image !== undefined,
-      started: this.record.started && this.#hooked,
-      ...(this.#unhealthy ? { unhealthy: this.#unhealthy } : {}),
+      image: this.#image.image !== undefined,
+      started: this.record.started && this.#health.hooked,
+      ...(this.#health.unhealthy ? { unhealthy: this.#health.unhealthy } : {}),
       blocked: this.#blocked,
       again: this.#again,
     };
-  }
-
-  /** When the run ended, by the clock as it is now: after a step back, an end in the future counts as one of now. */
-  #endOf(run: ContainerStatus, now: number): number {
-    if (this.#end?.id !== run.id) this.#end = { id: run.id, at: run.finishedAt };
-    this.#end.at = Math.min(this.#end.at, now);
-    return this.#end.at;
   }
 
   /** Goes on with what an earlier agent has started. */
@@ -123,8 +101,8 @@ export class ContainerRunner {
     const { latest } = this.record;
     if (!latest) return;
     this.record.restartCount = latest.attempt;
-    this.#backoff.restore('', latest.labels['backoff'] ?? '');
-    this.#setImage(this.deps.images.get(latest.imageId));
+    this.#backoff.restore(latest.labels['backoff'] ?? '');
+    this.#image.set(this.deps.images.get(latest.imageId));
     for (const run of sorted) if (run.state === 'exited') this.#note(run);
     const told = this.context.pod.status;
     const before = [...(told?.containerStatuses ?? []), ...(told?.initContainerStatuses ?? [])].find(
@@ -132,13 +110,15 @@ export class ContainerRunner {
     );
     this.record.user = before?.user?.linux as ContainerRecord['user'];
     this.record.resources = before?.resources ?? {};
-    if (latest.state === 'running') this.#running(before?.started ?? false, before?.ready ?? false);
+    if (latest.state === 'running')
+      this.#health.watch(latest, before?.started ?? false, before?.ready ?? false);
   }
 
   /** An object that the pod refers to has changed: what failed for want of it may work now. */
   unblock(): void {
     this.#blocked = false;
     this.#retryAt = 0;
+    this.#image.retryAt = 0;
   }
 
   /** The pod has other labels or annotations, of which its environment and paths may be made. */
@@ -173,11 +153,11 @@ export class ContainerRunner {
     if (!isOther) return;
     if (this.record.latest?.state === 'running')
       this.#startAgain(`Container ${container.name} definition changed, will be restarted`);
-    else this.#image = undefined;
+    else this.#image.set(undefined);
   }
 
   #startAgain(why: string): void {
-    this.#unhealthy = why;
+    this.#health.unhealthy = why;
     this.#again = true;
     this.context.changed();
   }
@@ -185,7 +165,7 @@ export class ContainerRunner {
   /** The sandbox of the last run is gone. */
   sandboxGone(): void {
     this.#sandboxGone = true;
-    this.#stopProbes();
+    this.#health.stop();
     const { latest } = this.record;
     if (latest?.state !== 'running') return;
     const now = this.deps.clock.now();
@@ -196,27 +176,17 @@ export class ContainerRunner {
     });
   }
 
-  async ensureImage(): Promise<void> {
-    if (this.#pulling || this.#image || this.deps.clock.now() < this.#retryAt) return;
-    this.#pulling = true;
-    try {
-      this.#setImage(await this.deps.puller.ensure(this.context.pod, this.container));
-      this.#retryAt = 0;
-      if (!this.record.latest) this.record.waiting = undefined;
-    } catch (error) {
-      this.#pullFailed(error);
-    } finally {
-      this.#pulling = false;
-    }
+  ensureImage(): Promise<void> {
+    return this.#retryAt > this.deps.clock.now() ? Promise.resolve() : this.#image.ensure();
   }
 
   async start(): Promise<void> {
     const { clock } = this.deps;
     const { latest } = this.record;
     this.#operation = 'starting';
-    this.#unhealthy = undefined;
+    this.#health.unhealthy = undefined;
     const now = clock.now();
-    if (latest) this.#backoff.next('', this.#endOf(latest, now), now);
+    if (latest) this.#backoff.next(latest, now);
     try {
       await this.#start(latest ? this.record.restartCount + 1 : this.record.restartCount);
     } catch (error) {
@@ -226,54 +196,43 @@ export class ContainerRunner {
     }
   }
 
-  /** Ends the run: hook, signal, grace, SIGKILL. */
+  /** Ends the run. */
   async stop(reason: string, graceMs: number): Promise<void> {
     const { record, container, context, deps } = this;
     const run = record.latest;
     if (run?.state !== 'running') return;
     this.#operation = 'stopping';
-    this.#stopProbes();
+    this.#health.stop();
     record.ready = false;
     deps.event(context.pod, container, 'Normal', 'Killing', reason || `Stopping container ${container.name}`);
     crashPoint('stop begun');
-    const begun = deps.clock.now();
-    this.#stopping = new AbortController();
-    const deadline = deps.clock.after(graceMs, () => this.#stopping?.abort());
+    const stopping = new ContainerStop(run.id, deps);
+    this.#stopping = stopping;
     try {
-      const hook = container.lifecycle?.preStop;
-      const withdrawn = context.terminating && graceMs > 0 ? deps.withdrawn(context.pod) : undefined;
-      if (hook && graceMs > 0) await this.#preStop(hook, run.id);
-      crashPoint('preStop run');
-      await withdrawn;
-      const left = Math.max(graceMs - (deps.clock.now() - begun), MIN_GRACE_MS);
-      const signal = container.lifecycle?.stopSignal ?? (this.#image?.config.stopSignal || 'SIGTERM');
-      const ended = await deps.runtime.stopContainer(run.id, signal, left);
-      crashPoint('container ended');
+      const ended = await stopping.run({
+        graceMs,
+        signal: container.lifecycle?.stopSignal ?? (this.#image.image?.config.stopSignal || 'SIGTERM'),
+        preStop: (signal) => this.#health.preStop(run.id, signal),
+        withdrawn: context.terminating && graceMs > 0 ? deps.withdrawn(context.pod) : undefined,
+      });
       if (record.latest === run && ended.state === 'exited') this.#ended(ended);
     } catch (error) {
       deps.logger.warn({ err: error, container: container.name }, 'a container could not be stopped');
       await sleep(deps.clock, STOP_RETRY_MS);
     } finally {
-      deadline();
-      this.#killBy?.();
+      this.#stopping = undefined;
       this.#operation = undefined;
     }
   }
 
   /** The pod is to end. */
   ending(): void {
-    this.#starting.abort();
+    this.#health.abortStart();
   }
 
   /** The grace has become shorter while it ends. */
   hurry(graceMs: number): void {
-    const run = this.record.latest;
-    if (this.#operation !== 'stopping' || !run) return;
-    this.#killBy?.();
-    this.#killBy = this.deps.clock.after(graceMs, () => {
-      this.#stopping?.abort();
-      this.deps.runtime.stopContainer(run.id, 'SIGKILL', 0).catch(() => {});
-    });
+    this.#stopping?.hurry(graceMs);
   }
 
   /** The runtime says that a run ended. */
@@ -284,14 +243,14 @@ export class ContainerRunner {
   }
 
   close(): void {
-    this.#stopProbes();
+    this.#health.stop();
     for (const cancel of this.#cancels) cancel();
   }
 
   async #start(attempt: number): Promise<void> {
     const { deps, container, context, record } = this;
     const { pod } = context;
-    if (attempt > 0 || !this.#image) this.#setImage(await deps.puller.ensure(pod, container));
+    if (attempt > 0 || !this.#image.image) await this.#image.pull();
     const prepared = await this.#prepare(attempt);
     record.restartCount = attempt;
     this.#again = false;
@@ -304,7 +263,7 @@ export class ContainerRunner {
       const fresh = deps.runtime.sandbox(pod.metadata.uid!)?.containers.find((c) => c.id === id) ?? started;
       await this.#replace({ ...fresh, state: 'running' }, prepared);
       deps.event(pod, container, 'Normal', 'Started', 'Container started');
-      this.#running(false, false);
+      this.#health.watch(record.latest!, false, false);
       if (fresh.state === 'exited') return this.#ended(fresh);
     } catch (error) {
       if (error instanceof RuntimeError && error.code === 'StartFailed')
@@ -313,7 +272,7 @@ export class ContainerRunner {
     } finally {
       for (const target of prepared.staged) await unstage(target);
     }
-    await this.#postStart(id);
+    await this.#health.postStart(id);
   }
 
   #prepare(attempt: number): Promise<Prepared> {
@@ -322,11 +281,11 @@ export class ContainerRunner {
     const { namespace } = pod.metadata;
     return containerConfig({
       ...targetOf(this.container, (name) => this.context.record(name)),
-      backoff: this.#backoff.save(''),
+      backoff: this.#backoff.save(),
       pod,
       container: this.container,
       attempt,
-      image: this.#image!,
+      image: this.#image.image!,
       dir,
       volumes,
       memoryCapacity: facts.memoryCapacity,
@@ -352,6 +311,7 @@ export class ContainerRunner {
     record.waiting = undefined;
     this.#sandboxGone = false;
     this.#retryAt = 0;
+    this.#image.retryAt = 0;
     if (old && old !== record.last) {
       record.notes.delete(old.id);
       this.deps.runtime
@@ -361,98 +321,16 @@ export class ContainerRunner {
     }
   }
 
-  #running(started: boolean, ready: boolean): void {
-    const { container, context, deps, record } = this;
-    const run = record.latest!;
-    record.started = started || !hasProbe(container, 'startup');
-    record.ready = record.started && (ready || !hasProbe(container, 'readiness'));
-    this.#stopProbes();
-    if (!(['startup', 'liveness', 'readiness'] as const).some((kind) => hasProbe(container, kind))) return;
-    this.#probes = new ContainerProbes({
-      pod: context.pod,
-      target: this.#target(run.id),
-      clock: deps.clock,
-      startedAt: run.startedAt,
-      started: record.started,
-      userAgent: USER_AGENT,
-      changed: (kind, ok) => this.#probed(kind, ok),
-      unhealthy: (message) => deps.event(context.pod, container, 'Warning', 'Unhealthy', message),
-    });
-  }
-
-  #probed(kind: ProbeKind, ok: boolean): void {
-    const { record, container } = this;
-    if (kind === 'readiness') {
-      if (record.ready === ok) return;
-      record.ready = ok;
-    } else if (ok) {
-      if (kind === 'liveness') return;
-      record.started = true;
-      record.ready = !hasProbe(container, 'readiness');
-    } else this.#unhealthy = `Container ${container.name} failed ${kind} probe, will be restarted`;
-    this.context.changed();
-  }
-
-  async #postStart(id: string): Promise<void> {
-    const hook = this.container.lifecycle?.postStart;
-    if (!hook) return;
-    const { deps, context, container } = this;
-    this.#hooked = false;
-    context.changed();
-    try {
-      await runHook('PostStart', hook, this.#target(id), deps.clock, USER_AGENT, this.#starting.signal);
-    } catch (error) {
-      deps.event(context.pod, container, 'Warning', 'FailedPostStartHook', (error as Error).message);
-      this.#unhealthy = 'FailedPostStartHook';
-    }
-    crashPoint('postStart run');
-    this.#hooked = true;
-  }
-
-  async #preStop(
-    hook: NonNullable<NonNullable<Container['lifecycle']>['preStop']>,
-    id: string,
-  ): Promise<void> {
-    const { deps, context, container } = this;
-    try {
-      await runHook('PreStop', hook, this.#target(id), deps.clock, USER_AGENT, this.#stopping!.signal);
-    } catch (error) {
-      deps.event(context.pod, container, 'Warning', 'FailedPreStopHook', (error as Error).message);
-    }
-  }
-
-  #target(id: string): HandlerTarget {
-    const { deps, container, context } = this;
-    return {
-      ...{ runtime: deps.runtime, container, id },
-      // Of a pod that an earlier agent left it is known only once the network is set up.
-      get podIP() {
-        return context.podIP;
-      },
-    };
-  }
-
   #ended(status: ContainerStatus): void {
-    this.#stopProbes();
-    this.#unhealthy = undefined;
+    this.#health.stop();
+    this.#health.unhealthy = undefined;
     Object.assign(this.record, { latest: status, ready: false, started: false });
     this.#note(status);
   }
 
-  /** The run's own message, or the end of its log where the container wants that. */
   #note(run: ContainerStatus): void {
     const { container, context, record } = this;
-    let message = '';
-    try {
-      message = readFileSync(terminationLog(context.dir, container.name, run.id))
-        .subarray(0, MAX_MESSAGE)
-        .toString();
-    } catch {
-      // It has no such file.
-    }
-    const fallback = container.terminationMessagePolicy === 'FallbackToLogsOnError';
-    if (message === '' && fallback && run.exitCode !== 0)
-      message = logTail(run.logPath, FALLBACK_LINES, FALLBACK_BYTES);
+    const message = terminationMessage(context.dir, container, run);
     if (message !== '') record.notes.set(run.id, { ...record.notes.get(run.id), message });
   }
 
@@ -481,7 +359,7 @@ export class ContainerRunner {
   #startFailed(error: unknown): void {
     const { deps, record, container, context } = this;
     if (error instanceof ImageUnavailable) {
-      this.#pullFailed(error);
+      this.#image.failed(error);
       return;
     }
     const message = error instanceof Error ? error.message : String(error);
@@ -494,35 +372,12 @@ export class ContainerRunner {
     deps.logger.warn({ err: error, container: container.name }, 'a container could not be started');
   }
 
-  #pullFailed(error: unknown): void {
-    const { deps, record, container, context } = this;
-    const { reason, message, retryAt } =
-      error instanceof ImageUnavailable
-        ? error
-        : {
-            reason: 'ErrImagePull',
-            message: (error as Error).message,
-            retryAt: deps.clock.now() + CREATE_RETRY_MS,
-          };
-    record.waiting = { reason, message };
-    this.#retryAt = retryAt ?? Number.POSITIVE_INFINITY;
-    if (retryAt === undefined) return;
-    this.#after(Math.min(PULL_BACKOFF_SHOWN_MS, retryAt - deps.clock.now()), () => {
-      if (record.waiting?.reason !== 'ErrImagePull' || context.terminating) return;
-      const backOff = deps.puller.backOff(context.pod, container);
-      record.waiting = { reason: backOff.reason, message: backOff.message };
-      context.changed();
-    });
-    this.#after(retryAt - deps.clock.now(), () => context.changed());
-  }
-
   #tellBackOff(until: number): void {
     const { deps, record, container, context } = this;
-    if (this.#backoffTold === until) return;
-    this.#backoffTold = until;
+    const delay = this.#backoff.untold(until);
+    if (delay === undefined) return;
     const { name, namespace, uid } = context.pod.metadata;
     const pod = `${name}_${namespace}(${uid})`;
-    const delay = goDuration(this.#backoff.delay(''));
     record.waiting = {
       reason: 'CrashLoopBackOff',
       message: `back-off ${delay} restarting failed container=${container.name} pod=${pod}`,
@@ -536,19 +391,7 @@ export class ContainerRunner {
     );
   }
 
-  #setImage(image: Image | undefined): void {
-    this.#image = image;
-    if (!image) return;
-    this.record.imageName = image.tags[0] ?? image.digests[0] ?? this.container.image ?? '';
-    this.record.imageId = image.digests[0] ?? image.id;
-  }
-
-  #stopProbes(): void {
-    this.#probes?.stop();
-    this.#probes = undefined;
-  }
-
-  #after(ms: number, work: () => void): void {
+  after(ms: number, work: () => void): void {
     const cancel = this.deps.clock.after(Math.max(0, ms), () => {
       this.#cancels.delete(cancel);
       work();

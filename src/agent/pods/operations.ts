@@ -1,0 +1,87 @@
+/** What is under way for one pod: work of one name never runs side by side, and what failed waits ever longer. */
+import type { Clock } from '../../api/machinery/clock.js';
+import { KeyedBackoff } from './backoff.js';
+
+const FIRST_RETRY_MS = 1000;
+const MAX_RETRY_MS = 60_000;
+
+export interface OperationsHost {
+  clock: Clock;
+  /** An operation has come to its end. */
+  settled(): void;
+  failed(name: string, error: unknown): void;
+}
+
+export class Operations {
+  readonly #running = new Set<string>();
+  readonly #retries = new KeyedBackoff(FIRST_RETRY_MS, MAX_RETRY_MS);
+  readonly #pauses = new Set<() => void>();
+  readonly #cancels = new Set<() => void>();
+  #closed = false;
+
+  constructor(private readonly host: OperationsHost) {}
+
+  has(name: string): boolean {
+    return this.#running.has(name);
+  }
+
+  /** Does nothing if one of that name is under way; after a failure it stays so for a while. */
+  run(name: string, work: () => Promise<void>): void {
+    if (this.#running.has(name)) return;
+    this.#running.add(name);
+    work()
+      .then(
+        () => this.succeeded(name),
+        (error) => {
+          if (this.#closed) return undefined;
+          this.host.failed(name, error);
+          return this.pause(name);
+        },
+      )
+      .finally(() => {
+        this.#running.delete(name);
+        this.host.settled();
+      });
+  }
+
+  succeeded(what: string): void {
+    this.#retries.forget(what);
+  }
+
+  /** Waits for the next try of what failed. */
+  pause(what: string): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        this.#pauses.delete(done);
+        resolve();
+      };
+      this.#pauses.add(done);
+      this.retry(what, done);
+    });
+  }
+
+  /** As `pause`, for what is not an operation. */
+  retry(what: string, work: () => void): void {
+    const now = this.host.clock.now();
+    this.#retries.next(what, now, now);
+    this.after(this.#retries.delay(what), work);
+  }
+
+  /** Nothing that failed is waited for any longer. */
+  endPauses(): void {
+    for (const done of [...this.#pauses]) done();
+  }
+
+  after(ms: number, work: () => void): void {
+    const cancel = this.host.clock.after(Math.max(0, ms), () => {
+      this.#cancels.delete(cancel);
+      work();
+    });
+    this.#cancels.add(cancel);
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const cancel of this.#cancels) cancel();
+  }
+}

@@ -1,0 +1,105 @@
+/** The volumes of one pod as its worker sees them: whether they are there, and what follows changes of what they show. */
+import { mkdir } from 'node:fs/promises';
+import type { Pod } from '#types';
+import { crashPoint } from '../../runtime/crash-points.js';
+import { VolumeError } from '../volumes/payloads.js';
+import { MountError, PodVolumes } from '../volumes/volumes.js';
+import type { Operations } from './operations.js';
+import { TokenSource } from './token-source.js';
+import type { WorkerDeps } from './worker-deps.js';
+
+/** The pod as it is now. */
+export interface PodSource {
+  readonly pod: Pod;
+  /** Its own folder. */
+  readonly dir: string;
+  changed(): void;
+}
+
+export class PodStorage {
+  state: 'none' | 'ready' | 'failed' = 'none';
+  readonly #volumes: PodVolumes;
+  readonly #tokens: TokenSource;
+
+  constructor(
+    private readonly of: PodSource,
+    private readonly deps: WorkerDeps,
+    private readonly operations: Operations,
+  ) {
+    this.#tokens = new TokenSource(deps.clock, (audience, seconds) => deps.token(of.pod, audience, seconds));
+    this.#tokens.onRotate = () => this.refresh();
+    const { objects } = deps;
+    const { namespace } = of.pod.metadata;
+    this.#volumes = new PodVolumes(of.dir, {
+      node: deps.facts,
+      podIP: '',
+      configMap: (name) => objects.get('configmaps', `${namespace}/${name}`),
+      secret: (name) => objects.get('secrets', `${namespace}/${name}`),
+      token: (audience, seconds) => this.#tokens.get(audience, seconds),
+      claim: (name) => objects.get('persistentvolumeclaims', `${namespace}/${name}`),
+      persistentVolume: (name) => objects.get('persistentvolumes', name),
+      csi: deps.csi,
+      image: ({ name, image }) =>
+        deps.puller.ensure(of.pod, {
+          name,
+          image: image?.reference,
+          imagePullPolicy: image?.pullPolicy,
+        }),
+      csiDriver: (name) => objects.get('csidrivers', name),
+      localReady: (volume) => deps.localVolumes.ready(volume),
+    });
+  }
+
+  /** Volume name → host path. */
+  get paths(): Map<string, string> {
+    return this.#volumes.paths;
+  }
+
+  async mount(): Promise<void> {
+    const { of, operations, deps } = this;
+    try {
+      await mkdir(of.dir, { recursive: true, mode: 0o750 });
+      await this.#volumes.setUp(of.pod);
+      crashPoint('volumes made');
+      this.state = 'ready';
+      operations.succeeded('volumes');
+    } catch (error) {
+      if (!(error instanceof MountError)) throw error;
+      if (!error.quiet) deps.event(of.pod, undefined, 'Warning', 'FailedMount', error.message);
+      this.state = 'failed';
+      operations.retry('volumes', () => {
+        this.retry();
+        of.changed();
+      });
+    }
+  }
+
+  /** What failed may work now: it is tried again. */
+  retry(): boolean {
+    if (this.state !== 'failed') return false;
+    this.state = 'none';
+    return true;
+  }
+
+  /** What the volumes show may have changed. */
+  refresh(): void {
+    if (this.state !== 'ready') return;
+    this.operations.run('refreshVolumes', async () => {
+      try {
+        await this.#volumes.refresh(this.of.pod);
+      } catch (error) {
+        // What was deleted under a running pod stays in its files, as upstream.
+        if (!(error instanceof VolumeError)) throw error;
+      }
+    });
+  }
+
+  async tearDown(): Promise<void> {
+    await this.#volumes.tearDown();
+    this.state = 'none';
+  }
+
+  close(): void {
+    this.#tokens.close();
+  }
+}
