@@ -1,19 +1,26 @@
 /** PersistentVolumeClaims. */
 import type { PersistentVolumeClaim, PersistentVolumeClaimSpec } from '#types';
-import { type FieldError, forbidden, invalid, required } from '../../machinery/field.js';
-import { dns1123Subdomain } from '../../machinery/names.js';
-import { compareQuantities } from '../../machinery/quantity.js';
-import { checked, sameJson, validateImmutable, validateLabelSelector } from '../../machinery/validation.js';
+import {
+  child,
+  type FieldError,
+  forbidden,
+  invalid,
+  key,
+  notSupported,
+  required,
+} from '../../machinery/field.js';
+import { compareQuantities, quantityValue } from '../../machinery/quantity.js';
+import { sameJson, validateImmutable, validateQualifiedName } from '../../machinery/validation.js';
 import { ageColumn, nameColumn, textColumn } from '../columns.js';
 import { defineResource } from '../define.js';
+import { joinDataSources, validateClaimSpec } from './persistent-volume-claim-spec.js';
+import { fractionWarnings } from './podspec/warnings.js';
 import {
+  CLASS_ANNOTATION,
+  classAnnotationWarning,
   formatAccessModes,
   storageClassOf,
-  validateAccessModes,
-  validateVolumeMode,
 } from './volume-fields.js';
-
-const STORAGE = 'spec.resources[storage]';
 
 function defaults(claim: PersistentVolumeClaim): void {
   claim.spec ??= {};
@@ -23,64 +30,97 @@ function defaults(claim: PersistentVolumeClaim): void {
   if (claim.status) claim.status.phase ??= 'Pending';
 }
 
-/** The two ways to name a source of the data say the same, where both can. */
-function joinDataSources(spec: PersistentVolumeClaimSpec): void {
-  if (spec.dataSource && !spec.dataSourceRef) spec.dataSourceRef = { ...spec.dataSource };
-  const ref = spec.dataSourceRef;
-  if (!ref || spec.dataSource || ref.namespace) return;
-  const { apiGroup, kind, name } = ref;
-  const known =
-    ((apiGroup ?? '') === '' && kind === 'PersistentVolumeClaim') ||
-    (apiGroup === 'snapshot.storage.k8s.io' && kind === 'VolumeSnapshot');
-  if (known) spec.dataSource = { ...(apiGroup === undefined ? {} : { apiGroup }), kind, name };
-}
-
-export function validateClaimSpec(spec: PersistentVolumeClaimSpec): FieldError[] {
-  const errors: FieldError[] = [];
-  const modes = spec.accessModes ?? [];
-  if (modes.length === 0) errors.push(required('spec.accessModes', 'at least 1 access mode is required'));
-  errors.push(
-    ...validateLabelSelector(spec.selector, 'spec.selector'),
-    ...validateAccessModes(modes, 'spec'),
-  );
-  const storage = spec.resources?.requests?.['storage'];
-  if (storage === undefined) errors.push(required(STORAGE));
-  else if (compareQuantities(storage, 0) <= 0)
-    errors.push(invalid(STORAGE, storage, 'must be greater than zero'));
-  if (spec.storageClassName)
-    errors.push(...checked('spec.storageClassName', spec.storageClassName, dns1123Subdomain));
-  errors.push(...validateVolumeMode(spec.volumeMode, 'spec'));
-  if (spec.dataSource && spec.dataSourceRef && spec.dataSource.name !== spec.dataSourceRef.name)
-    errors.push(invalid('spec', spec.dataSource.name, 'must match dataSourceRef'));
-  return errors;
-}
-
 const IMMUTABLE =
   'spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims';
 
+/** Whether a claim without a class gets one: that of its annotation, or any when it has none. */
+function setsClass(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): boolean {
+  const before = old.metadata.annotations?.[CLASS_ANNOTATION];
+  const name = claim.spec.storageClassName;
+  return old.spec.storageClassName === undefined && (before === undefined || name === before);
+}
+
 function validateUpdate(claim: PersistentVolumeClaim, old: PersistentVolumeClaim): FieldError[] {
   const errors: FieldError[] = [];
-  const bound = old.status?.phase === 'Bound';
+  const bound = claim.status?.phase === 'Bound';
   /** What must stay as it was. */
   const fixed = (spec: PersistentVolumeClaimSpec): object => {
     const copy: PersistentVolumeClaimSpec = { ...spec };
-    if (bound) {
-      copy.resources = { ...spec.resources, requests: { ...spec.resources?.requests } };
-      delete copy.resources.requests!['storage'];
-    }
-    delete copy.volumeAttributesClassName;
+    if (bound && claim.spec.resources?.requests)
+      copy.resources = { ...spec.resources, requests: { ...spec.resources?.requests, storage: '0' } };
+    if (bound && claim.spec.volumeAttributesClassName !== undefined) delete copy.volumeAttributesClassName;
     if (!old.spec.volumeName) delete copy.volumeName;
-    // A claim without a class may get the default one later.
-    if (old.spec.storageClassName === undefined && !old.spec.volumeName) delete copy.storageClassName;
+    if (setsClass(claim, old)) delete copy.storageClassName;
     return copy;
   };
+  const annotation = claim.metadata.annotations?.[CLASS_ANNOTATION] ?? '';
+  if (annotation !== (old.metadata.annotations?.[CLASS_ANNOTATION] ?? ''))
+    errors.push(invalid(child('metadata.annotations', CLASS_ANNOTATION), annotation, 'field is immutable'));
   if (!sameJson(fixed(claim.spec), fixed(old.spec))) errors.push(forbidden('spec', IMMUTABLE));
   const size = claim.spec.resources?.requests?.['storage'];
   const before = old.spec.resources?.requests?.['storage'];
   const actual = old.status?.capacity?.['storage'];
-  if (bound && compareQuantities(size, before) < 0 && compareQuantities(size, actual) <= 0)
+  if (compareQuantities(size, before) < 0 && compareQuantities(size, actual) <= 0)
     errors.push(forbidden('spec.resources.requests.storage', 'field can not be less than status.capacity'));
-  return [...errors, ...validateImmutable(claim.spec.volumeMode, old.spec.volumeMode, 'volumeMode')];
+  errors.push(...validateImmutable(claim.spec.volumeMode, old.spec.volumeMode, 'volumeMode'));
+  const attributes = claim.spec.volumeAttributesClassName;
+  if (old.spec.volumeAttributesClassName !== undefined && !attributes) {
+    const to = attributes === undefined ? 'nil' : 'an empty string';
+    if (attributes !== old.spec.volumeAttributesClassName)
+      errors.push(
+        forbidden('spec.volumeAttributesClassName', `update from non-nil value to ${to} is forbidden`),
+      );
+  }
+  return errors;
+}
+
+const RESIZE_STATES = [
+  'ControllerResizeInProgress',
+  'ControllerResizeInfeasible',
+  'NodeResizePending',
+  'NodeResizeInProgress',
+  'NodeResizeInfeasible',
+];
+
+/** `storage`, or the name of a resource that an extension defines. */
+function validateResourceKey(name: string, path: string): FieldError[] {
+  const errors = validateQualifiedName(name, path);
+  const native = !name.includes('/') || name.includes('kubernetes.io/');
+  return errors.length === 0 && native && name !== 'storage'
+    ? [notSupported(path, name, ['storage'])]
+    : errors;
+}
+
+const validateQuantity = (quantity: string, path: string): FieldError[] =>
+  compareQuantities(quantity, 0) < 0
+    ? [invalid(path, quantityValue(quantity), 'must be a valid resource quantity')]
+    : [];
+
+function validateStatusUpdate({ spec, status = {} }: PersistentVolumeClaim): FieldError[] {
+  const errors = spec.accessModes?.length ? [] : [required('Spec.accessModes')];
+  for (const [name, size] of Object.entries(status.capacity ?? {}))
+    errors.push(...validateQuantity(size, key('status.capacity', name)));
+  const states = 'status.allocatedResourceStatus';
+  for (const [name, state] of Object.entries(status.allocatedResourceStatuses ?? {})) {
+    errors.push(...validateResourceKey(name, states));
+    if (!RESIZE_STATES.includes(state)) errors.push(notSupported(states, name, RESIZE_STATES));
+  }
+  for (const [name, size] of Object.entries(status.allocatedResources ?? {})) {
+    const wrong = validateResourceKey(name, 'status.allocatedResources');
+    errors.push(
+      ...(wrong.length > 0 ? wrong : validateQuantity(size, key('status.allocatedResources', name))),
+    );
+  }
+  return errors;
+}
+
+function warnings({ metadata, spec }: PersistentVolumeClaim): string[] {
+  const { requests, limits } = spec.resources ?? {};
+  return [
+    ...classAnnotationWarning(metadata),
+    ...fractionWarnings(requests, ['storage'], 'spec.resources.requests'),
+    ...fractionWarnings(limits, ['storage'], 'spec.resources.limits'),
+  ];
 }
 
 const phase = ({ metadata, status }: PersistentVolumeClaim): string =>
@@ -99,14 +139,16 @@ export const persistentVolumeClaims = defineResource<PersistentVolumeClaim>({
     claim.status = { phase: 'Pending' };
     joinDataSources(claim.spec);
   },
-  prepareForUpdate(claim) {
-    joinDataSources(claim.spec);
+  prepareForUpdate(claim, old) {
+    joinDataSources(claim.spec, old.spec);
   },
   prepareForStatusUpdate(claim, old) {
     claim.spec = old.spec;
   },
-  validate: ({ spec }) => validateClaimSpec(spec),
+  validate: ({ spec }) => validateClaimSpec(spec, 'spec'),
   validateUpdate,
+  validateStatusUpdate,
+  warnings,
   columns: [
     nameColumn,
     textColumn('Status', 'Whether it is bound.', phase),

@@ -1,126 +1,56 @@
 /** PersistentVolumes. */
 import type { PersistentVolume, PersistentVolumeSpec } from '#types';
 import { timestamp } from '../../machinery/clock.js';
-import {
-  child,
-  type FieldError,
-  forbidden,
-  invalid,
-  key,
-  notSupported,
-  required,
-} from '../../machinery/field.js';
-import { dns1123Subdomain } from '../../machinery/names.js';
-import { compareQuantities } from '../../machinery/quantity.js';
-import { checked, sameJson, validateImmutable } from '../../machinery/validation.js';
+import { type FieldError, forbidden, index, key } from '../../machinery/field.js';
+import { sameJson, validateImmutable } from '../../machinery/validation.js';
 import { ageColumn, nameColumn, textColumn } from '../columns.js';
 import { defineResource } from '../define.js';
-import { validateNoBacksteps } from './podspec/paths.js';
-import { validateNodeSelector } from './podspec/validate-affinity.js';
-import {
-  formatAccessModes,
-  storageClassOf,
-  validateAccessModes,
-  validateVolumeMode,
-} from './volume-fields.js';
+import { sourcesOf, validateVolumeSpec } from './persistent-volume-spec.js';
+import { defaultVolumeSource } from './podspec/defaults.js';
+import { termWarnings, volumeWarnings } from './podspec/warnings.js';
+import { classAnnotationWarning, formatAccessModes, storageClassOf } from './volume-fields.js';
 
-const POLICIES = ['Delete', 'Recycle', 'Retain'];
-const NOT_SOURCES = new Set([
-  'accessModes',
-  'capacity',
-  'claimRef',
-  'mountOptions',
-  'nodeAffinity',
-  'persistentVolumeReclaimPolicy',
-  'storageClassName',
-  'volumeAttributesClassName',
-  'volumeMode',
-]);
-
-const source = (spec: PersistentVolumeSpec): Record<string, any> =>
-  Object.fromEntries(Object.entries(spec).filter(([field, value]) => !NOT_SOURCES.has(field) && value));
-
-function validate({ spec }: PersistentVolume): FieldError[] {
-  const errors: FieldError[] = [];
-  if (!spec.accessModes?.length) errors.push(required('spec.accessModes'));
-  errors.push(...validateAccessModes(spec.accessModes ?? [], 'spec'), ...validateCapacity(spec));
-  const policy = spec.persistentVolumeReclaimPolicy ?? '';
-  if (policy && !POLICIES.includes(policy))
-    errors.push(notSupported('spec.persistentVolumeReclaimPolicy', policy, POLICIES));
-  if (spec.nodeAffinity) {
-    const at = 'spec.nodeAffinity.required';
-    if (!spec.nodeAffinity.required) errors.push(required(at, 'must specify required node constraints'));
-    else errors.push(...validateNodeSelector(spec.nodeAffinity.required, at, true));
-  }
-  errors.push(...validateSource(spec));
-  if (spec.hostPath?.path === '/' && policy === 'Recycle')
-    errors.push(
-      forbidden('spec.persistentVolumeReclaimPolicy', "may not be 'recycle' for a hostPath mount of '/'"),
-    );
-  if (spec.storageClassName)
-    errors.push(...checked('spec.storageClassName', spec.storageClassName, dns1123Subdomain));
-  return [...errors, ...validateVolumeMode(spec.volumeMode, 'spec')];
-}
-
-function validateCapacity({ capacity = {} }: PersistentVolumeSpec): FieldError[] {
-  const names = Object.keys(capacity);
-  const errors: FieldError[] = [];
-  if (names.length === 0) errors.push(required('spec.capacity'));
-  else if (names.length > 1 || capacity['storage'] === undefined)
-    errors.push(notSupported('spec.capacity', capacity, ['storage']));
-  for (const name of names)
-    if (compareQuantities(capacity[name], 0) <= 0)
-      errors.push(invalid(key('spec.capacity', name), capacity[name], 'must be greater than zero'));
-  return errors;
-}
-
-/** Exactly one source, with what it needs. */
-function validateSource(spec: PersistentVolumeSpec): FieldError[] {
-  const sources = Object.keys(source(spec));
-  if (sources.length === 0) return [required('spec', 'must specify a volume type')];
-  const errors = sources
-    .slice(1)
-    .map((name) => forbidden(child('spec', name), 'may not specify more than 1 volume type'));
-  const need = (value: string | undefined, path: string) => {
-    if (!value) errors.push(required(path));
-  };
-  const { hostPath, local, nfs, csi, iscsi } = spec;
-  if (hostPath) {
-    need(hostPath.path, 'spec.hostPath.path');
-    errors.push(...validateNoBacksteps(hostPath.path ?? '', 'spec.hostPath.path'));
-  }
-  if (local) {
-    need(local.path, 'spec.local.path');
-    errors.push(...validateNoBacksteps(local.path ?? '', 'spec.local.path'));
-    if (!spec.nodeAffinity) errors.push(required('spec.nodeAffinity', 'Local volume requires node affinity'));
-  }
-  if (nfs) {
-    need(nfs.server, 'spec.nfs.server');
-    need(nfs.path, 'spec.nfs.path');
-    if (nfs.path && !nfs.path.startsWith('/'))
-      errors.push(invalid('spec.nfs.path', nfs.path, 'must be an absolute path'));
-  }
-  if (csi) {
-    need(csi.driver, 'spec.csi.driver');
-    need(csi.volumeHandle, 'spec.csi.volumeHandle');
-  }
-  if (iscsi) {
-    need(iscsi.targetPortal, 'spec.iscsi.targetPortal');
-    need(iscsi.iqn, 'spec.iscsi.iqn');
-  }
-  return errors;
+/** The secret for growing the volume may be added to one that has none. */
+function withoutAddedSecret(spec: PersistentVolumeSpec, old: PersistentVolumeSpec): PersistentVolumeSpec {
+  if (!spec.csi?.controllerExpandSecretRef || !old.csi || old.csi.controllerExpandSecretRef) return spec;
+  const { controllerExpandSecretRef: _, ...csi } = spec.csi;
+  return { ...spec, csi };
 }
 
 function validateUpdate({ spec }: PersistentVolume, old: PersistentVolume): FieldError[] {
   const errors: FieldError[] = [];
-  if (!sameJson(source(spec), source(old.spec)))
+  if (!sameJson(sourcesOf(withoutAddedSecret(spec, old.spec)), sourcesOf(old.spec)))
     errors.push(
       forbidden('spec.persistentvolumesource', 'spec.persistentvolumesource is immutable after creation'),
     );
   errors.push(...validateImmutable(spec.volumeMode, old.spec.volumeMode, 'volumeMode'));
-  if (old.spec.nodeAffinity && !sameJson(spec.nodeAffinity, old.spec.nodeAffinity))
-    errors.push(invalid('spec.nodeAffinity', spec.nodeAffinity, 'field is immutable'));
+  if (old.spec.nodeAffinity)
+    errors.push(...validateImmutable(spec.nodeAffinity, old.spec.nodeAffinity, 'nodeAffinity'));
+  if (old.spec.volumeAttributesClassName !== undefined && spec.volumeAttributesClassName === undefined)
+    errors.push(forbidden('spec.volumeAttributesClassName', 'update from non-nil value to nil is forbidden'));
   return errors;
+}
+
+const MOUNT_OPTIONS = 'volume.beta.kubernetes.io/mount-options';
+
+function warnings({ metadata, spec }: PersistentVolume): string[] {
+  const list = classAnnotationWarning(metadata);
+  if (metadata.annotations?.[MOUNT_OPTIONS] !== undefined)
+    list.push(
+      `${key('metadata.annotations', MOUNT_OPTIONS)}: deprecated since v1.31; use "mountOptions" attribute instead`,
+    );
+  if (spec.persistentVolumeReclaimPolicy === 'Recycle')
+    list.push(
+      'spec.persistentVolumeReclaimPolicy: The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.',
+    );
+  const terms = spec.nodeAffinity?.required?.nodeSelectorTerms ?? [];
+  return [
+    ...list,
+    ...terms.flatMap((term, i) =>
+      termWarnings(term, index('spec.nodeAffinity.required.nodeSelectorTerms', i)),
+    ),
+    ...volumeWarnings(spec, 'spec'),
+  ];
 }
 
 export const persistentVolumes = defineResource<PersistentVolume>({
@@ -135,7 +65,7 @@ export const persistentVolumes = defineResource<PersistentVolume>({
     volume.spec ??= {};
     volume.spec.persistentVolumeReclaimPolicy ??= 'Retain';
     volume.spec.volumeMode ??= 'Filesystem';
-    if (volume.spec.hostPath) volume.spec.hostPath.type ??= '';
+    defaultVolumeSource(volume.spec);
     if (volume.status) volume.status.phase ??= 'Pending';
   },
   prepareForCreate(volume) {
@@ -143,11 +73,17 @@ export const persistentVolumes = defineResource<PersistentVolume>({
   },
   prepareForStatusUpdate(volume, old) {
     volume.spec = old.spec;
-    if (volume.status && volume.status.phase !== old.status?.phase)
-      volume.status.lastPhaseTransitionTime ??= timestamp(Date.now());
+    const { status } = volume;
+    const before = old.status?.lastPhaseTransitionTime;
+    if (!status) return;
+    const moved = status.phase !== old.status?.phase;
+    const time = status.lastPhaseTransitionTime;
+    if (moved && (!time || time === before)) status.lastPhaseTransitionTime = timestamp(Date.now());
+    else if (!moved && !time && before) status.lastPhaseTransitionTime = before;
   },
-  validate,
+  validate: ({ metadata, spec }) => validateVolumeSpec(spec, metadata.name ?? '', 'spec'),
   validateUpdate,
+  warnings,
   columns: [
     nameColumn,
     textColumn('Capacity', 'Size of the volume.', ({ spec }) => spec.capacity?.['storage'] ?? ''),

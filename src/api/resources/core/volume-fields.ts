@@ -1,5 +1,5 @@
 /** What PersistentVolumes and their claims share. */
-import { child, type FieldError, forbidden, notSupported } from '../../machinery/field.js';
+import { child, type FieldError, forbidden, key, notSupported } from '../../machinery/field.js';
 import type { KubeObject } from '../../machinery/types.js';
 
 export const ACCESS_MODES: Record<string, string> = {
@@ -9,14 +9,15 @@ export const ACCESS_MODES: Record<string, string> = {
   ReadWriteOncePod: 'RWOP',
 };
 export const VOLUME_MODES = ['Block', 'Filesystem'];
-const CLASS_ANNOTATION = 'volume.beta.kubernetes.io/storage-class';
+export const CLASS_ANNOTATION = 'volume.beta.kubernetes.io/storage-class';
 
 export function validateAccessModes(modes: string[], path: string): FieldError[] {
   const at = child(path, 'accessModes');
   const errors = modes
     .filter((mode) => !(mode in ACCESS_MODES))
     .map((mode) => notSupported(at, mode, Object.keys(ACCESS_MODES)));
-  if (modes.includes('ReadWriteOncePod') && modes.some((mode) => mode !== 'ReadWriteOncePod'))
+  const others = modes.some((mode) => mode in ACCESS_MODES && mode !== 'ReadWriteOncePod');
+  if (modes.includes('ReadWriteOncePod') && others)
     errors.push(forbidden(at, 'may not use ReadWriteOncePod with other access modes'));
   return errors;
 }
@@ -36,3 +37,10 @@ export const formatAccessModes = (modes: string[] | undefined): string =>
 /** The annotation counted before there was a field. */
 export const storageClassOf = (object: KubeObject): string =>
   object.metadata.annotations?.[CLASS_ANNOTATION] ?? object['spec']?.storageClassName ?? '';
+
+export const classAnnotationWarning = ({ annotations }: KubeObject['metadata']): string[] =>
+  annotations?.[CLASS_ANNOTATION] === undefined
+    ? []
+    : [
+        `${key('metadata.annotations', CLASS_ANNOTATION)}: deprecated since v1.8; use "storageClassName" attribute instead`,
+      ];

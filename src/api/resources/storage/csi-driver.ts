@@ -1,32 +1,18 @@
 /** CSIDrivers: what a storage driver can do and needs. */
 import type { CSIDriver, StorageV1TokenRequest } from '#types';
-import {
-  child,
-  duplicate,
-  type FieldError,
-  index,
-  invalid,
-  notSupported,
-  tooLong,
-} from '../../machinery/field.js';
-import { dns1123Subdomain } from '../../machinery/names.js';
-import { checked, validateImmutable } from '../../machinery/validation.js';
+import { child, duplicate, type FieldError, index, invalid, notSupported } from '../../machinery/field.js';
+import { validateImmutable } from '../../machinery/validation.js';
 import { ageColumn, nameColumn, textColumn } from '../columns.js';
+import { validateCsiDriverName } from '../core/podspec/volume-sources.js';
 import { type Column, defineResource } from '../define.js';
 
 const GROUP_POLICIES = ['File', 'None', 'ReadWriteOnceWithFSType'];
 const MODES = ['Ephemeral', 'Persistent'];
-const MAX_NAME = 63;
 const MIN_EXPIRATION = 600;
 const MAX_EXPIRATION = 2 ** 32;
 
-export function validateDriverName(name: string, path: string): FieldError[] {
-  const errors = name.length > MAX_NAME ? [tooLong(path, MAX_NAME)] : [];
-  return [...errors, ...checked(path, name.toLowerCase(), dns1123Subdomain)];
-}
-
 function validate({ metadata, spec }: CSIDriver): FieldError[] {
-  const errors = validateDriverName(metadata.name, 'metadata.name');
+  const errors = validateCsiDriverName(metadata.name, 'metadata.name');
   if (spec.fsGroupPolicy !== undefined && !GROUP_POLICIES.includes(spec.fsGroupPolicy))
     errors.push(notSupported('spec.fsGroupPolicy', spec.fsGroupPolicy, GROUP_POLICIES));
   errors.push(...validateTokenRequests(spec.tokenRequests ?? []));

@@ -3,8 +3,8 @@ import type { CSINode } from '#types';
 import { child, duplicate, type FieldError, index, invalid, required } from '../../machinery/field.js';
 import { sameJson, validateQualifiedName } from '../../machinery/validation.js';
 import { ageColumn, nameColumn } from '../columns.js';
+import { validateCsiDriverName } from '../core/podspec/volume-sources.js';
 import { defineResource } from '../define.js';
-import { validateDriverName } from './csi-driver.js';
 
 const MAX_NODE_ID = 256;
 
@@ -13,7 +13,7 @@ function validate({ spec }: CSINode): FieldError[] {
   const drivers = spec.drivers ?? [];
   drivers.forEach(({ name = '', nodeID = '', allocatable, topologyKeys }, i) => {
     const at = index('spec.drivers', i);
-    errors.push(...validateDriverName(name, child(at, 'name')));
+    errors.push(...validateCsiDriverName(name, child(at, 'name')));
     const id = child(at, 'nodeID');
     if (nodeID === '') errors.push(required(id, nodeID));
     if (nodeID.length > MAX_NODE_ID)

@@ -4,6 +4,7 @@ import { type FieldError, invalid, required } from '../../machinery/field.js';
 import { dns1123Subdomain } from '../../machinery/names.js';
 import { checked, sameJson } from '../../machinery/validation.js';
 import { ageColumn, nameColumn, textColumn } from '../columns.js';
+import { validateVolumeSpec } from '../core/persistent-volume-spec.js';
 import { defineResource } from '../define.js';
 import { validateDriver } from './class-name.js';
 
@@ -24,6 +25,8 @@ function validate({ spec }: VolumeAttachment): FieldError[] {
     );
   if (persistentVolumeName === '')
     errors.push(required('spec.source.persistentVolumeName', 'must specify non empty persistentVolumeName'));
+  if (inlineVolumeSpec && persistentVolumeName === undefined)
+    errors.push(...validateVolumeSpec(inlineVolumeSpec, '', 'spec.source.inlineVolumeSpec', true));
   return [...errors, ...checked('spec.nodeName', spec.nodeName ?? '', dns1123Subdomain)];
 }
 

@@ -254,6 +254,7 @@ describe('pod validation', () => {
         'spec.volumes[3].nfs.path: Required value',
         'spec.volumes[3].nfs.path: Invalid value: "": must be an absolute path',
         'spec.volumes[4].csi.driver: Required value',
+        'spec.volumes[4].csi.driver: Invalid value: ""',
         'spec.volumes[5].hostPath.path: Required value',
         'spec.volumes[6].downwardAPI.path: Required value',
         'spec.volumes[6].downwardAPI: Required value: one of fieldRef and resourceFieldRef is required',

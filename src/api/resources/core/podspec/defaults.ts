@@ -140,7 +140,6 @@ function defaultVolume(volume: Volume): void {
   if (sources.length === 0) volume.emptyDir = {};
   if (volume.secret) volume.secret.defaultMode ??= READ_ONLY_MODE;
   if (volume.configMap) volume.configMap.defaultMode ??= READ_ONLY_MODE;
-  if (volume.hostPath) volume.hostPath.type ??= '';
   if (volume.image) volume.image.pullPolicy ||= defaultPullPolicy(volume.image.reference);
   if (volume.downwardAPI) {
     volume.downwardAPI.defaultMode ??= READ_ONLY_MODE;
@@ -153,24 +152,35 @@ function defaultVolume(volume: Volume): void {
       for (const item of source.downwardAPI?.items ?? []) defaultDownwardItem(item);
     }
   }
-  if (volume.iscsi) volume.iscsi.iscsiInterface ||= 'default';
-  if (volume.rbd) {
-    volume.rbd.pool ||= 'rbd';
-    volume.rbd.user ||= 'admin';
-    volume.rbd.keyring ||= '/etc/ceph/keyring';
-  }
-  if (volume.scaleIO) {
-    volume.scaleIO.storageMode ||= 'ThinProvisioned';
-    volume.scaleIO.fsType ||= 'xfs';
-  }
-  if (volume.azureDisk) {
-    volume.azureDisk.cachingMode ??= 'ReadWrite';
-    volume.azureDisk.kind ??= 'Shared';
-    volume.azureDisk.fsType ??= 'ext4';
-    volume.azureDisk.readOnly ??= false;
-  }
+  defaultVolumeSource(volume);
   const claim = volume.ephemeral?.volumeClaimTemplate?.spec;
   if (claim) claim.volumeMode ??= 'Filesystem';
+}
+
+type SharedSources = Pick<Volume, 'hostPath' | 'iscsi' | 'azureDisk'> & {
+  rbd?: { pool?: string; user?: string; keyring?: string };
+  scaleIO?: { storageMode?: string; fsType?: string };
+};
+
+/** Of the sources that PersistentVolumes have as well. */
+export function defaultVolumeSource(source: SharedSources): void {
+  if (source.hostPath) source.hostPath.type ??= '';
+  if (source.iscsi) source.iscsi.iscsiInterface ||= 'default';
+  if (source.rbd) {
+    source.rbd.pool ||= 'rbd';
+    source.rbd.user ||= 'admin';
+    source.rbd.keyring ||= '/etc/ceph/keyring';
+  }
+  if (source.scaleIO) {
+    source.scaleIO.storageMode ||= 'ThinProvisioned';
+    source.scaleIO.fsType ||= 'xfs';
+  }
+  if (source.azureDisk) {
+    source.azureDisk.cachingMode ??= 'ReadWrite';
+    source.azureDisk.kind ??= 'Shared';
+    source.azureDisk.fsType ??= 'ext4';
+    source.azureDisk.readOnly ??= false;
+  }
 }
 
 function defaultDownwardItem(item: {

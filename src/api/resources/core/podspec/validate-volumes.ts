@@ -1,5 +1,5 @@
 /** Validation of a pod's volumes. */
-import type { KeyToPath, ObjectMeta, Volume, VolumeSource } from '#types';
+import type { KeyToPath, ObjectMeta, PersistentVolumeClaimTemplate, Volume, VolumeSource } from '#types';
 import {
   child,
   duplicate,
@@ -7,43 +7,35 @@ import {
   forbidden,
   index,
   invalid,
-  key,
   notSupported,
   required,
 } from '../../../machinery/field.js';
 import * as names from '../../../machinery/names.js';
 import { quantityMilli } from '../../../machinery/quantity.js';
-import { checked, validateDns1123Label } from '../../../machinery/validation.js';
-import { validateDescending, validateFileMode, validateKeyToPath, validateNoBacksteps } from './paths.js';
+import {
+  checked,
+  validateAnnotations,
+  validateDns1123Label,
+  validateLabels,
+} from '../../../machinery/validation.js';
+import { validateClaimSpec } from '../persistent-volume-claim-spec.js';
+import { validateDescending, validateFileMode, validateKeyToPath } from './paths.js';
 import { validateDownwardFile, validateProjected } from './validate-projected.js';
+import * as sources from './volume-sources.js';
 
-const HOST_PATH_TYPES = [
-  '',
-  'BlockDevice',
-  'CharDevice',
-  'Directory',
-  'DirectoryOrCreate',
-  'File',
-  'FileOrCreate',
-  'Socket',
-];
+const { requireFields, validateSecretRef } = sources;
+
+const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'];
 
 type Rules = {
   [K in keyof VolumeSource]-?: (source: NonNullable<VolumeSource[K]>, path: string) => FieldError[];
 };
 
-/** The fields that must not be empty. */
-function requireFields<T>(source: T, path: string, ...fields: (keyof T & string)[]): FieldError[] {
-  return fields.filter((field) => !source[field]).map((field) => required(child(path, field)));
-}
-
-const range = (value: number | undefined, path: string, low: number, high: number): FieldError[] =>
-  value !== undefined && (value < low || value > high)
-    ? [invalid(path, value, names.inclusiveRange(low, high))]
-    : [];
-
 const validateItems = (items: KeyToPath[] | undefined, path: string): FieldError[] =>
   (items ?? []).flatMap((item, i) => validateKeyToPath(item, index(child(path, 'items'), i)));
+
+/** Where upstream's path of a source's errors is not the name of its field. */
+const PATHS: Partial<Record<keyof VolumeSource, string>> = { gcePersistentDisk: 'persistentDisk' };
 
 /** In the order in which upstream looks at them; the second source of a volume is forbidden. */
 const rules: Rules = {
@@ -51,111 +43,36 @@ const rules: Rules = {
     s.sizeLimit !== undefined && quantityMilli(s.sizeLimit) < 0
       ? [forbidden(child(path, 'sizeLimit'), 'SizeLimit field must be a valid resource quantity')]
       : [],
-  hostPath: (s, path) =>
-    s.path
-      ? [
-          ...validateNoBacksteps(s.path, child(path, 'path')),
-          ...(HOST_PATH_TYPES.includes(s.type ?? '')
-            ? []
-            : [notSupported(child(path, 'type'), s.type, HOST_PATH_TYPES)]),
-        ]
-      : [required(child(path, 'path'))],
+  hostPath: sources.validateHostPath,
   gitRepo: (s, path) => [
     ...requireFields(s, path, 'repository'),
     ...validateDescending(s.directory ?? '', child(path, 'directory')),
   ],
-  gcePersistentDisk: (s, path) => [
-    ...requireFields(s, path, 'pdName'),
-    ...range(s.partition, child(path, 'partition'), 0, 255),
-  ],
-  awsElasticBlockStore: (s, path) => [
-    ...requireFields(s, path, 'volumeID'),
-    ...range(s.partition, child(path, 'partition'), 0, 255),
-  ],
+  gcePersistentDisk: sources.validateGcePersistentDisk,
+  awsElasticBlockStore: sources.validateElasticBlockStore,
   secret: (s, path) => [
     ...requireFields(s, path, 'secretName'),
     ...validateFileMode(s.defaultMode, child(path, 'defaultMode')),
     ...validateItems(s.items, path),
   ],
-  nfs: (s, path) => [
-    ...requireFields(s, path, 'server', 'path'),
-    ...((s.path ?? '').startsWith('/')
-      ? []
-      : [invalid(child(path, 'path'), s.path ?? '', 'must be an absolute path')]),
-  ],
-  iscsi: (s, path) => {
-    const errors = requireFields(s, path, 'targetPortal', 'iqn');
-    if (s.iqn) errors.push(...validateIqn(s.iqn, child(path, 'iqn')));
-    errors.push(...range(s.lun, child(path, 'lun'), 0, 255));
-    if ((s.chapAuthDiscovery || s.chapAuthSession) && !s.secretRef)
-      errors.push(required(child(path, 'secretRef')));
-    if (s.initiatorName) errors.push(...validateIqn(s.initiatorName, child(path, 'initiatorname')));
-    return errors;
-  },
+  nfs: sources.validateNfs,
+  iscsi: sources.validateIscsi,
   glusterfs: (s, path) => requireFields(s, path, 'endpoints', 'path'),
-  flocker: (s, path) => {
-    const errors: FieldError[] = [];
-    if (!s.datasetName && !s.datasetUUID)
-      errors.push(required(path, 'one of datasetName and datasetUUID is required'));
-    if (s.datasetName && s.datasetUUID)
-      errors.push(
-        invalid(path, 'resource', 'datasetName and datasetUUID can not be specified simultaneously'),
-      );
-    if (s.datasetName?.includes('/'))
-      errors.push(invalid(child(path, 'datasetName'), s.datasetName, "must not contain '/'"));
-    return errors;
-  },
+  flocker: sources.validateFlocker,
   persistentVolumeClaim: (s, path) => requireFields(s, path, 'claimName'),
-  rbd: (s, path) => [
-    ...(s.monitors?.length ? [] : [required(child(path, 'monitors'))]),
-    ...requireFields(s, path, 'image'),
-  ],
+  rbd: sources.validateRbd,
   cinder: (s, path) => [
     ...requireFields(s, path, 'volumeID'),
-    ...(s.secretRef && !s.secretRef.name ? [required(child(path, 'secretRef', 'name'))] : []),
+    ...validateSecretRef(s.secretRef, path, 'name'),
   ],
-  cephfs: (s, path) => (s.monitors?.length ? [] : [required(child(path, 'monitors'))]),
-  quobyte: (s, path) => {
-    const pairs = 'must be a host:port pair or multiple pairs separated by commas';
-    const errors: FieldError[] = [];
-    if (!s.registry) errors.push(required(child(path, 'registry'), pairs));
-    else if ((s.tenant ?? '').length >= 65)
-      errors.push(
-        required(child(path, 'tenant'), 'must be a UUID and may not exceed a length of 64 characters'),
-      );
-    else if (!s.registry.split(',').every((pair) => /^[^:]*:[^:]*$/.test(pair)))
-      errors.push(invalid(child(path, 'registry'), s.registry, pairs));
-    return [...errors, ...requireFields(s, path, 'volume')];
-  },
+  cephfs: sources.validateMonitors,
+  quobyte: sources.validateQuobyte,
   downwardAPI: (s, path) => [
     ...validateFileMode(s.defaultMode, child(path, 'defaultMode')),
     ...(s.items ?? []).flatMap((item) => validateDownwardFile(item, path)),
   ],
-  fc: (s, path) => {
-    const wwns = s.targetWWNs?.length ?? 0;
-    const wwids = s.wwids?.length ?? 0;
-    const at = child(path, 'targetWWNs');
-    const errors: FieldError[] = [];
-    if (wwns === 0 && wwids === 0)
-      errors.push(required(at, 'must specify either targetWWNs or wwids, but not both'));
-    if (wwns > 0 && wwids > 0)
-      errors.push(invalid(at, s.targetWWNs, 'targetWWNs and wwids can not be specified simultaneously'));
-    if (wwns > 0 && s.lun === undefined)
-      errors.push(required(child(path, 'lun'), 'lun is required if targetWWNs is specified'));
-    return wwns > 0 ? [...errors, ...range(s.lun, child(path, 'lun'), 0, 255)] : errors;
-  },
-  flexVolume: (s, path) => [
-    ...requireFields(s, path, 'driver'),
-    ...Object.keys(s.options ?? {})
-      .filter((option) => /(^|\.)(kubernetes|k8s)\.io$/.test(option.split('/', 1)[0]!.toLowerCase()))
-      .map((option) =>
-        invalid(
-          key(child(path, 'options'), option),
-          option,
-          'kubernetes.io and k8s.io namespaces are reserved',
-        ),
-      ),
-  ],
+  fc: sources.validateFibreChannel,
+  flexVolume: sources.validateFlexVolume,
   configMap: (s, path) => [
     ...requireFields(s, path, 'name'),
     ...validateFileMode(s.defaultMode, child(path, 'defaultMode')),
@@ -165,55 +82,44 @@ const rules: Rules = {
   vsphereVolume: (s, path) => requireFields(s, path, 'volumePath'),
   photonPersistentDisk: (s, path) => requireFields(s, path, 'pdID'),
   portworxVolume: (s, path) => requireFields(s, path, 'volumeID'),
-  azureDisk: (s, path) => requireFields(s, path, 'diskName', 'diskURI'),
+  azureDisk: sources.validateAzureDisk,
   storageos: (s, path) => [
-    ...(s.volumeName
-      ? validateDns1123Label(s.volumeName, child(path, 'volumeName'))
-      : requireFields(s, path, 'volumeName')),
-    ...(s.volumeNamespace ? validateDns1123Label(s.volumeNamespace, child(path, 'volumeNamespace')) : []),
-    ...(s.secretRef && !s.secretRef.name ? [required(child(path, 'secretRef', 'name'))] : []),
+    ...sources.validateStorageOs(s, path),
+    ...validateSecretRef(s.secretRef, path, 'name'),
   ],
   projected: validateProjected,
   scaleIO: (s, path) => requireFields(s, path, 'gateway', 'system', 'volumeName'),
-  csi: (s, path) => [
-    ...validateCsiDriver(s.driver ?? '', child(path, 'driver')),
-    ...(s.nodePublishSecretRef && !s.nodePublishSecretRef.name
-      ? [required(child(path, 'nodePublishSecretRef', 'name'))]
-      : []),
-  ],
-  ephemeral: (s, path) => {
-    const template = child(path, 'volumeClaimTemplate');
-    const spec = s.volumeClaimTemplate?.spec;
-    if (!s.volumeClaimTemplate) return [required(template)];
-    const errors: FieldError[] = [];
-    if (!spec?.accessModes?.length)
-      errors.push(required(child(template, 'spec', 'accessModes'), 'at least 1 access mode is required'));
-    if (!spec?.resources?.requests?.['storage'])
-      errors.push(required(key(child(template, 'spec', 'resources'), 'storage')));
+  csi: (s, path) => {
+    const errors = sources.validateCsiDriverName(s.driver ?? '', child(path, 'driver'));
+    const secret = s.nodePublishSecretRef;
+    if (secret && !secret.name) errors.push(required(child(path, 'nodePublishSecretRef', 'name')));
+    else if (secret) errors.push(...checked(child(path, 'name'), secret.name!, names.dns1123Subdomain));
     return errors;
+  },
+  ephemeral: (s, path) => {
+    const at = child(path, 'volumeClaimTemplate');
+    return s.volumeClaimTemplate ? validateClaimTemplate(s.volumeClaimTemplate, at) : [required(at)];
   },
   image: (s, path) => [
     ...requireFields(s, path, 'reference'),
-    ...(['Always', 'IfNotPresent', 'Never'].includes(s.pullPolicy ?? '')
+    ...(PULL_POLICIES.includes(s.pullPolicy ?? '')
       ? []
-      : [notSupported(child(path, 'pullPolicy'), s.pullPolicy ?? '', ['Always', 'IfNotPresent', 'Never'])]),
+      : [notSupported(child(path, 'pullPolicy'), s.pullPolicy ?? '', PULL_POLICIES)]),
   ],
 };
 
-function validateIqn(value: string, path: string): FieldError[] {
-  const patterns: Record<string, RegExp> = {
-    iqn: /iqn\.\d{4}-\d{2}\.([a-zA-Z0-9\-.]+)(:[^,;*&$|\s]+)$/,
-    eui: /^eui.[a-zA-Z0-9]{16}$/,
-    naa: /^naa.[a-zA-Z0-9]{32}$/,
-  };
-  const pattern = patterns[value.slice(0, 3)];
-  if (!pattern) return [invalid(path, value, 'must be valid format starting with iqn, eui, or naa')];
-  return pattern.test(value) ? [] : [invalid(path, value, 'must be valid format')];
-}
-
-function validateCsiDriver(driver: string, path: string): FieldError[] {
-  if (driver === '') return [required(path)];
-  return checked(path, driver, (name) => names.dns1123Subdomain(name.toLowerCase()));
+/** Of its metadata the claim takes labels and annotations alone. */
+function validateClaimTemplate(template: PersistentVolumeClaimTemplate, path: string): FieldError[] {
+  const meta = child(path, 'metadata');
+  const { annotations, labels, ...others } = template.metadata ?? ({} as ObjectMeta);
+  return [
+    ...validateAnnotations(annotations, child(meta, 'annotations')),
+    ...validateLabels(labels, child(meta, 'labels')),
+    ...Object.entries(others)
+      .filter(([, value]) => value)
+      .map(([field]) => forbidden(child(meta, field), 'cannot be set')),
+    ...validateClaimSpec(template.spec ?? {}, child(path, 'spec')),
+  ];
 }
 
 function validateSource(volume: Volume, path: string, meta: ObjectMeta | undefined): FieldError[] {
@@ -222,8 +128,13 @@ function validateSource(volume: Volume, path: string, meta: ObjectMeta | undefin
   const errors = given.flatMap((kind, i) =>
     i > 0
       ? [forbidden(child(path, kind), 'may not specify more than 1 volume type')]
-      : (rules[kind] as (source: unknown, path: string) => FieldError[])(volume[kind], child(path, kind)),
+      : (rules[kind] as (source: unknown, path: string) => FieldError[])(
+          volume[kind],
+          child(path, PATHS[kind] ?? kind),
+        ),
   );
+  if (volume.iscsi)
+    errors.push(...sources.portalTooLong(volume.iscsi, volume.name, child(path, 'name'), volume.name));
   if (volume.ephemeral && meta?.name && volume.name) {
     const claim = `${meta.name}-${volume.name}`;
     for (const message of names.dns1123Subdomain(claim))

@@ -42,6 +42,20 @@ const VOLUMES: Record<string, string> = {
   rbd: 'deprecated in v1.28, non-functional in v1.31+',
 };
 
+/** Of the source of a pod's volume or a PersistentVolume. */
+export const volumeWarnings = (volume: object, path: string): string[] =>
+  Object.entries(VOLUMES)
+    .filter(([kind]) => (volume as Record<string, unknown>)[kind])
+    .map(([kind, text]) => `${child(path, kind)}: ${text}`);
+
+/** Of a node selector's term. */
+export const termWarnings = (term: NodeSelectorTerm | undefined, path: string): string[] =>
+  (term?.matchExpressions ?? []).flatMap((r, i) =>
+    NODE_LABELS[r.key]
+      ? [`${child(index(child(path, 'matchExpressions'), i), 'key')}: ${r.key} is ${NODE_LABELS[r.key]}`]
+      : [],
+  );
+
 /** `path` is '' for a pod, and the template's path otherwise. */
 export function podSpecWarnings(
   spec: PodSpec,
@@ -54,14 +68,12 @@ export function podSpecWarnings(
     if (meta?.annotations?.[name] !== undefined)
       warnings.push(`${key(child(path, 'metadata', 'annotations'), name)}: ${text}`);
   spec.volumes?.forEach((volume, i) => {
-    for (const [kind, text] of Object.entries(VOLUMES))
-      if ((volume as unknown as Record<string, unknown>)[kind])
-        warnings.push(`${child(index(child(at, 'volumes'), i), kind)}: ${text}`);
+    warnings.push(...volumeWarnings(volume, index(child(at, 'volumes'), i)));
   });
-  warnings.push(...duplicates(spec, at), ...fractions(spec.overhead, child(at, 'overhead')));
+  warnings.push(...duplicates(spec, at), ...fractionWarnings(spec.overhead, BYTES, child(at, 'overhead')));
   visitContainers(spec, at, (container, where) => {
     for (const list of ['limits', 'requests'] as const)
-      warnings.push(...fractions(container.resources?.[list], child(where, 'resources', list)));
+      warnings.push(...fractionWarnings(container.resources?.[list], BYTES, child(where, 'resources', list)));
     warnings.push(...hiddenVariables(container, child(where, 'env')));
   });
   warnings.push(...portWarnings(spec, at));
@@ -78,20 +90,13 @@ function placementWarnings(spec: PodSpec, path: string): string[] {
     if (NODE_LABELS[name]) warnings.push(`${key(child(path, 'nodeSelector'), name)}: ${NODE_LABELS[name]}`);
   const node = spec.affinity?.nodeAffinity;
   const at = child(path, 'affinity', 'nodeAffinity');
-  const visit = (term: NodeSelectorTerm | undefined, where: string) =>
-    term?.matchExpressions?.forEach((r, i) => {
-      if (NODE_LABELS[r.key])
-        warnings.push(
-          `${child(index(child(where, 'matchExpressions'), i), 'key')}: ${r.key} is ${NODE_LABELS[r.key]}`,
-        );
-    });
   const required = 'requiredDuringSchedulingIgnoredDuringExecution';
   const preferred = 'preferredDuringSchedulingIgnoredDuringExecution';
   node?.[required]?.nodeSelectorTerms?.forEach((term, i) => {
-    visit(term, index(child(at, required, 'nodeSelectorTerms'), i));
+    warnings.push(...termWarnings(term, index(child(at, required, 'nodeSelectorTerms'), i)));
   });
   node?.[preferred]?.forEach((term, i) => {
-    visit(term.preference, child(index(child(at, preferred), i), 'preference'));
+    warnings.push(...termWarnings(term.preference, child(index(child(at, preferred), i), 'preference')));
   });
   spec.topologySpreadConstraints?.forEach((constraint, i) => {
     const where = index(child(path, 'topologySpreadConstraints'), i);
@@ -145,9 +150,15 @@ function duplicates(spec: PodSpec, path: string): string[] {
   return warnings;
 }
 
-/** Bytes come whole. */
-function fractions(list: Record<string, string> | undefined, path: string): string[] {
-  return ['memory', 'ephemeral-storage'].flatMap((name) => {
+const BYTES = ['memory', 'ephemeral-storage'];
+
+/** Bytes come whole: of the resources `names`, which are counted in bytes. */
+export function fractionWarnings(
+  list: Record<string, string> | undefined,
+  names: string[],
+  path: string,
+): string[] {
+  return names.flatMap((name) => {
     const quantity = list?.[name];
     if (quantity === undefined || quantityMilli(quantity) % 1000 === 0) return [];
     const text = JSON.stringify(canonicalQuantity(quantity));
