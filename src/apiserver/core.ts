@@ -21,8 +21,8 @@ export interface Answer {
 
 /** What happens to a request on its way; each may throw, which ends it. */
 export interface Steps {
-  /** It is known whom the request is from, and what it is about. */
-  identified?(attributes: Attributes): unknown;
+  /** It is known whom the request is from, by which constraint of impersonation, and what it is about. */
+  identified?(attributes: Attributes, constraint?: string): unknown;
   /** It is allowed. */
   authorized?(reason: string): void;
   /** Admission has something for the audit log. */
@@ -38,9 +38,9 @@ export async function handle(
   call: Call,
   steps: Steps = {},
 ): Promise<Answer> {
-  const user = await impersonated(deps.authorizer, call);
+  const { user, constraint } = await impersonated(deps.authorizer, call);
   const attributes: Attributes = { ...requestInfo(call.method, call.path, call.query), user };
-  await steps.identified?.(attributes);
+  await steps.identified?.(attributes, constraint);
   const reason = await authorize(deps.authorizer, attributes);
   steps.authorized?.(reason);
   if (deps.aggregator?.claims(call.path)) {

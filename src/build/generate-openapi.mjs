@@ -24,6 +24,6 @@ for (const [name, { contentType, content }] of Object.entries(
   writeFileSync(`${file}.gz`, gzipSync(content, { level: 9 }));
   const hash = createHash('sha512').update(content).digest('hex').toUpperCase();
   index.files[name] = { contentType, hash, bytes: content.length };
-  if (name.startsWith('v3/')) index.v3[name.slice(3, -5)] = hash;
+  if (name.startsWith('v3/') && name.endsWith('.json')) index.v3[name.slice(3, -5)] = hash;
 }
 writeFileSync(join(out, 'index.json'), JSON.stringify(index));

@@ -117,9 +117,10 @@ export class AuditRecord {
 
   /** What the core tells of the request on its way. */
   readonly steps: Steps = {
-    identified: ({ user }) => {
+    identified: ({ user }, constraint) => {
       if (user.name !== this.user.name || user.groups.join() !== this.user.groups.join())
         this.#add({ impersonatedUser: userInfo(user) });
+      if (constraint) this.#add({ authenticationMetadata: { impersonationConstraint: constraint } });
     },
     authorized: (reason) => this.#annotate('allow', reason),
     annotated: (key, value) => {

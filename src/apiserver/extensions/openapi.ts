@@ -59,6 +59,19 @@ export async function documentV3(
   return document;
 }
 
+/** By the document in JSON. */
+const encodings = new WeakMap<Document, Document>();
+
+/** A document of version 3 as client-go asks for it. */
+export async function inProtobuf(document: Document): Promise<Document> {
+  const kept = encodings.get(document);
+  if (kept) return kept;
+  const { encodeOpenApiV3 } = await import('../../api/schema/openapi/gnostic-v3.js');
+  const encoded = hashed(Buffer.from(encodeOpenApiV3(JSON.parse(document.body.toString()))));
+  encodings.set(document, encoded);
+  return encoded;
+}
+
 /** The definitions that those of custom kinds refer to: metadata, options, patches and scales. */
 function sharedSchemas(schemas: Record<string, object>): Record<string, object> {
   const wanted = /^io\.k8s\.apimachinery\.|^io\.k8s\.api\.autoscaling\.v1\.Scale/;

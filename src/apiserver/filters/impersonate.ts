@@ -1,12 +1,18 @@
 /** `Impersonate-*` headers: acting as another user, where the authorizer allows it. */
-import { internalError } from '../../api/machinery/status.js';
-import type { Authorizer, User } from '../../auth/user.js';
+import { badRequest } from '../../api/machinery/status.js';
+import type { Attributes, Authorizer, User } from '../../auth/user.js';
 import type { Call } from '../context.js';
-import { authorize } from './authorize.js';
+import { impersonationModes } from './impersonation-modes.js';
+import { requestInfo } from './request-info.js';
 
-const AUTHENTICATION = 'authentication.k8s.io';
 const EXTRA = 'impersonate-extra-';
-const ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/;
+
+/** Whom a request counts as. */
+export interface Identity {
+  user: User;
+  /** The verb of constrained impersonation that allowed it; absent where it was not used. */
+  constraint?: string;
+}
 
 const values = (header: string | undefined): string[] =>
   (header ?? '')
@@ -14,43 +20,47 @@ const values = (header: string | undefined): string[] =>
     .map((value) => value.trim())
     .filter(Boolean);
 
-/** The user that the request counts as: its own, or the one it asks to be. Throws 403. */
-export async function impersonated(authorizer: Authorizer, call: Call): Promise<User> {
+/** The user that the request counts as: its own, or the one it asks to be. Throws 400 and 403. */
+export async function impersonated(authorizer: Authorizer, call: Call): Promise<Identity> {
+  const wanted = wantedUser(call);
+  if (!wanted) return { user: call.user };
+  const attributes = { ...requestInfo(call.method, call.path, call.query), user: call.user };
+  return firstAllowed(authorizer, wanted, attributes);
+}
+
+/** The first way of impersonation that is allowed; else the refusal of the first that applies. */
+async function firstAllowed(authorizer: Authorizer, wanted: User, attributes: Attributes): Promise<Identity> {
+  let refusal: unknown;
+  for (const mode of impersonationModes) {
+    if (!mode.applies(wanted, attributes.user)) continue;
+    try {
+      return await mode.check(authorizer, wanted, attributes);
+    } catch (error) {
+      refusal ??= error;
+    }
+  }
+  throw refusal;
+}
+
+function wantedUser(call: Call): User | undefined {
   const name = call.header('impersonate-user') ?? '';
   const groups = values(call.header('impersonate-group'));
   const uid = call.header('impersonate-uid') ?? '';
   const extra = extraOf(call);
-  if (name === '') {
-    const asked = groups.length > 0 || uid !== '' || Object.keys(extra).length > 0;
-    if (asked) throw internalError('requested groups, uid or extra without impersonating a user');
-    return call.user;
-  }
-  const ask = (resource: string, target: string, group = '', namespace = '', subresource = '') =>
-    authorize(authorizer, {
-      user: call.user,
-      verb: 'impersonate',
-      isResource: true,
-      group,
-      version: 'v1',
-      resource,
-      subresource,
-      namespace,
-      name: target,
-      path: '',
-    });
-  const account = ACCOUNT.exec(name);
-  if (account) await ask('serviceaccounts', account[2]!, '', account[1]!);
-  else await ask('users', name);
-  for (const group of groups) await ask('groups', group);
-  for (const [key, list] of Object.entries(extra))
-    for (const value of list) await ask('userextras', value, AUTHENTICATION, '', key);
-  if (uid !== '') await ask('uids', uid, AUTHENTICATION);
-  return {
-    name,
-    ...(uid === '' ? {} : { uid }),
-    groups: allGroups(name, groups, account?.[1]),
-    ...(Object.keys(extra).length > 0 ? { extra } : {}),
-  };
+  const extended = Object.keys(extra).length > 0;
+  if (name !== '') return { name, groups, ...(uid === '' ? {} : { uid }), ...(extended ? { extra } : {}) };
+  if (groups.length > 0 || uid !== '' || extended)
+    throw badRequest(`requested ${asGo(uid, groups, extra)} without impersonating a user name`);
+  return undefined;
+}
+
+/** As Go prints what was asked for. */
+function asGo(uid: string, groups: string[], extra: Record<string, string[]>): string {
+  const list = (texts: string[]) => `[]string{${texts.map((text) => JSON.stringify(text)).join(', ')}}`;
+  const entries = Object.entries(extra).map(([key, texts]) => `${JSON.stringify(key)}:${list(texts)}`);
+  const groupsText = groups.length > 0 ? list(groups) : '[]string(nil)';
+  const extraText = entries.length > 0 ? `{${entries.join(', ')}}` : '(nil)';
+  return `&user.DefaultInfo{Name:"", UID:${JSON.stringify(uid)}, Groups:${groupsText}, Extra:map[string][]string${extraText}}`;
 }
 
 /** Keys are percent-encoded in header names, which are of lower case. */
@@ -68,14 +78,4 @@ function extraOf(call: Call): Record<string, string[]> {
     extra[name] = values(call.header(header));
   }
   return extra;
-}
-
-/** Whoever is impersonated counts as authenticated, or else as anonymous. */
-function allGroups(name: string, asked: string[], accountNamespace: string | undefined): string[] {
-  const groups =
-    accountNamespace !== undefined && asked.length === 0
-      ? ['system:serviceaccounts', `system:serviceaccounts:${accountNamespace}`]
-      : asked;
-  const state = name === 'system:anonymous' ? 'system:unauthenticated' : 'system:authenticated';
-  return groups.includes('system:authenticated') || groups.includes(state) ? groups : [...groups, state];
 }

@@ -49,7 +49,9 @@ export function requestInfo(method: string, path: string, query: URLSearchParams
   }
   info.version = parts.shift()!;
   info.isResource = true;
-  info.verb = VERBS[method] ?? '';
+  const watched = parts[0] === 'watch' && parts.length > 1;
+  if (watched) parts.shift();
+  info.verb = watched ? 'watch' : (VERBS[method] ?? '');
   if (parts[0] === 'namespaces') {
     if (parts.length > 1) {
       info.namespace = parts[1]!;
@@ -57,7 +59,8 @@ export function requestInfo(method: string, path: string, query: URLSearchParams
     }
   }
   [info.resource, info.name, info.subresource] = [parts[0] ?? '', parts[1] ?? '', parts[2] ?? ''];
-  if (info.name === '') completeCollection(info, query);
+  // The deprecated paths below /watch/ have no part in authorization by selectors.
+  if (info.name === '' && !watched) completeCollection(info, query);
   return info;
 }
 

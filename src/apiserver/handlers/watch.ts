@@ -1,5 +1,6 @@
 /** watch: the changes of a resource from a revision on, as batches of messages. */
-import { expired, type StatusError } from '../../api/machinery/status.js';
+import { parseFieldSelector } from '../../api/machinery/selectors.js';
+import { badRequest, expired, type StatusError } from '../../api/machinery/status.js';
 import type { KubeObject } from '../../api/machinery/types.js';
 import { RevisionError, type Stored, type StoreEvent, type Watcher } from '../../store/store.js';
 import type { Context, Result, WatchMessage } from '../context.js';
@@ -14,9 +15,19 @@ const INITIAL_BATCH = 500;
 
 export async function watchObjects(ctx: Context): Promise<Result> {
   const query = listQuery(ctx.call.query, true);
-  const filter = compileFilter(ctx.resource, query.labelSelector, query.fieldSelector);
+  const filter = compileFilter(ctx.resource, query.labelSelector, fieldsOf(ctx, query));
   const start = await openWatch(ctx, query, filter);
   return { type: 'watch', batches: batches(ctx, query, filter, start) };
+}
+
+/** A watch of one name, as paths below /watch/ can ask for it, is one of all with that name. Throws 400. */
+function fieldsOf({ attributes: { name } }: Context, { fieldSelector }: ListQuery): string {
+  if (name === '') return fieldSelector;
+  if (fieldSelector === '') return `metadata.name=${name}`;
+  const selected = parseFieldSelector(fieldSelector).requirements.find((r) => r.field === 'metadata.name');
+  if (selected?.operator === '!=' || selected?.value !== name)
+    throw badRequest("fieldSelector metadata.name doesn't match requested name");
+  return fieldSelector;
 }
 
 interface Start {

@@ -85,8 +85,8 @@ export async function serveRequest(
     const call: Call = { ...base, body, stream, user, signal: gone };
     const handled = () =>
       handle(deps, parts.nonResource, call, {
-        identified: async (attributes) => {
-          record?.steps.identified?.(attributes);
+        identified: async (attributes, constraint) => {
+          record?.steps.identified?.(attributes, constraint);
           if (!longRunning || info.verb === 'watch')
             ticket = await admitted(parts.flow, attributes, response, gone);
           // It was given up while it waited.

@@ -114,9 +114,9 @@ async function dispatch(pending: Upgrade): Promise<void> {
 async function proxied(pending: Upgrade, call: Call): Promise<void> {
   const { parts, socket, head } = pending;
   const { deps } = parts;
-  const user = await impersonated(deps.authorizer, call);
+  const { user, constraint } = await impersonated(deps.authorizer, call);
   const attributes: Attributes = { ...requestInfo(call.method, call.path, call.query), user };
-  pending.record?.steps.identified?.(attributes);
+  pending.record?.steps.identified?.(attributes, constraint);
   pending.record?.steps.authorized?.(await authorize(deps.authorizer, attributes));
   pending.record?.started(101);
   const end = () => socket.destroy();
@@ -136,10 +136,10 @@ function contextOf({ parts: { deps }, record }: Upgrade, call: Call, attributes:
 
 async function session(upgrade: Upgrade, call: Call): Promise<void> {
   const { deps } = upgrade.parts;
-  const user = await impersonated(deps.authorizer, call);
+  const { user, constraint } = await impersonated(deps.authorizer, call);
   const attributes: Attributes = { ...requestInfo('GET', call.path, call.query), user };
   // Opening a session counts as creating one, by whichever method it comes.
-  upgrade.record?.steps.identified?.(attributes);
+  upgrade.record?.steps.identified?.(attributes, constraint);
   for (const verb of ['get', 'create'])
     upgrade.record?.steps.authorized?.(await authorize(deps.authorizer, { ...attributes, verb }));
   upgrade.record?.started(101);

@@ -15,14 +15,14 @@ import {
   groupVersions,
   hashed,
   idOf,
+  inProtobuf,
 } from '../extensions/openapi.js';
 import { mediaRanges, notAcceptableFor } from '../http/media-types.js';
 
 const FOLDER = new URL('../../../generated/openapi/', import.meta.url);
 const JSON_TYPE = 'application/json';
 const PROTO_V2 = 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf';
-/** The form with the `@`, which is no media type, is what older clients ask for. */
-const PROTO_V2_OLD = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
+const PROTO_V3 = 'application/com.github.proto-openapi.spec.v3.v1.0+protobuf';
 const YEAR_SECONDS = 31_536_000;
 
 /** `index.json` of the build. */
@@ -63,7 +63,8 @@ const readBuiltIn = async (name: string): Promise<any> =>
 /** The first of `offered` that the client accepts. Throws 406. */
 function choose(call: Call, offered: string[]): string {
   for (const { type } of mediaRanges(call.header('accept') || '*/*')) {
-    const wanted = type === PROTO_V2_OLD ? PROTO_V2 : type;
+    // The form with the `@`, which is no media type, is what older clients ask for.
+    const wanted = type.replace('@v1.0', '.v1.0');
     const found =
       wanted === '*/*' || wanted === 'application/*' ? offered[0] : offered.find((o) => o === wanted);
     if (found) return found;
@@ -103,7 +104,7 @@ async function mergedJson({ paths, definitions }: ReturnType<typeof additionsV2>
 
 /** Protobuf messages that follow each other are one message with the fields of all. */
 async function mergedProto(additions: ReturnType<typeof additionsV2>): Promise<Buffer> {
-  const { encodeOpenApiV2 } = await import('../../api/schema/openapi/gnostic.js');
+  const { encodeOpenApiV2 } = await import('../../api/schema/openapi/gnostic-v2.js');
   return Buffer.concat([await readFile(new URL('v2.pb', FOLDER)), encodeOpenApiV2(additions)]);
 }
 
@@ -135,7 +136,7 @@ async function documentV3(
     resources && known.v3[path] === undefined ? await customV3(path, resources, readBuiltIn) : undefined;
   const hash = own?.hash ?? known.v3[path];
   if (hash === undefined) return undefined;
-  choose(call, [JSON_TYPE]);
+  const type = choose(call, [JSON_TYPE, PROTO_V3]);
   const asked = call.query.get('hash');
   if (asked !== null && asked !== hash)
     return { type: 'raw', code: 301, headers: { location: `/openapi/v3/${path}?hash=${hash}` }, body: '' };
@@ -146,7 +147,9 @@ async function documentV3(
           'cache-control': 'public, immutable',
           expires: new Date(Date.now() + YEAR_SECONDS * 1000).toUTCString(),
         };
-  return own ? send(own, JSON_TYPE, call, caching) : file(`v3/${path}.json`, call, known, caching);
+  const extension = type === JSON_TYPE ? 'json' : 'pb';
+  if (!own) return file(`v3/${path}.${extension}`, call, known, caching);
+  return send(type === JSON_TYPE ? own : await inProtobuf(own), type, call, caching);
 }
 
 function send(

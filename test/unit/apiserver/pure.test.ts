@@ -23,6 +23,8 @@ describe('apiserver: what a request is about', () => {
     ['GET', '/api/v1/namespaces/a', '', 'get a namespaces a '],
     ['PUT', '/api/v1/namespaces/a/finalize', '', 'update a namespaces a finalize'],
     ['PATCH', '/apis/apps/v1/namespaces/a/deployments/d/scale', '', 'patch a deployments d scale'],
+    ['GET', '/api/v1/watch/pods', '', 'watch  pods  '],
+    ['GET', '/apis/apps/v1/watch/namespaces/a/deployments/d', '', 'watch a deployments d '],
     ['GET', '/apis/apps/v1', '', undefined],
     ['GET', '/api/v1', '', undefined],
     ['GET', '/livez', '', undefined],

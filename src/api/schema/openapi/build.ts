@@ -5,7 +5,8 @@
 import type { Resource } from '../../resources/define.js';
 import { typeFact, typeNames } from '../facts.js';
 import type { Descriptions } from './definitions.js';
-import { encodeOpenApiV2 } from './gnostic.js';
+import { encodeOpenApiV2 } from './gnostic-v2.js';
+import { encodeOpenApiV3 } from './gnostic-v3.js';
 import { openApiV2 } from './v2.js';
 import { openApiV3 } from './v3.js';
 
@@ -39,7 +40,7 @@ export function publishedTypes(): string[] {
   });
 }
 
-/** The documents by file name: `v2.json`, `v2.pb`, and `v3/<name>.json` for each group version. */
+/** The documents by file name: `v2.json`, `v2.pb`, and `v3/<name>.json` and `.pb` for each group version. */
 export function buildOpenApi(
   resources: readonly Resource[],
   docs: Descriptions,
@@ -58,7 +59,12 @@ export function buildOpenApi(
       content: encodeOpenApiV2(v2),
     },
   };
-  for (const [name, document] of Object.entries(openApiV3(resources, types, docs, version)))
+  for (const [name, document] of Object.entries(openApiV3(resources, types, docs, version))) {
     files[`v3/${name}.json`] = json(document);
+    files[`v3/${name}.pb`] = {
+      contentType: 'application/com.github.proto-openapi.spec.v3.v1.0+protobuf',
+      content: encodeOpenApiV3(document),
+    };
+  }
   return files;
 }
