@@ -117,6 +117,10 @@ export class Agent {
         this.#register();
       },
       disconnected: () => this.#registration.disconnected(),
+      refused: (error) => {
+        this.#refused(error);
+        logger.error({ why: error.message }, 'the control plane refuses this node');
+      },
       ordered: (order, dial) => serveStream(order, dial, { runtime, pods: this.#pods, logger, node: facts }),
     });
     const { objects } = this.#connection;

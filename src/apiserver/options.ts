@@ -12,10 +12,14 @@ import type { PodSecurityConfiguration } from './admission/pod-security/configur
 import type { AuditSettings } from './audit/index.js';
 import type { FrontProxy } from './extensions/aggregation/remote.js';
 
+export type OnRevoked = (user: string, listener: () => void) => () => void;
+
 export interface ApiServerOptions {
   store: Store;
   authenticate: Authenticate;
   authorizer: Authorizer;
+  /** Calls `listener` when credentials of `user` are taken back; returns what ends that. */
+  onRevoked?: OnRevoked;
   /** Reaches containers for logs, exec and the like; may be set later by `setNodeStreams`. */
   nodeStreams?: NodeStreams;
   /** CPU and memory in use, for metrics.k8s.io; made from `nodeStreams` when absent. */

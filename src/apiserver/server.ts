@@ -197,6 +197,7 @@ export class ApiServer {
     const parts = {
       deps: this.#deps,
       authenticate: this.#options.authenticate,
+      onRevoked: this.#options.onRevoked ?? (() => () => {}),
       nonResource: this.#nonResource,
       metrics: this.#metrics,
       flow: this.#flow,

@@ -1,12 +1,21 @@
 /** Who sends a request: the contract between the API server and the authenticators, and their order. */
+import { createHash } from 'node:crypto';
 import { unauthorized } from '../api/machinery/status.js';
 import type { AuthenticateProxied } from './authenticators/request-header.js';
 import type { User } from './user.js';
 
+export interface ClientCertificate {
+  commonName: string;
+  organizations: string[];
+  raw?: Buffer;
+  /** When it begins, milliseconds since the epoch. */
+  issuedAt?: number;
+}
+
 /** What a request tells of its sender. */
 export interface Credentials {
   /** The client certificate, which one of the configured CAs vouches for. */
-  certificate?: { commonName: string; organizations: string[]; raw?: Buffer };
+  certificate?: ClientCertificate;
   /** Of `Authorization: Bearer`. */
   token?: string;
   /** Without query; for the paths that anonymous requests may be limited to. */
@@ -30,6 +39,8 @@ export interface AuthenticateOptions {
   proxied?: AuthenticateProxied;
   /** Whether a certificate is one of a client; all are when absent. */
   isClient?(raw: Buffer): boolean;
+  /** Throws for a user, or a user's certificate of that time, that does not count any more. */
+  check?(user: string, issuedAt?: number): void;
   /** Whether a request without credentials counts as anonymous, at this path; always when absent. */
   anonymous?(path: string): boolean;
 }
@@ -39,10 +50,11 @@ export function createAuthenticate({
   tokens = [],
   proxied,
   isClient = () => true,
+  check = () => {},
   anonymous = () => true,
 }: AuthenticateOptions): Authenticate {
   const clients = new WeakMap<object, boolean>();
-  const isKnown = (certificate: NonNullable<Credentials['certificate']>): boolean => {
+  const isKnown = (certificate: ClientCertificate): boolean => {
     const known = clients.get(certificate) ?? (!certificate.raw || isClient(certificate.raw));
     clients.set(certificate, known);
     return known;
@@ -50,8 +62,14 @@ export function createAuthenticate({
   return async (credentials) => {
     const { certificate, token } = credentials;
     const named = certificate && proxied ? proxiedUser(proxied, credentials) : undefined;
-    if (named) return named;
-    if (certificate && isKnown(certificate)) return certificateUser(certificate);
+    if (named) {
+      check(named.name);
+      return named;
+    }
+    if (certificate && isKnown(certificate)) {
+      check(certificate.commonName, certificate.issuedAt);
+      return certificateUser(certificate);
+    }
     if (token !== undefined) return tokenUser(tokens, token);
     if (!anonymous(credentials.path ?? '')) throw unauthorized();
     return ANONYMOUS;
@@ -65,13 +83,15 @@ function proxiedUser(proxied: AuthenticateProxied, credentials: Credentials): Us
   return user && { ...user, groups: withAuthenticated(user.groups) };
 }
 
-/** Upstream's x509 user: the common name, and organizations as groups. */
-export function certificateUser({
-  commonName,
-  organizations,
-}: NonNullable<Credentials['certificate']>): User {
+/** Upstream's x509 user: the common name, organizations as groups, and which certificate it was. */
+export function certificateUser({ commonName, organizations, raw }: ClientCertificate): User {
   if (commonName === '') throw unauthorized();
-  return { name: commonName, groups: withAuthenticated(organizations) };
+  const id = raw && `X509SHA256=${createHash('sha256').update(raw).digest('hex')}`;
+  return {
+    name: commonName,
+    groups: withAuthenticated(organizations),
+    ...(id ? { extra: { 'authentication.kubernetes.io/credential-id': [id] } } : {}),
+  };
 }
 
 /** The first that knows the token counts; one that refuses it does not keep others from knowing it. */

@@ -8,6 +8,7 @@ import {
   type webcrypto,
 } from 'node:crypto';
 import { isIP } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 const DAY_MS = 86_400_000;
@@ -25,6 +26,8 @@ export interface CertificateRequest extends Subject {
   usage: 'server' | 'client' | 'both';
   /** Validity, 365 when absent. */
   days?: number;
+  /** It begins after this moment (milliseconds since the epoch), rather than some time before now. */
+  after?: number;
 }
 
 export interface KeyPairPem {
@@ -99,7 +102,12 @@ export async function createCa(subject: Subject, days: number): Promise<KeyPairP
   return { cert: `${cert.toString('pem')}\n`, key };
 }
 
-/** Signs a certificate for `publicKey` with the CA's key. */
+/** When a certificate begins that is made now, in whole seconds. */
+function beginning(after = 0): number {
+  return Math.max(Date.now() - BACKDATE_MS, (Math.floor(after / 1000) + 1) * 1000);
+}
+
+/** Signs a certificate for `publicKey` with the CA's key. Waits until it is valid: a second at most. */
 async function sign(
   ca: KeyPairPem,
   publicKey: webcrypto.CryptoKey,
@@ -114,11 +122,13 @@ async function sign(
     ...(request.ips ?? []).map((value) => ({ type: 'ip' as const, value })),
   ];
   const notAfter = Math.min(Date.now() + (request.days ?? 365) * DAY_MS, issuer.notAfter.getTime());
+  const notBefore = beginning(request.after);
+  if (notBefore > Date.now()) await sleep(notBefore - Date.now());
   const cert = await x509.X509CertificateGenerator.create({
     serialNumber: serialNumber(),
     subject: name(request),
     issuer: issuer.subjectName.toJSON(),
-    notBefore: new Date(Date.now() - BACKDATE_MS),
+    notBefore: new Date(notBefore),
     notAfter: new Date(notAfter),
     signingAlgorithm: ALGORITHM,
     publicKey,

@@ -3,7 +3,7 @@
 import type { Secret } from '#types';
 import type { Clock } from '../api/machinery/clock.js';
 import type { Store } from '../store/store.js';
-import { type Authenticate, createAuthenticate, tokenUser } from './authenticate.js';
+import { type Authenticate, createAuthenticate, type TokenAuthenticator, tokenUser } from './authenticate.js';
 import { bootstrapTokens } from './authenticators/bootstrap-token.js';
 import { NodeAuthorizer } from './authorizers/node.js';
 import { RbacAuthorizer } from './authorizers/rbac.js';
@@ -11,6 +11,7 @@ import { mastersAuthorizer, unionAuthorizer } from './authorizers/union.js';
 import type { ChooseAuthorizers } from './configuration/authorization.js';
 import type { ConfiguredAuthentication } from './configuration/load.js';
 import type { Pki } from './pki.js';
+import { Revocations } from './revocations.js';
 import { certificateTokens } from './tokens/certificate.js';
 import { type LegacyTokens, legacyTokens } from './tokens/legacy.js';
 import { type ServiceAccountTokens, serviceAccountTokens } from './tokens/service-account.js';
@@ -27,6 +28,8 @@ export interface Auth {
   legacyTokens: LegacyTokens;
   /** Whose token it is, and for which of `audiences`; undefined or rejects with 401 if it is nobody's. */
   review: ReviewToken;
+  /** Whose credentials were taken back. */
+  revocations: Revocations;
   close(): void;
 }
 
@@ -63,22 +66,34 @@ export function createAuth({
   const node = new NodeAuthorizer(store);
   const rbac = new RbacAuthorizer(store);
   const find = (name: string) => store.get(`core/secrets/kube-system/${name}`)?.object as Secret | undefined;
+  const revocations = new Revocations(store);
+  const check = (user: string, issuedAt?: number) => revocations.check(user, issuedAt);
+  /** These tell no time, and are for whom others say. */
+  const checked =
+    (authenticator: TokenAuthenticator): TokenAuthenticator =>
+    async (token) => {
+      const user = await authenticator(token);
+      if (user) check(user.name);
+      return user;
+    };
   // Upstream's order.
-  const before = [...staticTokens];
+  const before = staticTokens.map(checked);
   const after = [
     legacy.authenticate,
     bootstrapTokens(find, clock),
-    certificateTokens(pki.caCert, clock),
-    ...others,
+    certificateTokens(pki.caCert, clock, check),
+    ...others.map(checked),
   ];
   return {
     authenticate: createAuthenticate({
       ...authentication,
+      check,
       tokens: [...before, tokens.authenticate, ...after],
     }),
     authorizer: unionAuthorizer([mastersAuthorizer, ...authorizers({ Node: node, RBAC: rbac })]),
     tokens,
     legacyTokens: legacy,
+    revocations,
     async review(token, audiences) {
       const own = await tokens.review(token, audiences);
       if (own) return own;
@@ -90,6 +105,7 @@ export function createAuth({
     close() {
       node.close();
       rbac.close();
+      revocations.close();
     },
   };
 }

@@ -33,7 +33,7 @@ export interface Pki {
   serviceAccountKey: SigningKey;
   issue(request: CertificateRequest): Promise<KeyPairPem>;
   /** Certifies the key of a request for `subject`, for client authentication. Rejects if the request is malformed. */
-  signCsr(csrPem: string, subject: Subject & { days?: number }): Promise<string>;
+  signCsr(csrPem: string, subject: Subject & Pick<CertificateRequest, 'days' | 'after'>): Promise<string>;
   /**
    * The certificate kept as `<name>.crt` and `<name>.key` in the folder; issued anew if there is none, it comes
    * near its end, the CA changed, or it lacks a name that is asked for.

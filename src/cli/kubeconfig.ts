@@ -95,6 +95,19 @@ export function mergeUser(admin: string, path: string, { cluster, user, cert, ke
   return name;
 }
 
+/** Removes what `mergeUser` added. Returns the context's name, undefined when there is none. */
+export function unmergeUser(cluster: string, user: string, path: string): string | undefined {
+  if (!existsSync(path)) return undefined;
+  const config = read(path);
+  const name = `${contextName(cluster)}-${user}`;
+  if (!config.contexts.some((entry) => entry.name === name)) return undefined;
+  for (const list of ['users', 'contexts'] as const)
+    config[list] = config[list].filter((entry) => entry.name !== name);
+  if (config['current-context'] === name) config['current-context'] = '';
+  write(path, config);
+  return name;
+}
+
 /** Removes what `mergeKubeconfig` and `mergeUser` added; a file that is empty then stays, without a current context. */
 export function unmergeKubeconfig(cluster: string, path: string): void {
   if (!existsSync(path)) return;

@@ -1,7 +1,17 @@
 /** The nodes that this machine runs for a cluster: one folder each in `/run/keelson/<cluster>/nodes`. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { ClusterPaths } from './paths.js';
+
+/** The machine's name where it can be a node's, else `node-1`. */
+export function defaultNodeName(machine = hostname()): string {
+  const name = machine.toLowerCase();
+  return NODE_NAME.test(name) ? name : 'node-1';
+}
+
+/** Names that a Node may have (RFC 1123). */
+const NODE_NAME = /^(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 
 export interface NodePaths {
   node: string;

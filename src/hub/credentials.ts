@@ -33,13 +33,15 @@ export function serverCredentials(ca: string, cert: string, key: string): Server
 }
 
 interface Call {
-  getAuthContext(): { sslPeerCertificate?: { subject: any; valid_to: string } };
+  getAuthContext(): { sslPeerCertificate?: { subject: any; valid_from: string; valid_to: string } };
 }
 
 export interface NodeIdentity {
   node: string;
   /** Milliseconds since the epoch: when the certificate ends. */
   expires: number;
+  /** When it begins. */
+  issuedAt: number;
 }
 
 const PREFIX = 'system:node:';
@@ -54,7 +56,7 @@ export function nodeOf(call: Call, now: number): NodeIdentity {
   if (!(expires > now)) throw new CallError(status.UNAUTHENTICATED, 'the client certificate has expired');
   if (!name.startsWith(PREFIX) || !groups.includes('system:nodes'))
     throw new CallError(status.PERMISSION_DENIED, `${JSON.stringify(name)} is not a node`);
-  return { node: name.slice(PREFIX.length), expires };
+  return { node: name.slice(PREFIX.length), expires, issuedAt: Date.parse(certificate.valid_from) };
 }
 
 /** The user that a node's writes are made as. */

@@ -8,6 +8,7 @@ import type { Clock } from '../api/machinery/clock.js';
 import { isReason } from '../api/machinery/status.js';
 import type { KubeObject } from '../api/machinery/types.js';
 import { nodes, secrets } from '../api/resources/index.js';
+import type { Revocations } from '../auth/revocations.js';
 import type { User } from '../auth/user.js';
 import type { Client } from '../client/client.js';
 import { Informers } from '../client/informers.js';
@@ -50,6 +51,8 @@ export interface HubOptions {
   logger: Logger;
   /** The caches to share with others of the process; its own when absent. */
   informers?: Informers;
+  /** Which nodes' certificates were taken back; none when absent. */
+  revocations?: Pick<Revocations, 'allows' | 'onRevoked' | 'validFrom'>;
   /** Judges the tokens of `Join`; bootstrap token Secrets count when absent. */
   checkToken?(token: string): Promise<TokenGrant | undefined>;
   /** Validity of nodes' certificates; 365 when absent. */
@@ -101,6 +104,7 @@ export class Hub implements NodeStreams {
       days: options.certificateDays ?? 365,
       now: () => options.clock.now(),
       nodeExists: async (name) => (await this.#find<Node>(nodes, '', name)) !== undefined,
+      removedAt: (name) => options.revocations?.validFrom(nodeUser(name).name),
       checkToken:
         options.checkToken ??
         ((token) =>
@@ -182,7 +186,14 @@ export class Hub implements NodeStreams {
   }
 
   #identify(call: object) {
-    return nodeOf(call as Parameters<typeof nodeOf>[0], this.#options.clock.now());
+    const identity = nodeOf(call as Parameters<typeof nodeOf>[0], this.#options.clock.now());
+    const { node, issuedAt } = identity;
+    if (this.#options.revocations?.allows(nodeUser(node).name, issuedAt) === false)
+      throw new CallError(
+        status.PERMISSION_DENIED,
+        `node ${node} was removed from the cluster, and its certificate does not count any more`,
+      );
+    return identity;
   }
 
   #unary<I>(work: (call: ServerUnaryCall<I, Certificate>) => Promise<Certificate>) {
@@ -232,7 +243,10 @@ export class Hub implements NodeStreams {
       throw new CallError(status.PERMISSION_DENIED, `the certificate is of node ${node}, not ${hello.node}`);
     await this.#objects.synced;
     if (call.cancelled || call.destroyed) return;
+    // Its certificate may have been taken back meanwhile.
+    this.#identify(call);
     let unfollow = () => {};
+    let forget = () => {};
     const session = new NodeSession(
       node,
       call,
@@ -240,6 +254,7 @@ export class Hub implements NodeStreams {
       { transport: clientFor(nodeUser(node)).transport, logger, stallMs },
       () => {
         unfollow();
+        forget();
         cancelExpiry();
         if (this.#sessions.get(node) !== session) return;
         this.#sessions.delete(node);
@@ -250,6 +265,7 @@ export class Hub implements NodeStreams {
     const cancelExpiry = clock.after(expires - clock.now(), () => session.close());
     this.#sessions.get(node)?.close();
     this.#sessions.set(node, session);
+    forget = this.#options.revocations?.onRevoked(nodeUser(node).name, () => session.close()) ?? forget;
     session.send({ welcome: cluster });
     unfollow = this.#objects.follow(node, session);
     session.synced(RESOURCES);

@@ -17,6 +17,8 @@ export interface JoinOptions {
   checkToken(token: string): Promise<TokenGrant | undefined>;
   /** Whether a Node of this name is registered. */
   nodeExists(name: string): Promise<boolean>;
+  /** When the node of this name was removed last (milliseconds since the epoch). */
+  removedAt(name: string): number | undefined;
   now(): number;
   /** Validity of the certificates in days. */
   days: number;
@@ -41,7 +43,7 @@ export class Joins {
     if (!grant.replace && (await this.#isTaken(node, key)))
       throw new CallError(
         status.ALREADY_EXISTS,
-        `node ${node} exists: delete it first, or join with another name`,
+        `node ${node} exists: remove it first, or join with another name`,
       );
     this.#claims.set(node, { key, at: this.options.now() });
     return this.#sign(node, csr);
@@ -55,7 +57,7 @@ export class Joins {
     const now = this.options.now();
     for (const [name, { at }] of this.#claims) if (now - at > CLAIM_MS) this.#claims.delete(name);
     const claim = this.#claims.get(node);
-    if (claim) return claim.key !== key;
+    if (claim && claim.at > (this.options.removedAt(node) ?? 0)) return claim.key !== key;
     return this.options.nodeExists(node);
   }
 

@@ -134,12 +134,20 @@ async function assemble(
   const podSecurity = await loadPodSecurity(options.admissionControlConfigFile);
   const auth = createAuth({ store, pki, clock, authentication, authorizers });
   closers.push(() => auth.close());
+  const { revocations } = auth;
+  // Who was removed and comes back gets certificates that count.
+  const signing: Pki = {
+    ...pki,
+    signCsr: (csr, subject) =>
+      pki.signCsr(csr, { ...subject, after: revocations.validFrom(subject.commonName) ?? 0 }),
+  };
   const apiServer = new ApiServer({
     store,
     authenticate: auth.authenticate,
     authorizer: auth.authorizer,
     tokens: auth.tokens,
     review: auth.review,
+    onRevoked: (user, listener) => revocations.onRevoked(user, listener),
     podSecurity,
     operations: { 'rotate-encryption-key': () => encryption.rotate(store) },
     frontProxy,
@@ -161,7 +169,8 @@ async function assemble(
   closers.push(() => informers.close());
   const hub = new Hub({
     clientFor,
-    pki,
+    pki: signing,
+    revocations,
     clock,
     logger: logger.child({ component: 'hub' }),
     informers,
@@ -195,7 +204,7 @@ async function assemble(
     loadBalancerPool: options.loadBalancerPool,
     caCert: pki.caCert,
     legacyToken: (token) => auth.legacyTokens.issue(token),
-    signCsr: (csr, days, ofKubelet) => signForSubject(pki, csr, days, ofKubelet),
+    signCsr: (csr, days, ofKubelet) => signForSubject(signing, csr, days, ofKubelet),
   });
   closers.push(() => controllers.close());
   const scheduler = startScheduler({

@@ -34,6 +34,8 @@ export interface ConnectionOptions extends JoinSource {
   connected(welcome: Welcome): void;
   /** After a connection that had its welcome. */
   disconnected(): void;
+  /** The hub does not let this node in: its certificate is good no more, and no token is used in its place. */
+  refused(error: Error): void;
   /** An order to open a stream: `dial` makes the call that answers it. */
   ordered(order: Open, dial: () => StreamCall): void;
 }
@@ -102,7 +104,9 @@ export class HubConnection {
         // One line when it is lost; that it is still away is no news.
         const level = this.#call ? 'warn' : 'debug';
         if (!signal.aborted) logger[level]({ why: (error as Error).message }, 'no connection to the hub');
-        if ((error as { code?: unknown }).code === status.UNAUTHENTICATED) await this.#joinAgain();
+        const { code } = error as { code?: unknown };
+        if (code === status.UNAUTHENTICATED) await this.#joinAgain();
+        if (code === status.PERMISSION_DENIED) this.#options.refused(error as Error);
       }
       stopRenewal();
       if (this.#call) this.#options.disconnected();

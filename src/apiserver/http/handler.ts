@@ -14,6 +14,7 @@ import { type FlowControl, type Ticket, TooManyRequests } from '../filters/flow-
 import { type RequestInfo, requestInfo } from '../filters/request-info.js';
 import type { Metrics } from '../metrics.js';
 import type { NonResource } from '../nonresource/index.js';
+import type { OnRevoked } from '../options.js';
 import { isProxy } from '../subresources/proxy.js';
 import { answerCors } from './cors.js';
 import type { IncomingRequest } from './listener.js';
@@ -31,6 +32,7 @@ import { type RespondOptions, type Response, respond, respondError } from './res
 export interface HttpParts {
   deps: Deps;
   authenticate: Authenticate;
+  onRevoked: OnRevoked;
   nonResource: NonResource;
   metrics: Metrics;
   flow: FlowControl;
@@ -75,6 +77,11 @@ export async function serveRequest(
   try {
     const gone = goneSignal(response);
     const user = await parts.authenticate(credentialsOf(request));
+    if (longRunning && !response.destroyed)
+      response.on(
+        'close',
+        parts.onRevoked(user.name, () => response.destroy()),
+      );
     const base = callOf(request, url);
     record = deps.auditor?.begin({ ...info, user }, base, auditId);
     const offer = offerOf(path);

@@ -75,7 +75,12 @@ function readCertificate(socket: TLSSocket): Credentials['certificate'] {
   if (!peer?.subject) return undefined;
   if (!socket.authorized) throw unauthorized();
   const { CN, O } = peer.subject as unknown as { CN?: string | string[]; O?: string | string[] };
-  return { commonName: [CN ?? ''].flat()[0] ?? '', organizations: [O ?? []].flat(), raw: peer.raw };
+  return {
+    commonName: [CN ?? ''].flat()[0] ?? '',
+    organizations: [O ?? []].flat(),
+    raw: peer.raw,
+    issuedAt: Date.parse(peer.valid_from),
+  };
 }
 
 const HAS_BODY = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);

@@ -78,6 +78,11 @@ async function dispatch(pending: Upgrade): Promise<void> {
   socket.on('close', () => gone.abort());
   const base = callOf(request, url);
   const user = await parts.authenticate(credentialsOf(request));
+  if (!socket.destroyed)
+    socket.on(
+      'close',
+      parts.onRevoked(user.name, () => socket.destroy()),
+    );
   const auditId = auditIdOf(request.headers['audit-id'] as string | undefined);
   pending.record = parts.deps.auditor?.begin({ ...info, user }, base, auditId);
   if (isProxy(info) || parts.deps.aggregator?.claims(url.path))

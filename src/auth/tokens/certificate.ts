@@ -7,7 +7,7 @@ import { createPrivateKey, type KeyObject, randomUUID, X509Certificate } from 'n
 import { decodeProtectedHeader, jwtVerify, SignJWT } from 'jose';
 import type { Clock } from '../../api/machinery/clock.js';
 import { unauthorized } from '../../api/machinery/status.js';
-import { certificateUser, type TokenAuthenticator } from '../authenticate.js';
+import { type AuthenticateOptions, certificateUser, type TokenAuthenticator } from '../authenticate.js';
 
 /** What the header says of itself: no other token of this cluster is taken for one of these, nor the reverse. */
 const TYPE = 'keelson-certificate+jwt';
@@ -55,8 +55,12 @@ export async function signCertificateToken(
     .sign(privateKey);
 }
 
-/** `ca`: PEM of the CA of clients' certificates. */
-export function certificateTokens(ca: string, clock: Clock): TokenAuthenticator {
+/** `ca`: PEM of the CA of clients' certificates. `check`: whether a certificate counts, as at the TLS port. */
+export function certificateTokens(
+  ca: string,
+  clock: Clock,
+  check: NonNullable<AuthenticateOptions['check']> = () => {},
+): TokenAuthenticator {
   const authority = new X509Certificate(ca);
   return async (token) => {
     const chain = chainOf(token);
@@ -77,7 +81,9 @@ export function certificateTokens(ca: string, clock: Clock): TokenAuthenticator 
       if (payload.exp! * 1000 <= now || payload.exp! - payload.iat! > MAX_CERTIFICATE_TOKEN_SECONDS)
         throw unauthorized();
       const { CN, O } = certificate.toLegacyObject().subject as unknown as Record<string, string | string[]>;
-      return certificateUser({ commonName: [CN ?? ''].flat()[0] ?? '', organizations: [O ?? []].flat() });
+      const commonName = [CN ?? ''].flat()[0] ?? '';
+      check(commonName, Date.parse(certificate.validFrom));
+      return certificateUser({ commonName, organizations: [O ?? []].flat(), raw: certificate.raw });
     } catch {
       throw unauthorized();
     }

@@ -1,6 +1,6 @@
 /** `keelson agent`: a node in the foreground. */
-import { hostname } from 'node:os';
-import { resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join as joinPath, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { pino } from 'pino';
 import type { CommandModule } from 'yargs';
@@ -9,7 +9,7 @@ import type { Join } from '../../agent/node.js';
 import { tellReady } from '../daemon.js';
 import { CliError } from '../error.js';
 import { givenFlags, nodeFlags } from '../node-flags.js';
-import { nodePaths, registerNode } from '../nodes.js';
+import { defaultNodeName, nodePaths, registerNode } from '../nodes.js';
 import { type IngressOptions, ingressOptions } from '../options.js';
 import { clusterPaths } from '../paths.js';
 import { requireKernel, requireRoot } from '../preflight.js';
@@ -39,7 +39,7 @@ export const agentCommand: CommandModule<object, Options> = {
       .option('server', { type: 'string', describe: "host:port of the control plane's hub" })
       .option('token', { type: 'string', describe: 'Join token; not needed once the node has joined' })
       .option('ca-hash', { type: 'string', describe: "sha256:… of the cluster CA's public key" })
-      .option('name', { type: 'string', default: hostname().toLowerCase(), describe: "The node's name" })
+      .option('name', { type: 'string', default: defaultNodeName(), describe: "The node's name" })
       .option('cluster', {
         type: 'string',
         default: 'default',
@@ -99,7 +99,7 @@ export const agentCommand: CommandModule<object, Options> = {
     });
     closeOnSignal(() => node.close());
     const told = join === undefined ? fromOptions(options) : (JSON.parse(await join) as Join);
-    await node.join({
+    const joined = node.join({
       ...told,
       ...(options.nodeIp ? { nodeIp: options.nodeIp } : {}),
       ...(options.resolvConf ? { resolvConf: options.resolvConf } : {}),
@@ -114,9 +114,21 @@ export const agentCommand: CommandModule<object, Options> = {
         accessLog: options.ingressAccessLog,
       },
     });
+    await joined.catch((error) => {
+      throw explained(error, joinPath(paths.data, 'pki'));
+    });
     tellReady();
   },
 };
+
+/** What the control plane refuses is one sentence. `credentials`: the folder that holds the node's certificate. */
+function explained(error: Error & { details?: unknown }, credentials: string): Error {
+  if (typeof error.details !== 'string') return error;
+  const again = existsSync(joinPath(credentials, 'node.crt'))
+    ? ` To join anew with a token, delete ${credentials} first.`
+    : '';
+  return new CliError(`The control plane refuses this node: ${error.details}.${again}`);
+}
 
 function fromOptions({ server, token, caHash }: Options): Join {
   if (server === undefined)

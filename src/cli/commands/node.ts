@@ -6,6 +6,7 @@ import { nodes as nodeResource } from '../../api/resources/core/node.js';
 import { type ClusterConfig, readClusterConfig, writeClusterConfig } from '../cluster-config.js';
 import { stopDaemon } from '../daemon.js';
 import { CliError } from '../error.js';
+import { revoke } from '../identities.js';
 import {
   isRunning,
   moreNodes,
@@ -22,8 +23,10 @@ import { nodePaths } from '../nodes.js';
 import { type ClusterOptions, clusterOptions } from '../options.js';
 import { type ClusterPaths, clusterPaths } from '../paths.js';
 import { requireRoot } from '../preflight.js';
+import { printTable } from '../table.js';
 
 type Named = ClusterOptions & { node: string };
+type Removing = Named & { force: boolean };
 type Starting = ClusterOptions & { node: string | undefined; wait: number };
 
 interface Place {
@@ -122,22 +125,46 @@ const stopCommand: CommandModule<object, Named & { keepPods: boolean }> = {
   },
 };
 
-const removeCommand: CommandModule<object, Named> = {
+/** Takes its certificate back, and deletes its Node object. */
+const forget = (paths: ClusterPaths, node: string): Promise<void> =>
+  withClient(paths, async (client) => {
+    await revoke(client, `system:node:${node}`, { removed: true });
+    await client.of(nodeResource).delete('', node);
+  }).catch((error) => {
+    if (!isReason(error, 'NotFound'))
+      throw new CliError(`The node could not be removed from the API: ${error.message}`);
+  });
+
+/** What a node of another machine runs there is left alone. @throws CliError when the cluster has no such node. */
+async function removeElsewhere({ paths }: Place, { node, force }: Removing): Promise<void> {
+  const { items } = await withClient(paths, (client) => client.of(nodeResource).list());
+  const names = items.map(({ metadata }) => metadata.name);
+  if (!names.includes(node) && !force)
+    throw new CliError(
+      `Cluster "${paths.name}" has no node "${node}"; it has: ${names.join(', ') || 'none'}. With --force, certificates of that name are taken back all the same.`,
+    );
+  await forget(paths, node);
+  process.stdout.write(`node ${node} removed; what runs on its machine runs on\n`);
+}
+
+const removeCommand: CommandModule<object, Removing> = {
   command: 'remove <node>',
   aliases: 'rm',
   describe:
-    'Stop a node for good: its Node object and all that it made on this machine go, nothing is drained',
-  builder: withNode,
+    'Stop a node for good: its certificate, its Node object and all that it made on this machine go, nothing is drained',
+  builder: (parser) =>
+    (withNode(parser) as Argv).option('force', {
+      type: 'boolean',
+      default: false,
+      describe: 'Take back certificates of that name although there is no such node',
+    }) as never,
   handler: async (options) => {
     const place = find(options);
-    const { paths } = place;
-    findNode(place, options.node);
+    const { paths, config } = place;
+    if (!config.nodes.some(({ name }) => name === options.node)) return removeElsewhere(place, options);
     const files = nodePaths(paths, options.node);
     await stopDaemon(files.pid);
-    await withClient(paths, (client) => client.of(nodeResource).delete('', options.node)).catch((error) => {
-      if (!isReason(error, 'NotFound'))
-        throw new CliError(`The Node object could not be deleted: ${error.message}`);
-    });
+    await forget(paths, options.node);
     await removeNode(paths, files);
     rmSync(files.data, { recursive: true, force: true });
     await withMachineLock(async () => {
@@ -162,10 +189,7 @@ const listCommand: CommandModule<object, ClusterOptions> = {
       isRunning(paths, name) ? 'running' : 'stopped',
       address ?? 'this machine',
     ]);
-    rows.unshift(['NODE', 'AGENT', 'ADDRESS']);
-    const widths = [0, 1].map((i) => Math.max(...rows.map((row) => row[i]!.length)));
-    for (const [node, agent, address] of rows)
-      process.stdout.write(`${node!.padEnd(widths[0]!)}   ${agent!.padEnd(widths[1]!)}   ${address}\n`);
+    printTable([['NODE', 'AGENT', 'ADDRESS'], ...rows]);
   },
 };
 

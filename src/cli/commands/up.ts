@@ -1,6 +1,5 @@
 /** `keelson up`: a cluster on this machine, with one node or several. */
 import { existsSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
 import type { NodeFlags } from '../../agent/node/settings.js';
@@ -25,7 +24,7 @@ import {
 } from '../local-nodes.js';
 import { lockMachine } from '../machine-lock.js';
 import { flagArguments, nodeFlags } from '../node-flags.js';
-import { localNodes } from '../nodes.js';
+import { defaultNodeName, localNodes } from '../nodes.js';
 import { type ClusterOptions, clusterOptions, type IngressOptions, ingressOptions } from '../options.js';
 import { type ClusterPaths, clusterPaths } from '../paths.js';
 import { requireDisk, requireKernel, requirePort, requireRoot } from '../preflight.js';
@@ -66,7 +65,8 @@ export const upCommand: CommandModule<object, Options> = {
       })
       .option('node', {
         type: 'string',
-        describe: "The first node's name [default: that of this machine, or node-1 of several]",
+        describe:
+          "The first node's name [default: that of this machine; node-1 of several, and where the machine has none that a node may have]",
       })
       .option('node-monitor-grace-period', {
         type: 'number',
@@ -220,8 +220,7 @@ async function settle(options: Options, paths: ClusterPaths, serverRuns: boolean
   }
   if (options.nodeMonitorGracePeriod !== undefined) config.nodeGraceSeconds = options.nodeMonitorGracePeriod;
   const missing = options.nodes - config.nodes.length;
-  if (options.nodes === 1 && missing === 1)
-    config.nodes.push({ name: options.node ?? hostname().toLowerCase() });
+  if (options.nodes === 1 && missing === 1) config.nodes.push({ name: options.node ?? defaultNodeName() });
   else if (missing > 0) {
     const name = config.nodes.length === 0 ? options.node : undefined;
     config.nodes.push(...(await moreNodes(paths, config, missing, name)));

@@ -118,9 +118,42 @@ describe('a second node', function () {
         assert.equal(JSON.parse(answer).hostname, to);
       }
       await cluster.kubectl('delete', 'pod', 'there', '--grace-period=1');
-    } finally {
+      // Who deletes the Node has not taken its certificate back: a new agent makes it again.
+      await cluster.kubectl('delete', 'node', 'node-2');
       child.kill('SIGTERM');
       await exited(child);
+      const again = await agent({ token: 'aaaaaa.0000000000000000' });
+      await cluster.kubectl('wait', '--for=create', 'node/node-2', '--timeout=30s');
+      again.kill('SIGTERM');
+      await exited(again);
+    } finally {
+      child.kill('SIGKILL');
     }
+  });
+
+  it('does not come back with its certificate once it is removed, but by a new join', async () => {
+    const removed = await cluster.keelson(['node', 'remove', 'node-2']);
+    assert.match(removed.stdout, /^node node-2 removed/);
+    const child = await agent();
+    let stderr = '';
+    child.stderr!.on('data', (chunk) => (stderr += chunk));
+    assert.equal(await exited(child), 1);
+    assert.match(
+      stderr,
+      /^keelson: The control plane refuses this node: node node-2 was removed from the cluster.* delete \S+\/pki first\.$/m,
+    );
+    rmSync(join(host.dataDir, 'nodes', 'node-2', 'pki'), { recursive: true });
+    const joined = await agent();
+    try {
+      await cluster.kubectl('wait', '--for=create', 'node/node-2', '--timeout=30s');
+      await cluster.kubectl('wait', '--for=condition=Ready', 'node/node-2', '--timeout=30s');
+    } finally {
+      joined.kill('SIGTERM');
+      await exited(joined);
+    }
+    assert.match(
+      (await cluster.keelson(['node', 'remove', 'node-7'])).stderr,
+      /^keelson: Cluster ".*" has no node "node-7"; it has: node-1, node-2\./,
+    );
   });
 });

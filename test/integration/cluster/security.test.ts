@@ -98,6 +98,42 @@ describe('security', function () {
     assert.match(stderr, /You must be logged in to the server \(Unauthorized\)/);
   });
 
+  it('lets nobody in who was removed, with a certificate or a token, and ends what they have open', async () => {
+    const file = join(dir, 'people.kubeconfig');
+    const user = (line: string) => cluster.keelson(['user', ...line.split(' '), '--kubeconfig', file]);
+    const as = (line: string, kubeconfig = file) => attempt(`--kubeconfig=${kubeconfig} ${line}`);
+    await user('add ali --group thieves --days 30');
+    await user('add baba');
+    assert.match(
+      (await cluster.keelson(['user', 'list'])).stdout,
+      /^ali +thieves +until .*\nbaba +- +until /m,
+    );
+    assert.match((await as('auth whoami')).stdout, /^Username +ali$/m);
+    const stolen = join(dir, 'stolen.kubeconfig');
+    writeFileSync(stolen, readFileSync(file));
+    await k('create clusterrolebinding ali-views --clusterrole=view --user=ali');
+    const watch = as('get pods --watch-only --request-timeout=60s', stolen);
+    await eventually('the watch', async () =>
+      /longrunning_requests.*resource="pods".* 1$/m.test(await k('get --raw /metrics')),
+    );
+    assert.match((await user('remove ali')).stdout, /^User "ali" can't come in any more, and the context /);
+    await watch;
+    assert.match((await as('get pods', stolen)).stderr, /\(Unauthorized\)/);
+    const server = (await k('config view --minify -o jsonpath={.clusters[0].cluster.server}')).trim();
+    const byToken = `--token=sesame --kubeconfig=/dev/null --insecure-skip-tls-verify --server=${server} auth whoami`;
+    assert.match((await attempt(byToken)).stderr, /\(Unauthorized\)/);
+    assert.doesNotMatch((await cluster.keelson(['user', 'list'])).stdout, /^ali /m);
+    assert.match((await user('remove ali')).stderr, /^keelson: Cluster ".*" has no user "ali"/);
+    killServer();
+    await cluster.restart('server');
+    assert.match((await as('get pods', stolen)).stderr, /\(Unauthorized\)/, 'after a restart, too');
+    await user('add ali');
+    assert.match((await as('config get-contexts -o name')).stdout, /-ali$/m);
+    assert.equal((await as('get pods')).code, 0, 'the new certificate counts');
+    assert.match((await as('get pods', stolen)).stderr, /\(Unauthorized\)/, 'the old one never again');
+    assert.match((await attempt(byToken)).stdout, /^Username +ali$/m);
+  });
+
   it('fills a Secret with a token of an account, which holds as long as the Secret', async () => {
     await k('create serviceaccount robot');
     const secret = {
