@@ -42,7 +42,7 @@ export class WorkQueue {
       this.add(key);
       return;
     }
-    const at = this.#clock.now() + ms;
+    const at = this.#clock.elapsed() + ms;
     const known = this.#delayed.get(key);
     if (known !== undefined) {
       if (known.at <= at) return;

@@ -23,17 +23,17 @@ export class Expectations {
   }
 
   expectCreations(key: string, count: number): void {
-    this.#keys.set(key, { creations: count, deletions: new Set(), since: this.#clock.now() });
+    this.#keys.set(key, { creations: count, deletions: new Set(), since: this.#clock.elapsed() });
   }
 
   /** `uids` are of objects that are about to be deleted. */
   expectDeletions(key: string, uids: string[]): void {
-    this.#keys.set(key, { creations: 0, deletions: new Set(uids), since: this.#clock.now() });
+    this.#keys.set(key, { creations: 0, deletions: new Set(uids), since: this.#clock.elapsed() });
   }
 
   /** Both at once. */
   expect(key: string, creations: number, uids: string[]): void {
-    this.#keys.set(key, { creations, deletions: new Set(uids), since: this.#clock.now() });
+    this.#keys.set(key, { creations, deletions: new Set(uids), since: this.#clock.elapsed() });
   }
 
   /** Seen, or failed: it will not come. */
@@ -50,7 +50,7 @@ export class Expectations {
     const expected = this.#keys.get(key);
     if (expected === undefined) return true;
     if (expected.creations <= 0 && expected.deletions.size === 0) return true;
-    return this.#clock.now() - expected.since > TIMEOUT_MS;
+    return this.#clock.elapsed() - expected.since > TIMEOUT_MS;
   }
 
   forget(key: string): void {

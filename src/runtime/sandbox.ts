@@ -28,6 +28,10 @@ const KILLED = { exitCode: 137, signal: 9, oomKilled: false };
 /** How long processes may take to go after SIGKILL. */
 const KILL_TIMEOUT = 10_000;
 
+/** The disk is full, broken or can't be written. */
+const isDiskError = (error: unknown): error is Error =>
+  ['ENOSPC', 'EDQUOT', 'EROFS', 'EIO'].includes((error as NodeJS.ErrnoException).code ?? '');
+
 /** As upstream's runtimes do, so that unprivileged containers may ping and use low ports. */
 const NETWORK_SYSCTLS = {
   'net.ipv4.ping_group_range': '0 2147483647',
@@ -140,6 +144,9 @@ export class Sandbox {
     } catch (error) {
       await this.#discard(container);
       if (error instanceof RuntimeError && error.code !== 'Internal') throw error;
+      // Its configuration is not to blame: it may be tried again.
+      if (isDiskError(error))
+        throw new RuntimeError('Internal', `failed to create container: ${error.message}`);
       throw new RuntimeError('StartFailed', (error as Error).message);
     }
   }

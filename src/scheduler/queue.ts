@@ -137,13 +137,13 @@ export class SchedulingQueue {
   }
 
   #retry(pod: QueuedPod): void {
-    this.#move(pod, pod.notBefore > this.#clock.now() ? 'backoff' : 'active');
+    this.#move(pod, pod.notBefore > this.#clock.elapsed() ? 'backoff' : 'active');
   }
 
   #putBack(pod: QueuedPod, where: Where, rejectedBy: ReadonlySet<string>): void {
     if (pod.where !== 'in-flight') return;
     pod.rejectedBy = rejectedBy;
-    pod.notBefore = this.#clock.now() + Math.min(MAX_BACKOFF, INITIAL_BACKOFF * 2 ** (pod.attempts - 1));
+    pod.notBefore = this.#clock.elapsed() + Math.min(MAX_BACKOFF, INITIAL_BACKOFF * 2 ** (pod.attempts - 1));
     this.#move(pod, where);
     this.#setTimer();
   }
@@ -151,7 +151,7 @@ export class SchedulingQueue {
   #move(pod: QueuedPod, where: Where): void {
     this.#unschedulable.delete(pod);
     pod.where = where;
-    pod.since = this.#clock.now();
+    pod.since = this.#clock.elapsed();
     pod.moves++;
     if (where === 'unschedulable') this.#unschedulable.add(pod);
     else if (where === 'active' || where === 'backoff' || where === 'failed')
@@ -168,7 +168,9 @@ export class SchedulingQueue {
 
   #takeFailed(): QueuedPod | undefined {
     const next = this.#heaps.failed.peek();
-    return next !== undefined && next.pod.notBefore <= this.#clock.now() ? this.#take('failed') : undefined;
+    return next !== undefined && next.pod.notBefore <= this.#clock.elapsed()
+      ? this.#take('failed')
+      : undefined;
   }
 
   /** One timer, for the end of the first backoff and for pods that have waited too long. */
@@ -181,8 +183,8 @@ export class SchedulingQueue {
       oldest === undefined ? Number.POSITIVE_INFINITY : oldest.since + MAX_UNSCHEDULABLE,
     );
     if (this.#closed || next === Number.POSITIVE_INFINITY) return;
-    this.#cancelTimer = this.#clock.after(Math.max(1, next - this.#clock.now()), () => {
-      const now = this.#clock.now();
+    this.#cancelTimer = this.#clock.after(Math.max(1, next - this.#clock.elapsed()), () => {
+      const now = this.#clock.elapsed();
       this.retry((pod) => now - pod.since >= MAX_UNSCHEDULABLE);
       this.#wake();
       this.#setTimer();

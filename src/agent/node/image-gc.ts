@@ -105,7 +105,7 @@ export class ImageGc {
     const won = () => disk().available - start;
     await dropBuildSteps();
     let freed = Math.max(0, won());
-    const now = clock.now();
+    const now = clock.elapsed();
     const candidates = this.#unused(used).filter(
       ({ id }) => now - this.#seen.get(id)!.detectedAt >= settings.minAgeMs,
     );
@@ -122,7 +122,7 @@ export class ImageGc {
     const { settings, clock } = this.#options;
     const used = await this.#detect();
     if (settings.maxAgeMs <= 0) return 0;
-    const now = clock.now();
+    const now = clock.elapsed();
     const old = this.#unused(used).filter(({ id }) => {
       const { usedAt, detectedAt } = this.#seen.get(id)!;
       return now - (usedAt || detectedAt) > settings.maxAgeMs;
@@ -135,7 +135,7 @@ export class ImageGc {
   async #detect(): Promise<ReadonlySet<string>> {
     const { images, clock, inUse } = this.#options;
     const used = await inUse();
-    const now = clock.now();
+    const now = clock.elapsed();
     const there = new Set(images.list().map(({ id }) => id));
     for (const id of this.#seen.keys()) if (!there.has(id)) this.#seen.delete(id);
     for (const id of there) {

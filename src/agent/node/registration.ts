@@ -114,11 +114,11 @@ export class NodeRegistration {
         const text = JSON.stringify(status, (key, value) =>
           key === 'lastHeartbeatTime' ? undefined : value,
         );
-        if (text === this.#sentText && clock.now() - this.#sentAt < STATUS_MS) continue;
+        if (text === this.#sentText && clock.elapsed() - this.#sentAt < STATUS_MS) continue;
         const { name } = this.#node!.metadata;
         await client.of(NODES).patch('', name, { status }, { type: 'strategic', subresource: 'status' });
         this.#status = status;
-        [this.#sentText, this.#sentAt] = [text, clock.now()];
+        [this.#sentText, this.#sentAt] = [text, clock.elapsed()];
       } while (this.#again);
       this.#after('status', STATUS_MS, () => this.#tell());
     } catch (error) {

@@ -21,7 +21,7 @@ export interface ImageUser {
 export class ContainerImage {
   #image: Image | undefined;
   #pulling = false;
-  /** Milliseconds since the epoch: no pull before this. */
+  /** No pull before this, by `clock.elapsed()`. */
   retryAt = 0;
 
   constructor(
@@ -44,7 +44,7 @@ export class ContainerImage {
 
   /** Has it here, if that can be done now; why not is in the record. */
   async ensure(): Promise<void> {
-    if (this.#pulling || this.#image || this.deps.clock.now() < this.retryAt) return;
+    if (this.#pulling || this.#image || this.deps.clock.elapsed() < this.retryAt) return;
     this.#pulling = true;
     try {
       await this.pull();
@@ -72,16 +72,16 @@ export class ContainerImage {
     const { reason, message, retryAt } =
       error instanceof ImageUnavailable
         ? error
-        : { reason: 'ErrImagePull', message: (error as Error).message, retryAt: clock.now() + RETRY_MS };
+        : { reason: 'ErrImagePull', message: (error as Error).message, retryAt: clock.elapsed() + RETRY_MS };
     record.waiting = { reason, message };
     this.retryAt = retryAt ?? Number.POSITIVE_INFINITY;
     if (retryAt === undefined) return;
-    this.of.after(Math.min(BACKOFF_SHOWN_MS, retryAt - clock.now()), () => {
+    this.of.after(Math.min(BACKOFF_SHOWN_MS, retryAt - clock.elapsed()), () => {
       if (record.waiting?.reason !== 'ErrImagePull' || context.terminating) return;
       const backOff = puller.backOff(context.pod, container);
       record.waiting = { reason: backOff.reason, message: backOff.message };
       context.changed();
     });
-    this.of.after(retryAt - clock.now(), () => context.changed());
+    this.of.after(retryAt - clock.elapsed(), () => context.changed());
   }
 }

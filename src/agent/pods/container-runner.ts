@@ -42,6 +42,7 @@ export interface PodContext {
 export class ContainerRunner {
   readonly record: ContainerRecord;
   #operation: 'starting' | 'stopping' | undefined;
+  /** No start before this, by `clock.elapsed()`. */
   #retryAt = 0;
   #blocked = false;
   /** It is to start again, whatever its restart policy says. */
@@ -78,7 +79,8 @@ export class ContainerRunner {
     const state = this.#operation ?? (latest?.state === 'running' ? 'running' : latest ? 'exited' : 'none');
     const ended = latest?.state === 'exited';
     const restartAt = ended ? this.#backoff.notBefore(latest, now) : 0;
-    const notBefore = Math.max(restartAt, this.#retryAt, this.#image.retryAt);
+    const retryIn = Math.max(this.#retryAt, this.#image.retryAt) - this.deps.clock.elapsed();
+    const notBefore = Math.max(restartAt, retryIn > 0 ? now + retryIn : 0);
     if (ended && restartAt > now && !this.context.terminating) this.#tellBackOff(restartAt);
     return {
       state,
@@ -177,7 +179,7 @@ export class ContainerRunner {
   }
 
   ensureImage(): Promise<void> {
-    return this.#retryAt > this.deps.clock.now() ? Promise.resolve() : this.#image.ensure();
+    return this.#retryAt > this.deps.clock.elapsed() ? Promise.resolve() : this.#image.ensure();
   }
 
   async start(): Promise<void> {
@@ -364,11 +366,12 @@ export class ContainerRunner {
     }
     const message = error instanceof Error ? error.message : String(error);
     const config = error instanceof ConfigError;
+    if (error instanceof RuntimeError && error.code === 'ImageMissing') this.#image.set(undefined);
     record.waiting = { reason: config ? 'CreateContainerConfigError' : 'CreateContainerError', message };
     deps.event(context.pod, container, 'Warning', 'Failed', `Error: ${message}`);
     this.#blocked = config;
     if (config) return;
-    this.#retryAt = deps.clock.now() + CREATE_RETRY_MS;
+    this.#retryAt = deps.clock.elapsed() + CREATE_RETRY_MS;
     deps.logger.warn({ err: error, container: container.name }, 'a container could not be started');
   }
 

@@ -26,13 +26,13 @@ export class ContainerStop {
   /** Resolves with how it ended. */
   async run({ graceMs, signal, preStop, withdrawn }: StopSteps): Promise<ContainerStatus> {
     const { clock, runtime } = this.deps;
-    const begun = clock.now();
+    const begun = clock.elapsed();
     const deadline = clock.after(graceMs, () => this.#abort.abort());
     try {
       if (graceMs > 0) await preStop(this.#abort.signal);
       crashPoint('preStop run');
       await withdrawn;
-      const left = Math.max(graceMs - (clock.now() - begun), MIN_GRACE_MS);
+      const left = Math.max(graceMs - (clock.elapsed() - begun), MIN_GRACE_MS);
       const ended = await runtime.stopContainer(this.id, signal, left);
       crashPoint('container ended');
       return ended;

@@ -11,7 +11,7 @@ export class ImageUnavailable extends Error {
   constructor(
     readonly reason: 'ErrImagePull' | 'ImagePullBackOff' | 'InvalidImageName' | 'ErrImageNeverPull',
     message: string,
-    /** When to try again, milliseconds since the epoch; undefined: never. */
+    /** When to try again, by `clock.elapsed()`; undefined: never. */
     readonly retryAt: number | undefined,
   ) {
     super(message);
@@ -74,11 +74,11 @@ export class ImagePuller {
       throw new ImageUnavailable('ErrImageNeverPull', message, undefined);
     }
     const key = `${pod.metadata.uid}_${name}`;
-    const started = clock.now();
+    const started = clock.elapsed();
     tell('Normal', 'Pulling', `Pulling image ${quoted}`);
     try {
       const image = await this.#pull(pod, name);
-      const seconds = `${Number(((clock.now() - started) / 1000).toPrecision(4))}s`;
+      const seconds = `${Number(((clock.elapsed() - started) / 1000).toPrecision(4))}s`;
       tell(
         'Normal',
         'Pulled',
@@ -93,7 +93,7 @@ export class ImagePuller {
       const { message } = error as Error;
       tell('Warning', 'Failed', `Failed to pull image ${quoted}: ${message}`);
       tell('Warning', 'Failed', 'Error: ErrImagePull');
-      const now = clock.now();
+      const now = clock.elapsed();
       this.#backoff.next(key, now, now);
       this.#errors.set(key, message);
       throw new ImageUnavailable('ErrImagePull', message, this.#backoff.notBefore(key, now));

@@ -62,7 +62,7 @@ export class Operations {
 
   /** As `pause`, for what is not an operation. */
   retry(what: string, work: () => void): void {
-    const now = this.host.clock.now();
+    const now = this.host.clock.elapsed();
     this.#retries.next(what, now, now);
     this.after(this.#retries.delay(what), work);
   }

@@ -1,9 +1,10 @@
 /** The files that every pod gets: /etc/hosts, /etc/hostname and /etc/resolv.conf. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Pod } from '#types';
 import { readResolvConf } from '../../network/dns/resolv-conf.js';
 import { type DnsFacts, type DnsWarning, resolvConf } from './pod-dns.js';
+import { makePodFolder } from './pod-folder.js';
 
 /** Of the kernel. */
 const MAX_HOSTNAME = 64;
@@ -58,7 +59,7 @@ export async function writePodFiles(dir: string, pod: Pod, ip: string, dns: DnsF
   const [hosts, host] = await Promise.all([
     read('/etc/hosts'),
     readResolvConf(dns.resolvConf),
-    mkdir(dir, { recursive: true }),
+    makePodFolder(dir),
   ]);
   const name = pod.spec.hostNetwork ? (await read('/etc/hostname')).trim() : kernelHostname(pod, dns.domain);
   const { text, warnings } = resolvConf(pod, dns, host);

@@ -1,10 +1,10 @@
 /** The volumes of one pod as its worker sees them: whether they are there, and what follows changes of what they show. */
-import { mkdir } from 'node:fs/promises';
 import type { Pod } from '#types';
 import { crashPoint } from '../../runtime/crash-points.js';
 import { VolumeError } from '../volumes/payloads.js';
 import { MountError, PodVolumes } from '../volumes/volumes.js';
 import type { Operations } from './operations.js';
+import { makePodFolder } from './pod-folder.js';
 import { TokenSource } from './token-source.js';
 import type { WorkerDeps } from './worker-deps.js';
 
@@ -58,14 +58,19 @@ export class PodStorage {
   async mount(): Promise<void> {
     const { of, operations, deps } = this;
     try {
-      await mkdir(of.dir, { recursive: true, mode: 0o750 });
+      await makePodFolder(of.dir);
       await this.#volumes.setUp(of.pod);
       crashPoint('volumes made');
       this.state = 'ready';
       operations.succeeded('volumes');
     } catch (error) {
-      if (!(error instanceof MountError)) throw error;
-      if (!error.quiet) deps.event(of.pod, undefined, 'Warning', 'FailedMount', error.message);
+      const { message } = error as Error;
+      if (!(error instanceof MountError))
+        deps.event(
+          ...([of.pod, undefined, 'Warning', 'FailedToMakePodDataDirectories'] as const),
+          `error making pod data directories: ${message}`,
+        );
+      else if (!error.quiet) deps.event(of.pod, undefined, 'Warning', 'FailedMount', message);
       this.state = 'failed';
       operations.retry('volumes', () => {
         this.retry();

@@ -64,9 +64,11 @@ export class ContainerProbes {
     const { clock, startedAt } = this.#options;
     const verdict = new Verdict(probe);
     const period = (probe.periodSeconds ?? 10) * 1000;
-    const first = startedAt + (probe.initialDelaySeconds ?? 0) * 1000 - clock.now();
+    const delay = (probe.initialDelaySeconds ?? 0) * 1000;
+    // Never more than that, also when the clock has been set back.
+    const first = Math.min(delay, startedAt + delay - clock.now());
     const again = async () => {
-      const begun = clock.now();
+      const begun = clock.elapsed();
       const result = await this.#ask(probe);
       if (this.#abort.signal.aborted || !result) return;
       if (!result.ok)
@@ -81,7 +83,7 @@ export class ContainerProbes {
         if (kind === 'startup') return settled ? this.#startOthers() : undefined;
         if (kind === 'liveness' && !settled) return;
       }
-      this.#after(Math.max(0, period - (clock.now() - begun)), again);
+      this.#after(Math.max(0, period - (clock.elapsed() - begun)), again);
     };
     this.#after(Math.max(0, first), again);
   }

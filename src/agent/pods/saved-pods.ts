@@ -1,9 +1,10 @@
 /** Pods as their workers write them down, for a later agent; and what they leave on a node's disk. */
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Pod } from '#types';
 import { podFolders, removeTree } from '../volumes/volumes.js';
 import { logDirectory } from './container-config.js';
+import { makePodFolder } from './pod-folder.js';
 import type { Allocation } from './resize.js';
 
 /** With the status that was told last, and the resources that it had been given. */
@@ -15,7 +16,7 @@ export interface SavedPod {
 /** Into the pod's own folder. */
 export async function savePod(dir: string, { pod, allocation }: SavedPod): Promise<void> {
   const { apiVersion, kind, metadata, spec, status } = pod;
-  await mkdir(dir, { recursive: true, mode: 0o750 });
+  await makePodFolder(dir);
   const file = join(dir, 'pod.json');
   await writeFile(`${file}.new`, JSON.stringify({ apiVersion, kind, metadata, spec, status, allocation }));
   await rename(`${file}.new`, file);

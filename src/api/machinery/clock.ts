@@ -3,6 +3,8 @@
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number;
+  /** Milliseconds of a clock that nobody sets, from any point on: for how long something takes or waits. */
+  elapsed(): number;
   /** Calls `fn` once after `ms`; returns what cancels it. */
   after(ms: number, fn: () => void): () => void;
 }
@@ -12,6 +14,7 @@ const MAX_TIMER = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
+  elapsed: () => performance.now(),
   after(ms, fn) {
     let timer: NodeJS.Timeout;
     // A longer wait is made of several.

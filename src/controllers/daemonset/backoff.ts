@@ -14,7 +14,7 @@ export class FailedPodBackoff {
 
   /** 0 when a failed pod may be replaced now, which counts; else in how many ms. */
   next(key: string): number {
-    const now = this.#clock.now();
+    const now = this.#clock.elapsed();
     const entry = this.#entries.get(key);
     if (entry !== undefined && now < entry.since + entry.delay) return entry.since + entry.delay - now;
     this.#collect(now);

@@ -79,22 +79,24 @@ class TaintEviction {
       if (this.#marked.delete(key)) this.#event(pod, 'Cancelling deletion of Pod');
       return;
     }
-    const now = this.#context.clock.now();
-    const due = this.#since(key, pod, taints, now) + seconds * 1000;
+    const now = this.#context.clock.elapsed();
+    const due = this.#since(key, pod, taints) + seconds * 1000;
     if (seconds > 0 && due > now) this.loop.queue.addAfter(key, due - now);
     else await this.#evict(key, pod);
   }
 
   /** From the taints' own time where they tell it, so that a restart does not give more time. */
-  #since(key: string, pod: Pod, taints: Taint[], now: number): number {
+  #since(key: string, pod: Pod, taints: Taint[]): number {
     const marked = this.#marked.get(key);
     const uid = pod.metadata.uid ?? '';
     if (marked?.uid === uid) return marked.since;
+    const { clock } = this.#context;
+    const now = clock.now();
     const placed = podCondition(pod, 'PodScheduled')?.lastTransitionTime ?? pod.metadata.creationTimestamp;
     const times = [placed, ...taints.map(({ timeAdded }) => timeAdded)].map((time) =>
       time === undefined ? now : Date.parse(time),
     );
-    const since = Math.min(now, Math.max(...times));
+    const since = clock.elapsed() - Math.max(0, now - Math.max(...times));
     this.#marked.set(key, { uid, since });
     return since;
   }

@@ -82,7 +82,7 @@ class NodeHealth {
     const heartbeat = ready?.reason?.startsWith('NodeStatus') ? '' : ready?.lastHeartbeatTime;
     const signs = `${lease?.spec?.renewTime} ${heartbeat}`;
     if (this.#heartbeats.get(name)?.signs !== signs)
-      this.#heartbeats.set(name, { signs, at: this.#context.clock.now() });
+      this.#heartbeats.set(name, { signs, at: this.#context.clock.elapsed() });
   }
 
   /** When all nodes are down, or no longer, every node is looked at again. */
@@ -90,7 +90,7 @@ class NodeHealth {
     const allDown = isAllDown(this.#nodes.list());
     if (allDown === this.#allDown) return;
     this.#allDown = allDown;
-    const now = this.#context.clock.now();
+    const now = this.#context.clock.elapsed();
     for (const { metadata } of this.#nodes.list()) {
       const heartbeat = this.#heartbeats.get(metadata.name);
       if (!allDown && heartbeat !== undefined) heartbeat.at = now;
@@ -102,7 +102,7 @@ class NodeHealth {
     let node = this.#nodes.get(name);
     if (node === undefined) return;
     const grace = this.#context.nodeMonitorGracePeriod ?? GRACE_PERIOD;
-    const now = this.#context.clock.now();
+    const now = this.#context.clock.elapsed();
     const heartbeat = this.#heartbeats.get(name);
     if (heartbeat !== undefined && isNodeReady(node) && now > heartbeat.at + grace + LATE) heartbeat.at = now;
     const left = (heartbeat?.at ?? now) + grace - now;

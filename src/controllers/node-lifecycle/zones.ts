@@ -38,7 +38,7 @@ export class EvictionPace {
     const members = all.filter((other) => zoneOf(other) === zone);
     const interval = intervalOf(zoneState(members), members.length);
     if (interval === undefined) return undefined;
-    const now = this.#clock.now();
+    const now = this.#clock.elapsed();
     const next = this.#next.get(zone) ?? 0;
     if (next > now) return next - now;
     this.#next.set(zone, now + interval);

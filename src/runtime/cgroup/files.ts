@@ -53,7 +53,7 @@ export async function removeTree(path: string, deadline: number): Promise<void> 
       return;
     } catch (error) {
       if (['ENOENT', 'ENODEV'].includes(errorCode(error))) return;
-      if (errorCode(error) !== 'EBUSY' || Date.now() > deadline) throw error;
+      if (errorCode(error) !== 'EBUSY' || performance.now() > deadline) throw error;
       await sleep(wait);
     }
 }

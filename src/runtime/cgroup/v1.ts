@@ -147,7 +147,7 @@ export class CgroupV1 implements Cgroups {
   }
 
   async remove(path: string, timeoutMs = 5000): Promise<void> {
-    const deadline = Date.now() + timeoutMs;
+    const deadline = performance.now() + timeoutMs;
     await Promise.all(this.#roots.map((root) => removeTree(join(root, path), deadline)));
   }
 

@@ -104,7 +104,7 @@ export class CgroupV2 implements Cgroups {
   }
 
   remove(path: string, timeoutMs = 5000): Promise<void> {
-    return removeTree(join(this.#root, path), Date.now() + timeoutMs);
+    return removeTree(join(this.#root, path), performance.now() + timeoutMs);
   }
 
   prune(path: string): void {

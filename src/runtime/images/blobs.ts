@@ -39,6 +39,16 @@ export class BlobStore {
     }
   }
 
+  /** All that are whole, by digest. */
+  async documents(): Promise<Map<string, Buffer>> {
+    const found = new Map<string, Buffer>();
+    for (const name of await readdir(this.dir)) {
+      const data = await readFile(join(this.dir, name));
+      if (sha256(data) === `sha256:${name}`) found.set(`sha256:${name}`, data);
+    }
+    return found;
+  }
+
   /** Returns its digest; refused when it is not the expected one. */
   async write(data: Buffer, expected?: { digest: string; name: string }): Promise<string> {
     const digest = sha256(data);

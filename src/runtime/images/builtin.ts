@@ -32,8 +32,8 @@ export async function ensureBuiltinImages(store: LocalImageStore, options: Built
     ...demoTags.map((tag) => `${builtinRegistry}/demo:${tag}`),
     `${builtinRegistry}/busybox:latest`,
   ];
-  const { builtin, tags } = store.state.current();
-  if (builtin === stamp && names.every((name) => tags[name])) return;
+  store.makeBuiltin = () => ensureBuiltinImages(store, options);
+  if (store.state.current().builtin === stamp && names.every((name) => store.find(name))) return;
   const tar = await builtinLayer(options);
   const diffId = sha256(tar);
   const layer = { name: 'built-in layer', open: async () => Readable.from([tar]) };

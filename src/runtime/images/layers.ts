@@ -1,5 +1,6 @@
 /** Unpacked layers: one folder a chain ID, shared by all images that have it. */
 import { createHash, randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
@@ -41,7 +42,12 @@ export class LayerStore {
   }
 
   has(chainId: string): boolean {
-    return chainId in this.state.current().layers;
+    return chainId in this.state.current().layers && existsSync(this.path(chainId));
+  }
+
+  /** Also on the disk, whatever has happened to that. */
+  areThere(chainIds: string[]): boolean {
+    return chainIds.every((chainId) => existsSync(this.path(chainId)));
   }
 
   /** Unpacks a layer over its parents (chain IDs, lowest first) unless it is there. */
@@ -152,7 +158,7 @@ export class LayerStore {
     note?: (state: State) => void,
   ): Promise<void> {
     return this.state.update(async (state) => {
-      if (!state.layers[chainId]) {
+      if (!state.layers[chainId] || !existsSync(this.path(chainId))) {
         await rm(this.path(chainId), { recursive: true, force: true });
         await rename(root, this.path(chainId));
         state.layers[chainId] = { diffId, size };

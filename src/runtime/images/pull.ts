@@ -39,7 +39,7 @@ export class Puller {
   }
 
   private async choose(reference: Reference, options: PullOptions, depth: number): Promise<Image> {
-    if (reference.registry === builtinRegistry) return this.builtin(reference);
+    if (reference.registry === builtinRegistry) return await this.builtin(reference);
     const alias = depth < 5 ? this.store.aliases.find(reference) : undefined;
     const aliased =
       alias &&
@@ -48,7 +48,8 @@ export class Puller {
     return aliased || this.fromRegistry(reference, options);
   }
 
-  private builtin(reference: Reference): Image {
+  private async builtin(reference: Reference): Promise<Image> {
+    if (!this.store.find(reference.full)) await this.store.makeBuiltin?.();
     const image = this.store.find(reference.full);
     if (!image) throw notPulled(reference, new ImageError('NotFound', `${reference.full}: not found`), true);
     return image;
@@ -77,14 +78,14 @@ export class Puller {
   /** Any answer counts, also a refusal. */
   private reachable(registry: string): Promise<boolean> {
     const known = this.verdicts.get(registry);
-    if (known && known.until > Date.now()) return known.reachable;
+    if (known && known.until > performance.now()) return known.reachable;
     const probe = (endpoint: Endpoint) =>
       this.http.get(endpoint, `${endpoint.base}/v2/`, { headers: {}, timeout: probeTimeout }).then(discard);
     const reachable = Promise.any(this.endpoints(registry).map(probe)).then(
       () => true,
       () => false,
     );
-    this.verdicts.set(registry, { reachable, until: Date.now() + verdictLife });
+    this.verdicts.set(registry, { reachable, until: performance.now() + verdictLife });
     return reachable;
   }
 

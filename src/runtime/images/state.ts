@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { open, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Logger } from 'pino';
 import { native } from '../native.js';
 import type { ImageConfig } from '../types.js';
 
@@ -60,9 +61,14 @@ export class StateFile {
   private readonly lockPath: string;
   private stamp = '';
   private state = emptyState();
+  /** What is on the disk can't be read, or is gone: `state` is what was known before. */
+  private damaged = false;
   private queue: Promise<unknown> = Promise.resolve();
 
-  constructor(dir: string) {
+  constructor(
+    dir: string,
+    private readonly logger?: Logger,
+  ) {
     this.path = join(dir, 'index.json');
     this.lockPath = join(dir, 'lock');
   }
@@ -72,10 +78,29 @@ export class StateFile {
     const stat = statSync(this.path, { bigint: true, throwIfNoEntry: false });
     const stamp = stat ? `${stat.ino} ${stat.mtimeNs} ${stat.size}` : '';
     if (stamp !== this.stamp) {
-      this.state = stat ? (JSON.parse(readFileSync(this.path, 'utf8')) as State) : emptyState();
+      this.state = this.read() ?? this.state;
       this.stamp = stamp;
     }
     return this.state;
+  }
+
+  /** Nothing is known, though there may have been something: it never was there, or can't be read. */
+  get isLost(): boolean {
+    const { images, layers } = this.current();
+    return Object.keys(images).length === 0 && Object.keys(layers).length === 0;
+  }
+
+  private read(): State | undefined {
+    this.damaged = true;
+    try {
+      const state = JSON.parse(readFileSync(this.path, 'utf8')) as Partial<State> | null;
+      if (!state?.images || !state.layers) throw new Error('it is no index of images');
+      this.damaged = false;
+      return { ...emptyState(), ...state };
+    } catch (err) {
+      this.logger?.error({ err, path: this.path }, 'the index of images is damaged, and is written again');
+      return undefined;
+    }
   }
 
   /** Runs `change` alone on this machine, with its own copy of the state, which is saved afterwards. */
@@ -93,7 +118,7 @@ export class StateFile {
       const state = JSON.parse(before) as State;
       const result = await change(state);
       const after = JSON.stringify(state);
-      if (after !== before) await this.save(after);
+      if (after !== before || this.damaged) await this.save(after);
       return result;
     } finally {
       await lock.close();

@@ -42,13 +42,15 @@ export class LocalImageStore implements ImageStore {
   readonly aliases: Aliases;
   readonly steps: BuildSteps;
   readonly logger: Logger | undefined;
+  /** Makes the built-in images where they are not there (any more). */
+  makeBuiltin: (() => Promise<void>) | undefined;
   /** Stacks of layers that a build runs from, by ids that only it knows. */
   readonly unfinished = new Map<string, Image>();
   private puller: Promise<import('./pull.js').Puller> | undefined;
 
   constructor(private readonly options: ImageStoreOptions) {
     this.logger = options.logger;
-    this.state = new StateFile(options.dir);
+    this.state = new StateFile(options.dir, options.logger);
     this.blobs = new BlobStore(options.dir);
     this.layers = new LayerStore(options.dir, this.state);
     this.steps = new BuildSteps(this.state, this.layers);
@@ -58,7 +60,20 @@ export class LocalImageStore implements ImageStore {
   /** Makes the folders and removes what a killed process left. */
   async prepare(): Promise<void> {
     await this.blobs.prepare();
+    if (this.state.isLost) await this.findAgain();
     await this.layers.recover();
+  }
+
+  /** Images without their names, from what is left when the index is: what runs from them keeps its layers. */
+  private async findAgain(): Promise<void> {
+    const { findImages } = await import('./find-images.js');
+    const found = await findImages(this.blobs, this.layers);
+    if (found.images.length === 0) return;
+    this.logger?.warn({ images: found.images.length }, 'images were found again, without their names');
+    await this.state.update((state) => {
+      Object.assign(state.layers, found.layers);
+      for (const image of found.images) state.images[image.id] = image;
+    });
   }
 
   find(reference: string): Image | undefined {
@@ -85,7 +100,8 @@ export class LocalImageStore implements ImageStore {
     const digest = /^[a-f0-9]{64}$/.test(id) ? `sha256:${id}` : id;
     const state = this.state.current();
     const record = state.images[digest];
-    return record && this.describe(record, state);
+    // One that has lost a layer counts as not there, so that it is pulled again.
+    return record && this.layers.areThere(record.layers) ? this.describe(record, state) : undefined;
   }
 
   list(): Image[] {

@@ -18,7 +18,7 @@ describe('auth: service account tokens', () => {
     serviceAccountTokens({
       key,
       issuer,
-      clock: { now: () => now, after: () => () => undefined },
+      clock: { now: () => now, elapsed: () => 0, after: () => () => undefined },
       find: (plural, namespace, name) => objects[`${plural}/${namespace}/${name}`],
     });
   const request = { namespace: 'ns', name: 'sa', uid: 'u1', audiences: [], expirationSeconds: 3600 };

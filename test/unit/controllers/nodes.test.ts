@@ -78,6 +78,17 @@ describe('node controllers', function () {
     }
   };
 
+  it('take no notice of a clock that is set', async () => {
+    await startNodes();
+    h.clock.step(3_600_000);
+    await pass(10, 'b');
+    assert.deepEqual([(await ready('a'))?.status, await taints('a')], ['True', []]);
+    h.clock.step(-7_200_000);
+    await pass(45, 'b');
+    await h.until('silence to be noticed', async () => (await ready('a'))?.status === 'Unknown');
+    assert.deepEqual(await taints('b'), []);
+  });
+
   it('give each node a range of its own', async () => {
     h = await Harness.start(startNodeIpam);
     await Promise.all(['a', 'b', 'c'].map((name) => h.createNode(name)));

@@ -70,7 +70,7 @@ export class EvictionManager {
     const { clock, observe, event } = this.#options;
     const observations = observe();
     const before = [...this.#state.conditions].join();
-    const due = this.#state.update(observations, clock.now());
+    const due = this.#state.update(observations, clock.elapsed());
     if ([...this.#state.conditions].join() !== before) this.#options.changed();
     if (await this.#enforceDiskLimits()) return;
     const [threshold] = due;
@@ -102,7 +102,7 @@ export class EvictionManager {
     if (resource !== 'ephemeral-storage' && resource !== 'inodes') return false;
     await this.#options.reclaimDisk();
     const { observe, clock } = this.#options;
-    return this.#state.update(observe(), clock.now()).length === 0;
+    return this.#state.update(observe(), clock.elapsed()).length === 0;
   }
 
   async #evictOne(threshold: Threshold, observations: Observations): Promise<void> {
