@@ -16,12 +16,14 @@ import type { PodNetwork } from '../network/types.js';
 import type { LocalImageStore } from '../runtime/images/index.js';
 import type { Runtime } from '../runtime/types.js';
 import { Csi } from './csi/index.js';
+import { NodeDevices } from './devices/index.js';
 import { HubConnection } from './hub/connection.js';
-import { capacity, KUBELET_VERSION, ownAddress } from './node/facts.js';
+import { capacity, KUBELET_VERSION, ownAddress, withDevices } from './node/facts.js';
 import { Housekeeping } from './node/housekeeping.js';
 import { NodeNetworking } from './node/networking.js';
 import { NodeRegistration } from './node/registration.js';
 import type { NodeSettings } from './node/settings.js';
+import { PluginWatcher } from './plugins/watcher.js';
 import { podEvents } from './pods/events.js';
 import { ImagePuller } from './pods/image-puller.js';
 import { PodManager } from './pods/manager.js';
@@ -80,6 +82,9 @@ export class Agent {
   readonly #statics: StaticPods;
   readonly #localVolumes: LocalPathVolumes;
   readonly #csi: Csi;
+  readonly #devices: NodeDevices;
+  readonly #plugins: PluginWatcher;
+  #pluginsStarted: Promise<void> | undefined;
   readonly #facts: WorkerDeps['facts'];
   readonly #ip: string;
   readonly #services: ServiceView;
@@ -160,6 +165,18 @@ export class Agent {
       inUseChanged: () => this.#registration.changed(),
       driversChanged: () => this.#pods.storageChanged(),
     });
+    this.#devices = new NodeDevices({
+      ...{ root: options.kubeletRoot, clock, logger: logger.child({ component: 'devices' }) },
+      changed: () => {
+        this.#registration.changed();
+        this.#pods.devicesChanged();
+      },
+    });
+    this.#plugins = new PluginWatcher({
+      ...{ dir: join(options.kubeletRoot, 'plugins_registry'), clock },
+      handlers: { CSIPlugin: this.#csi.drivers, ...this.#devices.handlers },
+      logger: logger.child({ component: 'plugins' }),
+    });
     this.#registration = new NodeRegistration({
       client: this.#client,
       clock,
@@ -171,7 +188,7 @@ export class Agent {
         annotations: { [LOCAL_PATH_FOLDER]: localPathDir },
         volumesInUse: this.#csi.volumes.inUse,
         taints: options.taints ?? [],
-        capacity: capacity(dataDir, options.settings),
+        capacity: withDevices(capacity(dataDir, options.settings), this.#devices.amounts()),
         images: images.list(),
         pressures: this.#housekeeping?.pressures ?? new Set(),
         notReady: this.#networking.notReady,
@@ -186,6 +203,7 @@ export class Agent {
       puller: new ImagePuller({ images, clock, event, secret, pulled: () => this.#registration.changed() }),
       localVolumes: this.#localVolumes,
       csi: this.#csi.volumes,
+      devices: this.#devices,
       podsDir: join(dataDir, 'pods'),
       facts: this.#facts,
       networkReady: this.#networking.ready,
@@ -251,6 +269,7 @@ export class Agent {
       whole: machine.whole,
     });
     await this.#csi.volumes.recover();
+    await this.#devices.recover();
     await runtime.recover();
     await this.#pods.recover();
     await this.#startStaticPods();
@@ -273,7 +292,10 @@ export class Agent {
     await this.#networking.stop();
     await this.#pods.close({ stopPods });
     await this.#localVolumes.close();
-    await this.#csi.close();
+    await this.#pluginsStarted;
+    await this.#plugins.close();
+    this.#csi.close();
+    await this.#devices.close();
     await this.#networking.close();
     await this.#ingress?.close();
     await this.#balancer.close();
@@ -313,7 +335,7 @@ export class Agent {
     const { clock, logger } = this.#options;
     try {
       await this.#registration.connected();
-      this.#csi.registered();
+      this.#pluginsStarted ??= this.#startPlugins();
       this.#mirrors.connected();
       this.#registered();
     } catch (error) {
@@ -321,6 +343,13 @@ export class Agent {
       if (isReason(error, 'Forbidden') || isReason(error, 'Invalid')) this.#refused(error);
       else clock.after(REGISTER_RETRY_MS, () => this.#connection.isConnected && this.#register());
     }
+  }
+
+  /** The Node is in the API: from now on plugins are taken. */
+  async #startPlugins(): Promise<void> {
+    await this.#csi.registered();
+    const failed = (err: unknown) => this.#options.logger.error({ err }, 'no plugins can register');
+    await Promise.all([this.#plugins.start().catch(failed), this.#devices.start().catch(failed)]);
   }
 
   /** The Node tells which addresses its pods get. */

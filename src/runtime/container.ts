@@ -6,7 +6,7 @@ import { containersDir, type Environment } from './environment.js';
 import type { ShimContainer } from './shim/connection.js';
 import { ProcessFlag, Tag } from './shim/protocol.js';
 import type { FieldWriter } from './shim/wire.js';
-import { type ResolvedDevice, resolveDevice, ruleNumber } from './spec/devices.js';
+import { type ResolvedDevice, resolveDevices, ruleNumber } from './spec/devices.js';
 import { containerMounts, MASKED_PATHS, READ_ONLY_PATHS } from './spec/mounts.js';
 import { processFields } from './spec/process.js';
 import type { ExitRecord } from './state.js';
@@ -68,7 +68,7 @@ export class Container {
   /** Makes folders, cgroup and log link; the shim makes the rest. Throws RuntimeError('StartFailed') for a device that is none. */
   prepare(): void {
     const { cgroups, logLinkDir } = this.#env;
-    this.#devices = (this.config.devices ?? []).map(resolveDevice);
+    this.#devices = (this.config.devices ?? []).flatMap(resolveDevices);
     for (const name of ['upper', 'work', 'root']) mkdirSync(join(this.#data, name), { recursive: true });
     cgroups.create(
       this.cgroup,

@@ -47,7 +47,7 @@ export interface Mount {
 
 /** A device of the host that the container sees and may use. */
 export interface Device {
-  /** Its node on the host, or a link to that. */
+  /** Its node on the host, a link to that, or a folder with many. */
   source: string;
   /** Absolute path in the container. */
   target: string;

@@ -1,4 +1,4 @@
-/** Storage drivers on the node, put together: their sockets, what the cluster is told of them, and their volumes. */
+/** Storage drivers on the node, put together: what the cluster is told of them, and their volumes. */
 import type { Logger } from 'pino';
 import type { Node } from '#types';
 import type { Clock } from '../../api/machinery/clock.js';
@@ -7,7 +7,6 @@ import type { Client } from '../../client/client.js';
 import type { NodeObjects } from '../hub/objects.js';
 import { writeCsiNode } from './csi-node.js';
 import { CsiDrivers } from './drivers.js';
-import { CsiLayout } from './records.js';
 import { CsiVolumes } from './volumes.js';
 
 export interface CsiOptions {
@@ -26,30 +25,24 @@ export class Csi {
   readonly drivers: CsiDrivers;
   readonly volumes: CsiVolumes;
   readonly #options: CsiOptions;
-  #started: Promise<void> | undefined;
 
   constructor(options: CsiOptions) {
     this.#options = options;
     const { node, root, objects, clock, logger, inUseChanged } = options;
-    const dir = new CsiLayout(root).registry;
-    this.drivers = new CsiDrivers({ dir, clock, logger, changed: () => this.#write() });
+    this.drivers = new CsiDrivers(() => this.#write());
     const shared = { node, root, objects, clock, logger };
     this.volumes = new CsiVolumes({ ...shared, drivers: this.drivers, changed: inUseChanged });
   }
 
-  /** The Node is in the API: from now on drivers are taken. */
-  registered(): void {
+  /** The Node is in the API: its CSINode is to be there too. */
+  async registered(): Promise<void> {
     const { logger } = this.#options;
-    this.#started ??= this.#write()
-      .catch((err) => logger.warn({ err }, 'the CSINode could not be written'))
-      .then(() => this.drivers.start())
-      .catch((err) => logger.error({ err }, 'no storage drivers can register'));
+    await this.#write().catch((err) => logger.warn({ err }, 'the CSINode could not be written'));
   }
 
-  async close(): Promise<void> {
+  close(): void {
     this.volumes.close();
-    await this.#started;
-    await this.drivers.close();
+    this.drivers.close();
   }
 
   async #write(): Promise<void> {

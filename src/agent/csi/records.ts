@@ -18,10 +18,6 @@ const FILE = 'vol_data.json';
 export class CsiLayout {
   constructor(readonly root: string) {}
 
-  get registry(): string {
-    return join(this.root, 'plugins_registry');
-  }
-
   get pods(): string {
     return join(this.root, 'pods');
   }

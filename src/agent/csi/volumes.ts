@@ -66,7 +66,7 @@ export class CsiVolumes {
     for (const records of (await this.layout.all()).values()) for (const record of records) this.#use(record);
   }
 
-  /** Mounts a volume for a pod and gives its path. Idempotent. @throws VolumeError, CsiError */
+  /** Mounts a volume for a pod and gives its path. Idempotent. @throws VolumeError, RpcError */
   async setUp(pod: Pod, volume: CsiVolume, token: TokenOf): Promise<string> {
     const record = recordOf(volume);
     this.#use(record);

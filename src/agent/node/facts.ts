@@ -63,6 +63,16 @@ export function capacity(dataDir: string, { reserved, eviction, maxPods }: NodeS
   };
 }
 
+/** And the devices that plugins offer. */
+export const withDevices = (
+  machine: Capacity,
+  devices: Pick<Capacity, 'capacity' | 'allocatable'>,
+): Capacity => ({
+  ...machine,
+  capacity: { ...machine.capacity, ...devices.capacity },
+  allocatable: { ...machine.allocatable, ...devices.allocatable },
+});
+
 const cpuQuantity = (milli: number): string => (milli % 1000 === 0 ? String(milli / 1000) : `${milli}m`);
 
 /** What the kernel has set aside, by size. */

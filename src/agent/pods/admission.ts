@@ -1,5 +1,5 @@
 /** Whether a node takes a pod that was bound to it (kubelet `lifecycle/predicate`): the scheduler may not have been asked. */
-import type { Node, Pod } from '#types';
+import type { Node, Pod, PodStatus } from '#types';
 import { matchesNode } from '../../api/machinery/node-selector.js';
 import { quantityMilli, quantityValue } from '../../api/machinery/quantity.js';
 import { tolerated } from '../../api/machinery/taints.js';
@@ -9,6 +9,15 @@ export interface Rejection {
   reason: string;
   message: string;
 }
+
+/** Of a pod that the node has refused; nothing of it has been. */
+export const rejectedStatus = (pod: Pod, { reason, message }: Rejection, startTime: string): PodStatus => ({
+  phase: 'Failed',
+  reason,
+  message: `Pod was rejected: ${message}`,
+  startTime,
+  qosClass: qosClass(pod),
+});
 
 /** `others`: the pods that the node has taken and that have not ended. Undefined: it takes the pod. */
 export function admit(

@@ -11,6 +11,7 @@ import type {
   Mount,
   SandboxConfig,
 } from '../../runtime/types.js';
+import type { ContainerEdits } from '../cdi/edits.js';
 import { mountSubPath } from '../volumes/sub-path.js';
 import { ConfigError, containerEnv, type EnvSources } from './env.js';
 import { expand } from './expand.js';
@@ -65,6 +66,10 @@ export interface ConfigInput {
   memoryCapacity: number;
   /** The cluster's. */
   domain: string;
+  /** What its devices bring with them. */
+  given?: ContainerEdits;
+  /** And those that are described by CDI files, whose word is the last. */
+  cdi?: ContainerEdits;
   /** Of its restarts, for a next agent. */
   backoff?: string;
   /** Id of a running container whose processes this one is to see. */
@@ -83,6 +88,7 @@ export async function containerConfig(input: ConfigInput): Promise<Prepared> {
   const { pod, container, attempt, image } = input;
   const id = randomBytes(32).toString('hex');
   const user = await containerUser(pod, container, image);
+  user.supplementalGroups = [...new Set([...user.supplementalGroups, ...(input.cdi?.groups ?? [])])];
   const own = containerEnv(pod, container, input.env);
   const lookup = (name: string) => own.get(name);
   const command = container.command?.map((word) => expand(word, lookup));
@@ -97,7 +103,7 @@ export async function containerConfig(input: ConfigInput): Promise<Prepared> {
     attempt,
     imageId: image.id,
     argv,
-    env: wholeEnv(kernelHostname(pod, input.domain), container, image, user, own),
+    env: wholeEnv(input, user, own),
     workingDirectory: container.workingDir || image.config.workingDirectory || '/',
     mounts: await mounts(input, id, staged),
     devices: devices(input),
@@ -113,25 +119,28 @@ export async function containerConfig(input: ConfigInput): Promise<Prepared> {
   return { config, user, staged };
 }
 
-/** Defaults, then the image's, then the container's own. */
+/** Defaults, then the image's, the devices', the container's own, and those of CDI files. */
 function wholeEnv(
-  hostname: string,
-  container: Container,
-  image: Image,
+  { pod, container, image, domain, given, cdi }: ConfigInput,
   user: ContainerUser,
   own: Map<string, string>,
 ): string[] {
   const env = new Map([
     ['PATH', DEFAULT_PATH],
-    ['HOSTNAME', hostname],
+    ['HOSTNAME', kernelHostname(pod, domain)],
     ['HOME', user.home],
   ]);
   if (container.tty) env.set('TERM', 'xterm');
-  for (const entry of image.config.env) {
-    const equals = entry.indexOf('=');
-    if (equals > 0) env.set(entry.slice(0, equals), entry.slice(equals + 1));
-  }
+  const add = (entries: string[] = []) => {
+    for (const entry of entries) {
+      const equals = entry.indexOf('=');
+      if (equals > 0) env.set(entry.slice(0, equals), entry.slice(equals + 1));
+    }
+  };
+  add(image.config.env);
+  add(given?.env);
   for (const [name, value] of own) env.set(name, value);
+  add(cdi?.env);
   return [...env].map(([name, value]) => `${name}=${value}`);
 }
 
@@ -142,8 +151,8 @@ export const isRecursive = ({ recursiveReadOnly = 'Disabled' }: VolumeMount): bo
 const PROPAGATION = { None: 'private', HostToContainer: 'rslave', Bidirectional: 'rshared' } as const;
 
 async function mounts(input: ConfigInput, id: string, staged: string[]): Promise<Mount[]> {
-  const { pod, container, dir, volumes } = input;
-  const list: Mount[] = [];
+  const { pod, container, dir, volumes, given, cdi } = input;
+  const list: Mount[] = [...(given?.mounts ?? []), ...(cdi?.mounts ?? [])];
   for (const [i, mount] of (container.volumeMounts ?? []).entries()) {
     const volume = volumes.get(mount.name);
     if (volume === undefined) throw new ConfigError(`volume ${JSON.stringify(mount.name)} is not set up`);
@@ -179,14 +188,15 @@ async function mounts(input: ConfigInput, id: string, staged: string[]): Promise
   return list.sort((a, b) => depth(a) - depth(b));
 }
 
-/** Block volumes, as kubelet gives them (`makeBlockVolumes`). */
-function devices({ pod, container, volumes }: ConfigInput): Device[] {
-  return (container.volumeDevices ?? []).map(({ name, devicePath }) => {
+/** Those of plugins and drivers, and block volumes, as kubelet gives them (`makeBlockVolumes`). */
+function devices({ pod, container, volumes, given, cdi }: ConfigInput): Device[] {
+  const blocks = (container.volumeDevices ?? []).map(({ name, devicePath }) => {
     const source = volumes.get(name);
     if (source === undefined) throw new ConfigError(`volume ${JSON.stringify(name)} is not set up`);
     const claim = pod.spec.volumes?.find((volume) => volume.name === name)?.persistentVolumeClaim;
     return { source, target: devicePath, access: claim?.readOnly ? 'mr' : 'mrw' };
   });
+  return [...blocks, ...(given?.devices ?? []), ...(cdi?.devices ?? [])];
 }
 
 /** A container that asks for what can't be had is a mistake in its configuration. */

@@ -277,9 +277,9 @@ export class ContainerRunner {
     await this.#health.postStart(id);
   }
 
-  #prepare(attempt: number): Promise<Prepared> {
+  async #prepare(attempt: number): Promise<Prepared> {
     const { pod, podIP, dir, volumes } = this.context;
-    const { objects, facts } = this.deps;
+    const { objects, facts, devices } = this.deps;
     const { namespace } = pod.metadata;
     return containerConfig({
       ...targetOf(this.container, (name) => this.context.record(name)),
@@ -292,6 +292,7 @@ export class ContainerRunner {
       volumes,
       memoryCapacity: facts.memoryCapacity,
       domain: facts.domain,
+      ...(await devices.prepare(pod, this.container)),
       env: {
         node: facts,
         podIP,
@@ -369,8 +370,8 @@ export class ContainerRunner {
     if (error instanceof RuntimeError && error.code === 'ImageMissing') this.#image.set(undefined);
     record.waiting = { reason: config ? 'CreateContainerConfigError' : 'CreateContainerError', message };
     deps.event(context.pod, container, 'Warning', 'Failed', `Error: ${message}`);
-    this.#blocked = config;
-    if (config) return;
+    this.#blocked = config && !error.isTransient;
+    if (this.#blocked) return;
     this.#retryAt = deps.clock.elapsed() + CREATE_RETRY_MS;
     deps.logger.warn({ err: error, container: container.name }, 'a container could not be started');
   }

@@ -4,7 +4,15 @@ import { expand } from './expand.js';
 import { fieldValue, type NodeFacts, resourceValue } from './fields.js';
 
 /** A container can't be created as it is asked for: waiting reason `CreateContainerConfigError`. */
-export class ConfigError extends Error {}
+export class ConfigError extends Error {
+  constructor(
+    message: string,
+    /** Whether it may work the next time though no object of the API is another by then. */
+    readonly isTransient = false,
+  ) {
+    super(message);
+  }
+}
 
 export interface EnvSources {
   node: NodeFacts;

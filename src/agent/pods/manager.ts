@@ -1,6 +1,6 @@
 /** All pods of the node: a worker for each, fed by the hub and by the runtime. */
 import { join } from 'node:path';
-import type { Node, Pod, PodStatus } from '#types';
+import type { Node, Pod } from '#types';
 import { timestamp } from '../../api/machinery/clock.js';
 import { deepFreeze, type KubeObject } from '../../api/machinery/types.js';
 import type { ContainerStatus } from '../../runtime/types.js';
@@ -8,7 +8,7 @@ import { qosLimits } from '../node/qos.js';
 import { isStatic } from '../static/manifests.js';
 import { isMirror } from '../static/mirrors.js';
 import { podFolders } from '../volumes/volumes.js';
-import { admit, admitResize, admitUnderPressure, type ResizeRefusal } from './admission.js';
+import { admit, admitResize, admitUnderPressure, type ResizeRefusal, rejectedStatus } from './admission.js';
 import { type Allocation, increases } from './resize.js';
 import { qosClass } from './resources.js';
 import { removeLeftover, savedPod } from './saved-pods.js';
@@ -130,15 +130,8 @@ export class PodManager {
       admitAppArmor(pod) ??
       admitted();
     if (!rejection) return pod;
-    const { reason, message } = rejection;
-    event(pod, undefined, 'Warning', reason, message);
-    const status: PodStatus = {
-      phase: 'Failed',
-      reason,
-      message: `Pod was rejected: ${message}`,
-      startTime: startTime ?? timestamp(clock.now()),
-      qosClass: qosClass(pod),
-    };
+    event(pod, undefined, 'Warning', rejection.reason, rejection.message);
+    const status = rejectedStatus(pod, rejection, startTime ?? timestamp(clock.now()));
     setStatus(pod, status);
     return deepFreeze({ ...pod, status: { ...pod.status, ...status } });
   }
@@ -193,6 +186,11 @@ export class PodManager {
     for (const worker of this.#workers.values()) worker.storageChanged();
   }
 
+  /** How their devices are is told with their status. */
+  devicesChanged(): void {
+    for (const worker of this.#workers.values()) worker.changed();
+  }
+
   #referenceChanged(key: string): void {
     const namespace = key.slice(0, key.indexOf('/'));
     const name = key.slice(namespace.length + 1);
@@ -219,6 +217,7 @@ export class PodManager {
     }
     for (const uid of await podFolders(podsDir))
       if (!this.#workers.has(uid)) await removeLeftover(join(podsDir, uid));
+    this.#deps.devices.retain(new Set(this.#workers.keys()));
     await this.#deps.csi.sweep(new Set(this.#workers.keys()));
   }
 }

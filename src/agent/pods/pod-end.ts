@@ -6,6 +6,8 @@ const DEFAULT_GRACE_S = 30;
 export interface PodFailure {
   reason: string;
   message: string;
+  /** The node did not take it: nothing of it has been. */
+  isRejection?: boolean;
 }
 
 export class PodEnd {

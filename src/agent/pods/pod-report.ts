@@ -1,5 +1,7 @@
 /** What is told of one pod: its status when that is another, and a note of both for a later agent. */
 import type { Pod, PodStatus } from '#types';
+import { timestamp } from '../../api/machinery/clock.js';
+import { rejectedStatus } from './admission.js';
 import type { Operations } from './operations.js';
 import type { Allocation } from './resize.js';
 import { savePod } from './saved-pods.js';
@@ -43,18 +45,21 @@ export class PodReport {
   /** False if the status is that which was told last. */
   tell(input: Omit<StatusInput, 'previous' | 'hostIP' | 'startTime' | 'now'>): boolean {
     const { clock, facts } = this.deps;
-    const status = podStatus({
-      ...input,
-      previous: this.#status,
-      hostIP: facts.ip,
-      startTime: this.#begun,
-      now: clock.now(),
-    });
+    const { pod, failure } = input;
+    const status = failure?.isRejection
+      ? rejectedStatus(pod, failure, timestamp(this.startTime))
+      : podStatus({
+          ...input,
+          previous: this.#status,
+          hostIP: facts.ip,
+          startTime: this.#begun,
+          now: clock.now(),
+        });
     const text = JSON.stringify(status);
     if (text === this.#text) return false;
     this.#status = status;
     this.#text = text;
-    this.deps.setStatus(input.pod, status);
+    this.deps.setStatus(pod, status);
     return true;
   }
 

@@ -6,11 +6,13 @@ import type {
   PodCondition,
   PodStatus,
   ResourceRequirements,
+  ResourceStatus,
 } from '#types';
 import { timestamp } from '../../api/machinery/clock.js';
 import type { ContainerStatus } from '../../runtime/types.js';
 import { isRecursive } from './container-config.js';
 import { ephemeralContainers, isSidecar, restarts } from './next-actions.js';
+import type { PodFailure } from './pod-end.js';
 import { qosClass } from './resources.js';
 
 /** What the worker knows of one container. */
@@ -45,9 +47,11 @@ export interface StatusInput {
   /** No container is going to run any more. */
   over: boolean;
   /** Why the whole pod failed: `DeadlineExceeded`, `Evicted`. */
-  failure?: { reason: string; message: string };
+  failure?: PodFailure;
   /** Of a resize; they are there only while there is one. */
   resize?: Condition[];
+  /** Of a container: how the devices are that it was given. */
+  devices?: (container: string) => ResourceStatus[];
   startTime: number;
   now: number;
 }
@@ -131,7 +135,7 @@ function terminated(status: ContainerStatus, record: ContainerRecord) {
 }
 
 function containerStatus(
-  { pod, records, over }: StatusInput,
+  { pod, records, over, devices }: StatusInput,
   container: Container,
   record: ContainerRecord | undefined,
   init: boolean,
@@ -163,6 +167,7 @@ function containerStatus(
   }));
   const { resources } = container;
   const actual = running ? (record?.resources ?? resources) : resources;
+  const deviceHealth = devices?.(container.name) ?? [];
   const hasResources = resources && Object.keys(resources).length > 0;
   return {
     name: container.name,
@@ -176,6 +181,7 @@ function containerStatus(
     started: running && (record?.started ?? false),
     ...(hasResources && resources.requests ? { allocatedResources: resources.requests } : {}),
     ...(hasResources ? { resources: actual } : {}),
+    ...(deviceHealth.length > 0 ? { allocatedResourcesStatus: deviceHealth } : {}),
     ...(mounts?.length ? { volumeMounts: mounts } : {}),
     ...(record?.user && latest ? { user: { linux: record.user } } : {}),
   } as ApiContainerStatus;

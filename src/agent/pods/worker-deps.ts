@@ -5,6 +5,7 @@ import type { Clock } from '../../api/machinery/clock.js';
 import type { PodNetwork } from '../../network/types.js';
 import type { ImageStore, Runtime } from '../../runtime/types.js';
 import type { CsiVolumes } from '../csi/volumes.js';
+import type { NodeDevices } from '../devices/index.js';
 import type { NodeObjects } from '../hub/objects.js';
 import type { NodeSettings } from '../node/settings.js';
 import type { LocalPathVolumes } from '../volumes/local-path.js';
@@ -22,6 +23,7 @@ export interface WorkerDeps {
   objects: NodeObjects;
   localVolumes: LocalPathVolumes;
   csi: CsiVolumes;
+  devices: NodeDevices;
   clock: Clock;
   logger: Logger;
   event: PodEvent;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Container, Pod } from '#types';
 import { crashPoint } from '../../runtime/crash-points.js';
 import type { ContainerStatus } from '../../runtime/types.js';
-import type { ResizeRefusal } from './admission.js';
+import type { Rejection, ResizeRefusal } from './admission.js';
 import type { ContainerRunner, PodContext } from './container-runner.js';
 import { type Action, isComplete, nextActions, type PodView } from './next-actions.js';
 import { Operations } from './operations.js';
@@ -45,6 +45,8 @@ export class PodWorker implements PodContext {
   readonly #sandbox: PodSandbox;
   readonly #end = new PodEnd(this);
   readonly #report: PodReport;
+  /** The node has given it the devices that it asks for. */
+  #admitted = false;
   #finished = false;
   /** Its containers have ended for good, which the API is told at once: others may take its place. */
   #isOver = false;
@@ -230,6 +232,7 @@ export class PodWorker implements PodContext {
 
   #adopt(): void {
     const sandbox = this.#deps.runtime.sandbox(this.pod.metadata.uid!);
+    this.#admitted = sandbox !== undefined;
     // One that no container was started in may lack its network and files: it is made anew as far as it is not there.
     if (!sandbox || (sandbox.alive && sandbox.containers.length === 0)) return;
     this.#containers.adopt(sandbox);
@@ -314,6 +317,7 @@ export class PodWorker implements PodContext {
 
   async #createSandbox(): Promise<void> {
     const { pod } = this;
+    if (!(await this.#admit())) return;
     try {
       await this.#sandbox.create(pod, () => this.#host.started());
       this.#operations.succeeded('sandbox');
@@ -323,6 +327,21 @@ export class PodWorker implements PodContext {
       await this.#deps.runtime.removeSandbox(pod.metadata.uid!).catch(() => {});
       await this.#operations.pause('sandbox');
     }
+  }
+
+  /** False: it can't have its devices, and fails for that. */
+  async #admit(): Promise<boolean> {
+    if (this.#admitted) return true;
+    try {
+      await this.#deps.devices.admit(this.pod);
+      this.#admitted = true;
+    } catch (error) {
+      const { reason, message } = error as Error & Rejection;
+      this.#deps.event(this.pod, undefined, 'Warning', reason, message);
+      this.#end.fail({ reason, message, isRejection: true });
+      this.#ending();
+    }
+    return this.#admitted;
   }
 
   /** The pod is to end: nothing that failed before is waited for. */
@@ -362,6 +381,8 @@ export class PodWorker implements PodContext {
   #tell(over: boolean): void {
     if (over && !this.#isOver) {
       this.#isOver = true;
+      // Before the scheduler hears of it: it may send the next pod at once.
+      this.#deps.devices.release(this.pod.metadata.uid!);
       this.#host.freed();
     }
     if (this.#end.forgotten || this.#closed) return;
@@ -376,6 +397,7 @@ export class PodWorker implements PodContext {
       over,
       ...(failure ? { failure } : {}),
       resize: this.#resizer.conditions,
+      devices: (container) => this.#deps.devices.health(this.pod, container),
     });
     // What is ready stays so while the agent is away.
     if (isNew && sandboxReady && !this.terminating) this.#report.save();

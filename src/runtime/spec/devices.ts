@@ -1,5 +1,6 @@
 /** Devices that a container is given: which the kernel means by them. */
-import { realpathSync, statSync } from 'node:fs';
+import { readdirSync, realpathSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Device, RuntimeError } from '../types.js';
 
 export interface DeviceRule {
@@ -14,6 +15,17 @@ export interface ResolvedDevice {
   /** Without links. */
   source: string;
   target: string;
+}
+
+/** All of a folder, where the source is one. @throws RuntimeError('StartFailed') for what is no device. */
+export function resolveDevices(device: Device): ResolvedDevice[] {
+  if (!statSync(device.source, { throwIfNoEntry: false })?.isDirectory()) return [resolveDevice(device)];
+  return readdirSync(device.source, { withFileTypes: true }).flatMap((entry) => {
+    const [source, target] = [join(device.source, entry.name), join(device.target, entry.name)];
+    if (entry.isDirectory()) return resolveDevices({ ...device, source, target });
+    const isDevice = entry.isBlockDevice() || entry.isCharacterDevice();
+    return isDevice ? [resolveDevice({ ...device, source, target })] : [];
+  });
 }
 
 /** @throws RuntimeError('StartFailed') for what is no device. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { Client, type ClientReadableStream, credentials } from '@grpc/grpc-js';
 import { WebSocket } from 'ws';
 import { Cri, imageService, runtimeService } from '../../../src/rpc/cri.js';
-import { UnixClient } from '../../../src/rpc/csi.js';
+import { UnixClient } from '../../../src/rpc/unix-client.js';
 import { eventually, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
 import { shellPod } from '../../fixtures/pods.js';
 

@@ -21,6 +21,15 @@ import {
 } from '../../../src/runtime/types.js';
 import { FakeClock } from '../../fixtures/fake-clock.js';
 
+/** A node without devices. */
+const NO_DEVICES = {
+  admit: async () => {},
+  prepare: async () => ({}),
+  health: () => [],
+  release() {},
+  retain() {},
+};
+
 export class FakeRuntime extends EventEmitter {
   readonly all = new Map<string, SandboxStatus>();
   /** What was asked, in order: `start a/0`, `stop a SIGTERM 30000` … */
@@ -201,6 +210,7 @@ export async function fakeNode(from?: {
       whole: {},
     },
     csi: { tearDown: async () => {}, sweep: async () => {} },
+    devices: NO_DEVICES,
     networkReady: Promise.resolve(),
     withdrawn: async () => {},
     pressures: () => [],

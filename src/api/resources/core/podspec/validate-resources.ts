@@ -57,7 +57,7 @@ const isNative = (name: string): boolean => !name.includes('/') || name.includes
 const mayOvercommit = (name: string): boolean => isNative(name) && !isHugePages(name);
 
 /** Whether a device plugin or an operator defines this resource, such as `example.com/gpu`. */
-const isExtendedResource = (name: string): boolean =>
+export const isExtendedResource = (name: string): boolean =>
   !isNative(name) && !name.startsWith('requests.') && names.qualifiedName(`requests.${name}`).length === 0;
 
 type NameRule = (name: string, path: string) => FieldError[];
