@@ -1,5 +1,4 @@
-/** Validation of what every object has: metadata, labels, selectors, addresses (apimachinery `api/validation`). */
-import { isIP, isIPv4, isIPv6 } from 'node:net';
+/** Validation of what every object has: metadata, labels, selectors (apimachinery `api/validation`). */
 import type {
   LabelSelector,
   LabelSelectorRequirement,
@@ -252,35 +251,4 @@ function isEmpty(value: unknown): boolean {
   if (value === undefined || value === null) return true;
   if (Array.isArray(value)) return value.length === 0;
   return typeof value === 'object' && Object.keys(value).length === 0;
-}
-
-export const validateIp = (value: string, path: string): FieldError[] =>
-  isIP(value) !== 0
-    ? []
-    : [invalid(path, value, 'must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)')];
-
-export const validateCidr = (value: string, path: string): FieldError[] =>
-  isCidr(value)
-    ? []
-    : [invalid(path, value, 'must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)')];
-
-function isCidr(value: string): boolean {
-  const [address = '', bits = ''] = value.split('/', 2);
-  if (!/^\d{1,3}$/.test(bits) || value.split('/').length !== 2) return false;
-  return (isIPv4(address) && Number(bits) <= 32) || (isIPv6(address) && Number(bits) <= 128);
-}
-
-/** Addresses that mean nothing outside one host may be neither endpoints nor external IPs. */
-export function validateNonSpecialIp(value: string, path: string): FieldError[] {
-  if (isIP(value) === 0) return [invalid(path, value, 'must be a valid IP address')];
-  const lower = value.toLowerCase();
-  if (value === '0.0.0.0' || /^[0:]+$/.test(value))
-    return [invalid(path, value, `may not be unspecified (${value})`)];
-  if (value.startsWith('127.') || /^[0:]*:0*1$/.test(value))
-    return [invalid(path, value, 'may not be in the loopback range (127.0.0.0/8, ::1/128)')];
-  if (value.startsWith('169.254.') || /^fe[89ab][0-9a-f]:/.test(lower))
-    return [invalid(path, value, 'may not be in the link-local range (169.254.0.0/16, fe80::/10)')];
-  if (value.startsWith('224.0.0.') || lower.startsWith('ff02:'))
-    return [invalid(path, value, 'may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)')];
-  return [];
 }

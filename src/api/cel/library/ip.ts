@@ -1,8 +1,5 @@
 /** Kubernetes' IP and CIDR functions. */
-import { func, method, type Overload } from '../declare.js';
-import { CelError } from '../errors.js';
-import { objectOf } from '../types.js';
-import { Opaque } from '../values.js';
+
 import {
   type Address,
   addressText,
@@ -12,7 +9,11 @@ import {
   type Network,
   parseAddress,
   parseNetwork,
-} from './addresses.js';
+} from '../../machinery/addresses.js';
+import { func, method, type Overload } from '../declare.js';
+import { CelError } from '../errors.js';
+import { objectOf } from '../types.js';
+import { Opaque } from '../values.js';
 import { once, traverse, twice } from './costs.js';
 
 const IP_TYPE = objectOf('net.IP');

@@ -4,11 +4,10 @@ import { child, type FieldError, invalid, notSupported, required } from '../../m
 import { validateImmutable, validateLabelSelector, validateNonnegative } from '../../machinery/validation.js';
 import { ageColumn, formatLabels, nameColumn, templateColumns } from '../columns.js';
 import { defaultPodTemplate } from '../core/podspec/defaults.js';
-import { podSpecWarnings } from '../core/podspec/warnings.js';
 import { defineResource } from '../define.js';
 import { sizeOf, validateAtMostAll, validateIntOrPercent } from '../int-or-percent.js';
 import { dropUnset } from '../unset.js';
-import { validateTemplate } from './workload.js';
+import { templateWarnings, validateTemplate } from './workload.js';
 
 const REQUIRED_COUNTS = [
   'currentNumberScheduled',
@@ -139,10 +138,7 @@ export const daemonSets = defineResource<DaemonSet>({
   validate,
   validateUpdate: (set, old) => validateImmutable(set.spec.selector, old.spec.selector, 'spec.selector'),
   validateStatusUpdate: validateStatus,
-  warnings: (set, old) =>
-    set.metadata.generation !== old?.metadata.generation
-      ? podSpecWarnings(set.spec.template.spec!, set.spec.template.metadata, 'spec.template')
-      : [],
+  warnings: templateWarnings,
   columns: [
     nameColumn,
     count('Desired', 'Nodes that should run the pod.', 'desiredNumberScheduled'),

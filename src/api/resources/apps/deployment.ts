@@ -4,11 +4,16 @@ import { child, type FieldError, forbidden, invalid, notSupported, required } fr
 import { sameJson, validateImmutable, validateNonnegative } from '../../machinery/validation.js';
 import { ageColumn, nameColumn, templateColumns } from '../columns.js';
 import { defaultPodTemplate } from '../core/podspec/defaults.js';
-import { podSpecWarnings } from '../core/podspec/warnings.js';
 import { defineResource, REPLICAS, SCALE } from '../define.js';
 import { sizeOf, validateAtMostAll, validateIntOrPercent } from '../int-or-percent.js';
 import { dropUnset } from '../unset.js';
-import { validateCounts, validateSelector, validateTemplate } from './workload.js';
+import {
+  nameWarnings,
+  templateWarnings,
+  validateCounts,
+  validateSelector,
+  validateTemplate,
+} from './workload.js';
 
 const PARTS = ['updatedReplicas', 'readyReplicas', 'availableReplicas'] as const;
 const COUNTS = ['observedGeneration', 'replicas', ...PARTS, 'unavailableReplicas'] as const;
@@ -118,10 +123,7 @@ export const deployments = defineResource<Deployment>({
   validateUpdate: (deployment, old) =>
     validateImmutable(deployment.spec.selector, old.spec.selector, 'spec.selector'),
   validateStatusUpdate: validateStatus,
-  warnings: (deployment, old) =>
-    deployment.metadata.generation !== old?.metadata.generation
-      ? podSpecWarnings(deployment.spec.template.spec!, deployment.spec.template.metadata, 'spec.template')
-      : [],
+  warnings: (object, old) => [...nameWarnings(object, old), ...templateWarnings(object, old)],
   columns: [
     nameColumn,
     {

@@ -4,10 +4,15 @@ import type { FieldError } from '../../machinery/field.js';
 import { validateImmutable, validateNonnegative } from '../../machinery/validation.js';
 import { ageColumn, nameColumn, templateColumns } from '../columns.js';
 import { defaultPodTemplate } from '../core/podspec/defaults.js';
-import { podSpecWarnings } from '../core/podspec/warnings.js';
 import { defineResource, REPLICAS, SCALE } from '../define.js';
 import { dropUnset } from '../unset.js';
-import { validateCounts, validateSelector, validateTemplate } from './workload.js';
+import {
+  nameWarnings,
+  templateWarnings,
+  validateCounts,
+  validateSelector,
+  validateTemplate,
+} from './workload.js';
 
 function validate({ spec }: ReplicaSet): FieldError[] {
   return [
@@ -52,10 +57,7 @@ export const replicaSets = defineResource<ReplicaSet>({
       ['replicas', ...PARTS, 'terminatingReplicas', 'observedGeneration'],
       PARTS,
     ),
-  warnings: (set, old) =>
-    set.spec.template && set.metadata.generation !== old?.metadata.generation
-      ? podSpecWarnings(set.spec.template.spec!, set.spec.template.metadata, 'spec.template')
-      : [],
+  warnings: (object, old) => [...nameWarnings(object, old), ...templateWarnings(object, old)],
   columns: [
     nameColumn,
     {

@@ -1,15 +1,23 @@
 /** StatefulSets. */
 import type { PersistentVolumeClaim, StatefulSet, StatefulSetSpec } from '#types';
-import { child, type FieldError, forbidden, invalid, notSupported, required } from '../../machinery/field.js';
+import {
+  child,
+  type FieldError,
+  forbidden,
+  index,
+  invalid,
+  notSupported,
+  required,
+} from '../../machinery/field.js';
 import { dns1123Label } from '../../machinery/names.js';
 import { checked, sameJson, validateLabelSelector, validateNonnegative } from '../../machinery/validation.js';
 import { ageColumn, nameColumn, templateColumns } from '../columns.js';
 import { defaultPodTemplate } from '../core/podspec/defaults.js';
-import { podSpecWarnings } from '../core/podspec/warnings.js';
+import { claimWarnings } from '../core/podspec/warnings.js';
 import { defineResource, REPLICAS, SCALE } from '../define.js';
 import { validateAtMostAll, validateIntOrPercent } from '../int-or-percent.js';
 import { dropUnset } from '../unset.js';
-import { validateTemplate } from './workload.js';
+import { templateWarnings, validateTemplate } from './workload.js';
 
 const PARTS = ['readyReplicas', 'currentReplicas', 'updatedReplicas'] as const;
 const MUTABLE = [
@@ -186,6 +194,21 @@ function validateStatus({ status }: StatefulSet, old: StatefulSet): FieldError[]
 const validateCreate = ({ spec }: StatefulSet): FieldError[] =>
   spec.serviceName ? checked('spec.serviceName', spec.serviceName, dns1123Label) : [];
 
+function warnings(set: StatefulSet, old: StatefulSet | undefined): string[] {
+  const { revisionHistoryLimit, volumeClaimTemplates } = set.spec;
+  return [
+    ...templateWarnings(set, old),
+    ...(volumeClaimTemplates ?? []).flatMap(({ spec }, i) =>
+      claimWarnings(spec, index('spec.volumeClaimTemplates', i)),
+    ),
+    ...(revisionHistoryLimit !== undefined && revisionHistoryLimit < 0
+      ? [
+          'spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended',
+        ]
+      : []),
+  ];
+}
+
 export const statefulSets = defineResource<StatefulSet>({
   group: 'apps',
   version: 'v1',
@@ -210,10 +233,7 @@ export const statefulSets = defineResource<StatefulSet>({
   validateCreate,
   validateUpdate,
   validateStatusUpdate: validateStatus,
-  warnings: (set, old) =>
-    set.metadata.generation !== old?.metadata.generation
-      ? podSpecWarnings(set.spec.template.spec!, set.spec.template.metadata, 'spec.template')
-      : [],
+  warnings,
   columns: [
     nameColumn,
     {

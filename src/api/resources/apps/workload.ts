@@ -1,9 +1,12 @@
 /** What Deployments and ReplicaSets share: selector, template, counts. */
 import type { LabelSelector, PodTemplateSpec } from '#types';
 import { child, type FieldError, forbidden, invalid, notSupported, required } from '../../machinery/field.js';
+import { dns1123Label } from '../../machinery/names.js';
 import { labelSelector } from '../../machinery/selectors.js';
+import type { KubeObject } from '../../machinery/types.js';
 import { validateLabelSelector, validateNonnegative } from '../../machinery/validation.js';
 import { validatePodTemplate } from '../core/podspec/validate-spec.js';
+import { podSpecWarnings } from '../core/podspec/warnings.js';
 
 /** The selector is there, and not empty. */
 export function validateSelector(selector: LabelSelector | undefined, path: string): FieldError[] {
@@ -73,4 +76,27 @@ export function validateCounts(
       invalid('status.availableReplicas', count('availableReplicas'), 'cannot be greater than readyReplicas'),
     );
   return errors;
+}
+
+/** What has a template of pods. */
+interface Workload extends KubeObject {
+  spec: { template?: PodTemplateSpec };
+}
+
+/** Of a changed template: the generation tells. */
+export function templateWarnings(object: Workload, old: Workload | undefined): string[] {
+  const { template } = object.spec;
+  return template?.spec && object.metadata.generation !== old?.metadata.generation
+    ? podSpecWarnings(template.spec, template.metadata, 'spec.template')
+    : [];
+}
+
+/** Of a new object whose name begins those of its pods, and so their host names. */
+export function nameWarnings({ metadata }: KubeObject, old: KubeObject | undefined): string[] {
+  const wrong = metadata.name ? dns1123Label(metadata.name) : [];
+  return old || wrong.length === 0
+    ? []
+    : [
+        `metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [${wrong.join(' ')}]`,
+      ];
 }

@@ -2,8 +2,8 @@
 import type { CronJob, CronJobSpec } from '#types';
 import { CronError, isTimeZone, parseCron } from '../../machinery/cron.js';
 import { child, type FieldError, invalid, notSupported, required } from '../../machinery/field.js';
-import { dns1123Label } from '../../machinery/names.js';
 import { sameJson, validateLabelSelector, validateNonnegative } from '../../machinery/validation.js';
+import { nameWarnings } from '../apps/workload.js';
 import { ageColumn, nameColumn, since, templateColumns } from '../columns.js';
 import { podSpecWarnings } from '../core/podspec/warnings.js';
 import { type Column, defineResource } from '../define.js';
@@ -80,12 +80,7 @@ function validateTemplate({ jobTemplate }: CronJobSpec, path: string): FieldErro
 }
 
 function warnings(cron: CronJob, old: CronJob | undefined): string[] {
-  const found: string[] = [];
-  const name = dns1123Label(cron.metadata.name ?? '');
-  if (!old && cron.metadata.name && name.length > 0)
-    found.push(
-      `metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [${name.join(' ')}]`,
-    );
+  const found = nameWarnings(cron, old);
   const template = cron.spec.jobTemplate.spec?.template;
   if (template?.spec && !sameJson(template, old?.spec.jobTemplate.spec?.template))
     found.push(...podSpecWarnings(template.spec, template.metadata, 'spec.jobTemplate.spec.template'));

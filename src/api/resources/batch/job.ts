@@ -4,6 +4,7 @@ import { child, type FieldError, invalid, key, required } from '../../machinery/
 import { dns1123Label } from '../../machinery/names.js';
 import { labelSelector } from '../../machinery/selectors.js';
 import { sameJson } from '../../machinery/validation.js';
+import { nameWarnings } from '../apps/workload.js';
 import { ageColumn, humanDuration, nameColumn, templateColumns } from '../columns.js';
 import { podSpecWarnings } from '../core/podspec/warnings.js';
 import { defineResource } from '../define.js';
@@ -68,12 +69,7 @@ function validate(job: Job): FieldError[] {
 }
 
 function warnings(job: Job, old: Job | undefined): string[] {
-  const found: string[] = [];
-  const name = dns1123Label(job.metadata.name ?? '');
-  if (!old && job.metadata.name && name.length > 0)
-    found.push(
-      `metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [${name.join(' ')}]`,
-    );
+  const found = nameWarnings(job, old);
   if (!old || !sameJson(job.spec.template, old.spec.template))
     found.push(...podSpecWarnings(job.spec.template.spec!, job.spec.template.metadata, 'spec.template'));
   return found;

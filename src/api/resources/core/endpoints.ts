@@ -1,12 +1,11 @@
 /** Endpoints: the older form of EndpointSlices. */
 import type { EndpointAddress, EndpointPort, Endpoints } from '#types';
 import { child, type FieldError, index, invalid, notSupported, required } from '../../machinery/field.js';
+import { ipWarnings, validateIp, validateNonSpecialIp } from '../../machinery/ip.js';
 import * as names from '../../machinery/names.js';
 import {
   validateDns1123Label,
   validateDns1123Subdomain,
-  validateIp,
-  validateNonSpecialIp,
   validateQualifiedName,
 } from '../../machinery/validation.js';
 import { ageColumn, nameColumn, shortList } from '../columns.js';
@@ -82,6 +81,14 @@ export const endpoints = defineResource<Endpoints>({
     for (const subset of object.subsets ?? []) for (const port of subset.ports ?? []) port.protocol ||= 'TCP';
   },
   validate,
+  warnings: ({ subsets }) =>
+    (subsets ?? []).flatMap((subset, i) =>
+      (['addresses', 'notReadyAddresses'] as const).flatMap((list) =>
+        (subset[list] ?? []).flatMap(({ ip }, j) =>
+          ipWarnings(ip, child(index(child(index('subsets', i), list), j), 'ip')),
+        ),
+      ),
+    ),
   columns: [
     nameColumn,
     {

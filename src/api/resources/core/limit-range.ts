@@ -16,6 +16,11 @@ import { checked } from '../../machinery/validation.js';
 import { nameColumn } from '../columns.js';
 import { defineResource } from '../define.js';
 import { createdAtColumn } from '../rbac/role.js';
+import {
+  mayOvercommit,
+  validateContainerResource,
+  validateResourceName,
+} from './podspec/validate-resources.js';
 
 const TYPES = new Set(['Container', 'PersistentVolumeClaim', 'Pod']);
 
@@ -50,20 +55,36 @@ function validate({ spec }: LimitRange): FieldError[] {
           'either minimum or maximum storage value is required, but neither was provided',
         ),
       );
+    errors.push(...validateNames(item, at));
     return [...errors, ...resourceNames(item).flatMap((name) => validateOrder(item, name, at))];
   });
 }
 
-const resourceNames = ({ min, max, default: limit, defaultRequest }: LimitRangeItem): string[] =>
-  [...new Set([min, max, limit, defaultRequest].flatMap((list) => Object.keys(list ?? {})))].sort();
+const LISTS = ['max', 'min', 'default', 'defaultRequest', 'maxLimitRequestRatio'] as const;
+
+/** Those that count: pods have no defaults. */
+const listsOf = ({ type }: LimitRangeItem) =>
+  LISTS.filter((list) => type !== 'Pod' || !list.startsWith('default'));
+
+/** Pods and containers are limited in what containers can ask for, claims and others in any resource. */
+function validateNames(item: LimitRangeItem, path: string): FieldError[] {
+  const ofContainers = item.type === 'Pod' || item.type === 'Container';
+  const validateName = ofContainers ? validateContainerResource : validateResourceName;
+  return listsOf(item).flatMap((list) =>
+    Object.keys(item[list] ?? {}).flatMap((name) => validateName(name, key(child(path, list), name))),
+  );
+}
+
+const resourceNames = (item: LimitRangeItem): string[] =>
+  [...new Set(listsOf(item).flatMap((list) => Object.keys(item[list] ?? {})))].sort();
 
 /** min ≤ default request ≤ default ≤ max. */
 function validateOrder(item: LimitRangeItem, name: string, path: string): FieldError[] {
   const errors: FieldError[] = [];
   const min = item.min?.[name];
   const max = item.max?.[name];
-  const limit = item.default?.[name];
-  const request = item.defaultRequest?.[name];
+  const limit = item.type === 'Pod' ? undefined : item.default?.[name];
+  const request = item.type === 'Pod' ? undefined : item.defaultRequest?.[name];
   const ratio = item.maxLimitRequestRatio?.[name];
   const check = (
     field: string,
@@ -88,8 +109,31 @@ function validateOrder(item: LimitRangeItem, name: string, path: string): FieldE
   check('defaultRequest', request!, request, 'default request', limit, 'default limit');
   check('default', min!, min, 'min', limit, 'default');
   check('default', max!, limit, 'default', max, 'max');
-  if (ratio === undefined) return errors;
-  const at = key(child(path, 'maxLimitRequestRatio'), name);
+  if (ratio !== undefined)
+    errors.push(...validateRatio(ratio, min, max, key(child(path, 'maxLimitRequestRatio'), name)));
+  if (
+    !mayOvercommit(name) &&
+    limit !== undefined &&
+    request !== undefined &&
+    compareQuantities(limit, request) !== 0
+  )
+    errors.push(
+      invalid(
+        key(child(path, 'defaultRequest'), name),
+        request,
+        `default value ${limit} must equal to defaultRequest value ${request} in ${name}`,
+      ),
+    );
+  return errors;
+}
+
+function validateRatio(
+  ratio: string,
+  min: string | undefined,
+  max: string | undefined,
+  at: string,
+): FieldError[] {
+  const errors: FieldError[] = [];
   if (compareQuantities(ratio, 1) < 0) errors.push(invalid(at, ratio, `ratio ${ratio} is less than 1`));
   if (min !== undefined && max !== undefined) {
     const most = quantityMilli(max) / quantityMilli(min);

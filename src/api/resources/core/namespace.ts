@@ -53,6 +53,8 @@ export const namespaces = defineResource<Namespace>({
   prepareForStatusUpdate(namespace, old) {
     namespace.spec = old.spec;
   },
+  validateCreate: ({ spec }) =>
+    (spec.finalizers ?? []).flatMap((name) => validateFinalizerName(name, 'spec.finalizers')),
   validateStatusUpdate: validateStatus,
   updates: {
     finalize: {

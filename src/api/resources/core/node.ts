@@ -1,7 +1,8 @@
 /** Nodes. */
 import type { Node } from '#types';
 import { duplicate, type FieldError, forbidden, index, invalid } from '../../machinery/field.js';
-import { sameJson, validateCidr } from '../../machinery/validation.js';
+import { validateCidr } from '../../machinery/ip.js';
+import { sameJson } from '../../machinery/validation.js';
 import { ageColumn, nameColumn } from '../columns.js';
 import { type Column, defineResource } from '../define.js';
 import { dropUnset } from '../unset.js';

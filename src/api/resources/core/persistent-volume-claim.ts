@@ -14,7 +14,7 @@ import { sameJson, validateImmutable, validateQualifiedName } from '../../machin
 import { ageColumn, nameColumn, textColumn } from '../columns.js';
 import { defineResource } from '../define.js';
 import { joinDataSources, validateClaimSpec } from './persistent-volume-claim-spec.js';
-import { fractionWarnings } from './podspec/warnings.js';
+import { claimWarnings } from './podspec/warnings.js';
 import {
   CLASS_ANNOTATION,
   classAnnotationWarning,
@@ -114,14 +114,10 @@ function validateStatusUpdate({ spec, status = {} }: PersistentVolumeClaim): Fie
   return errors;
 }
 
-function warnings({ metadata, spec }: PersistentVolumeClaim): string[] {
-  const { requests, limits } = spec.resources ?? {};
-  return [
-    ...classAnnotationWarning(metadata),
-    ...fractionWarnings(requests, ['storage'], 'spec.resources.requests'),
-    ...fractionWarnings(limits, ['storage'], 'spec.resources.limits'),
-  ];
-}
+const warnings = ({ metadata, spec }: PersistentVolumeClaim): string[] => [
+  ...classAnnotationWarning(metadata),
+  ...claimWarnings(spec, 'spec'),
+];
 
 const phase = ({ metadata, status }: PersistentVolumeClaim): string =>
   metadata.deletionTimestamp ? 'Terminating' : (status?.phase ?? '');

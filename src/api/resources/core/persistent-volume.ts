@@ -7,7 +7,8 @@ import { ageColumn, nameColumn, textColumn } from '../columns.js';
 import { defineResource } from '../define.js';
 import { sourcesOf, validateVolumeSpec } from './persistent-volume-spec.js';
 import { defaultVolumeSource } from './podspec/defaults.js';
-import { termWarnings, volumeWarnings } from './podspec/warnings.js';
+import { volumeWarnings } from './podspec/volume-warnings.js';
+import { termWarnings } from './podspec/warnings.js';
 import { classAnnotationWarning, formatAccessModes, storageClassOf } from './volume-fields.js';
 
 /** The secret for growing the volume may be added to one that has none. */

@@ -1,11 +1,14 @@
 /** The status of pods: what they begin with, and what an update of it may change. */
 import type { ContainerStatus, Pod } from '#types';
 import { child, duplicate, type FieldError, forbidden, index, invalid } from '../../machinery/field.js';
+import { validateIp } from '../../machinery/ip.js';
 import * as names from '../../machinery/names.js';
-import { checked, validateImmutable, validateIp, validateQualifiedName } from '../../machinery/validation.js';
+import { checked, validateImmutable, validateQualifiedName } from '../../machinery/validation.js';
+import { validateContainerStatuses } from './pod-container-status.js';
 import { validateAnnotationUpdate } from './pod-update.js';
 import { isRestartableInit } from './podspec/containers.js';
 import { computeQosClass } from './podspec/qos.js';
+import { validatePodAnnotations } from './podspec/validate-annotations.js';
 
 /** Pending, with its QoS class, and the reason why the scheduler leaves a gated pod alone. */
 export function initialStatus(pod: Pod): void {
@@ -44,7 +47,10 @@ export function prepareStatusUpdate(pod: Pod, old: Pod): void {
 export function validateStatusUpdate(pod: Pod, old: Pod): FieldError[] {
   const status = pod.status ?? {};
   const before = old.status ?? {};
-  const errors = validateAnnotationUpdate(pod, old);
+  const errors = [
+    ...validateAnnotationUpdate(pod, old),
+    ...validatePodAnnotations(pod.metadata, pod.spec, 'metadata.annotations'),
+  ];
   status.conditions?.forEach((condition, i) => {
     if (!['PodScheduled', 'Ready', 'Initialized'].includes(condition.type))
       errors.push(
@@ -77,12 +83,28 @@ export function validateStatusUpdate(pod: Pod, old: Pod): FieldError[] {
       'ephemeralContainerStatuses',
       () => false,
     ),
+    ...validateClaimStatuses(pod),
     ...validateIps(status.podIPs ?? [], 'status.podIPs'),
   );
   const hostIps = status.hostIPs ?? [];
   if (hostIps.length > 0 && status.hostIP !== hostIps[0]!.ip)
     errors.push(invalid('status.hostIPs[0].ip', hostIps[0]!.ip, 'must be equal to `hostIP`'));
-  return [...errors, ...validateIps(hostIps, 'status.hostIPs')];
+  return [...errors, ...validateIps(hostIps, 'status.hostIPs'), ...validateContainerStatuses(pod)];
+}
+
+/** Of claims that the pod has. */
+function validateClaimStatuses({ spec, status }: Pod): FieldError[] {
+  const claims = status?.resourceClaimStatuses ?? [];
+  return claims.flatMap(({ name, resourceClaimName }, i) => {
+    const at = child(index('status.resourceClaimStatuses', i), 'name');
+    const errors = (spec.resourceClaims ?? []).some((claim) => claim.name === name)
+      ? []
+      : [invalid(at, name, 'must match the name of an entry in `spec.resourceClaims`')];
+    if (claims.findIndex((other) => other.name === name) < i) errors.push(duplicate(at, name));
+    if (resourceClaimName !== undefined)
+      errors.push(...checked(at, resourceClaimName, names.dns1123Subdomain));
+    return errors;
+  });
 }
 
 const mayRestart = (policy: string, status: ContainerStatus): boolean =>

@@ -1,13 +1,12 @@
 /** ReplicationControllers: what ReplicaSets were before they had label selectors. */
 import type { ReplicationController } from '#types';
 import { type FieldError, required } from '../../machinery/field.js';
-import { validateLabels, validateNonnegative } from '../../machinery/validation.js';
-import { validateCounts, validateTemplate } from '../apps/workload.js';
+import { validateNonnegative } from '../../machinery/validation.js';
+import { nameWarnings, templateWarnings, validateCounts, validateTemplate } from '../apps/workload.js';
 import { ageColumn, formatLabels, nameColumn, templateColumns } from '../columns.js';
 import { defineResource, REPLICAS, SCALE } from '../define.js';
 import { dropUnset } from '../unset.js';
 import { defaultPodTemplate } from './podspec/defaults.js';
-import { podSpecWarnings } from './podspec/warnings.js';
 
 const PARTS = ['fullyLabeledReplicas', 'readyReplicas', 'availableReplicas'] as const;
 
@@ -31,9 +30,7 @@ function validate({ spec }: ReplicationController): FieldError[] {
   const { selector = {}, template } = spec;
   const errors = [
     ...validateNonnegative(spec.minReadySeconds, 'spec.minReadySeconds'),
-    ...(Object.keys(selector).length === 0
-      ? [required('spec.selector')]
-      : validateLabels(selector, 'spec.selector')),
+    ...(Object.keys(selector).length === 0 ? [required('spec.selector')] : []),
     ...validateNonnegative(spec.replicas, 'spec.replicas'),
   ];
   const parsed = Object.keys(selector).length === 0 ? {} : { matchLabels: selector };
@@ -72,10 +69,7 @@ export const replicationControllers = defineResource<ReplicationController>({
   },
   validate,
   validateStatusUpdate: validateStatus,
-  warnings: (controller, old) =>
-    controller.spec.template && controller.metadata.generation !== old?.metadata.generation
-      ? podSpecWarnings(controller.spec.template.spec!, controller.spec.template.metadata, 'spec.template')
-      : [],
+  warnings: (object, old) => [...nameWarnings(object, old), ...templateWarnings(object, old)],
   columns: [
     nameColumn,
     count('Desired', 'Pods that there should be.', ({ spec }) => spec.replicas ?? 0),

@@ -1,11 +1,14 @@
 /** ResourceQuotas: how much a namespace may have in all. */
 import type { ResourceQuota, ResourceQuotaSpec, ScopedResourceSelectorRequirement } from '#types';
-import { child, type FieldError, index, invalid, key, required } from '../../machinery/field.js';
-import { qualifiedName } from '../../machinery/names.js';
-import { checked, sameJson } from '../../machinery/validation.js';
+import { child, type FieldError, invalid, key, required } from '../../machinery/field.js';
+import { sameJson } from '../../machinery/validation.js';
 import { ageColumn, nameColumn, textColumn } from '../columns.js';
 import { defineResource } from '../define.js';
-import { QUOTA_RESOURCES, validateQuantityValue } from './podspec/validate-resources.js';
+import {
+  isQuotaResource,
+  validateQuantityValue,
+  validateResourceName,
+} from './podspec/validate-resources.js';
 
 const SCOPES = [
   'BestEffort',
@@ -16,87 +19,106 @@ const SCOPES = [
   'Terminating',
   'VolumeAttributesClass',
 ];
-const OPERATORS = ['DoesNotExist', 'Exists', 'In', 'NotIn'];
-const COMPUTE = /^((requests|limits)\.)?(cpu|memory)$/;
+const COMPUTE = new Set(['', 'requests.', 'limits.'].flatMap((use) => [`${use}cpu`, `${use}memory`]));
 /** Scopes that contradict each other. */
 const PAIRS = [
   ['BestEffort', 'NotBestEffort'],
   ['Terminating', 'NotTerminating'],
 ] as const;
 
-function validateName(name: string, path: string): FieldError[] {
-  const errors = checked(path, name, qualifiedName);
-  const known = QUOTA_RESOURCES.has(name) || /^(requests\.)?hugepages-/.test(name);
-  if (!name.includes('/') && !known)
-    errors.push(invalid(path, name, 'must be a standard resource for quota'));
-  return errors;
+function validateAmounts(amounts: Record<string, string> | undefined, path: string): FieldError[] {
+  return Object.entries(amounts ?? {}).flatMap(([name, quantity]) => {
+    const at = key(path, name);
+    const errors = validateResourceName(name, at);
+    if (!name.includes('/') && !isQuotaResource(name))
+      errors.push(invalid(at, name, 'must be a standard resource for quota'));
+    return [...errors, ...validateQuantityValue(name, quantity, at)];
+  });
 }
 
-function validateSpec(spec: ResourceQuotaSpec): FieldError[] {
-  const errors: FieldError[] = [];
-  for (const [name, quantity] of Object.entries(spec.hard ?? {})) {
-    const at = key('spec.hard', name);
-    errors.push(...validateName(name, at), ...validateQuantityValue(name, quantity, at));
-  }
-  return [...errors, ...validateScopes(spec), ...validateSelector(spec)];
-}
+const validateSpec = (spec: ResourceQuotaSpec): FieldError[] => [
+  ...validateAmounts(spec.hard, 'spec.hard'),
+  ...validateScopes(spec),
+  ...validateSelector(spec),
+];
 
 function validateScopes({ scopes = [], hard = {} }: ResourceQuotaSpec): FieldError[] {
-  const errors: FieldError[] = [];
-  if (scopes.length === 0) return errors;
-  for (const scope of scopes) {
-    if (!SCOPES.includes(scope)) errors.push(invalid('spec.scopes', scopes, 'unsupported scope'));
-    for (const name of Object.keys(hard))
-      if (!fits(scope, name))
-        errors.push(invalid('spec.scopes', scopes, 'unsupported scope applied to resource'));
-  }
-  for (const [a, b] of PAIRS)
-    if (scopes.includes(a) && scopes.includes(b))
-      errors.push(invalid('spec.scopes', scopes, 'conflicting scopes'));
-  return errors;
+  const wrong = (detail: string) => invalid('spec.scopes', scopes, detail);
+  const errors = scopes.flatMap((scope) => [
+    ...(SCOPES.includes(scope) ? [] : [wrong('unsupported scope')]),
+    ...unfit(scope, hard).map(() => wrong('unsupported scope applied to resource')),
+  ]);
+  return [...errors, ...conflicts(scopes).map(() => wrong('conflicting scopes'))];
 }
 
-/** Scopes are about pods; best-effort pods have no amounts. */
-const fits = (scope: string, resource: string): boolean =>
-  resource === 'pods' || (scope !== 'BestEffort' && COMPUTE.test(resource)) || resource.includes('.');
+const conflicts = (scopes: string[]) => PAIRS.filter((pair) => pair.every((scope) => scopes.includes(scope)));
 
-function validateSelector({ scopeSelector }: ResourceQuotaSpec): FieldError[] {
-  return (scopeSelector?.matchExpressions ?? []).flatMap((requirement, i) =>
-    validateRequirement(requirement, index('spec.scopeSelector.matchExpressions', i)),
-  );
+/** The resources that the objects of a scope have nothing of. */
+const unfit = (scope: string, hard: Record<string, string>): string[] =>
+  Object.keys(hard).filter((name) => isQuotaResource(name) && !fits(scope, name));
+
+/** All but one scope are about pods, of which best-effort ones have no amounts. */
+function fits(scope: string, resource: string): boolean {
+  if (!SCOPES.includes(scope)) return true;
+  if (scope === 'VolumeAttributesClass')
+    return resource === 'persistentvolumeclaims' || resource === 'requests.storage';
+  return resource === 'pods' || (scope !== 'BestEffort' && COMPUTE.has(resource));
 }
 
+function validateSelector({ scopeSelector, hard = {} }: ResourceQuotaSpec): FieldError[] {
+  const path = 'spec.scopeSelector.matchExpressions';
+  const requirements = scopeSelector?.matchExpressions ?? [];
+  const wrong = (detail: string) => invalid(path, scopeSelector, detail);
+  const errors = requirements.flatMap((requirement) => {
+    const { scopeName = '' } = requirement;
+    return [
+      ...(SCOPES.includes(scopeName)
+        ? []
+        : [invalid(child(path, 'scopeName'), scopeName, 'unsupported scope')]),
+      ...unfit(scopeName, hard).map(() => wrong('unsupported scope applied to resource')),
+      ...validateRequirement(requirement, path),
+    ];
+  });
+  const scopes = requirements.map(({ scopeName }) => scopeName);
+  return [...errors, ...conflicts(scopes).map(() => invalid(path, scopes, 'conflicting scopes'))];
+}
+
+/** Classes can be named, the other scopes only be in force. */
 function validateRequirement(requirement: ScopedResourceSelectorRequirement, path: string): FieldError[] {
-  const { scopeName, operator, values = [] } = requirement;
+  const { scopeName, operator = '', values = [] } = requirement;
   const errors: FieldError[] = [];
-  if (!SCOPES.includes(scopeName))
-    errors.push(invalid(child(path, 'scopeName'), scopeName, 'unsupported scope'));
-  else if (scopeName !== 'PriorityClass' && scopeName !== 'VolumeAttributesClass' && operator !== 'Exists')
+  const named = scopeName === 'PriorityClass' || scopeName === 'VolumeAttributesClass';
+  if (SCOPES.includes(scopeName) && !named && operator !== 'Exists')
     errors.push(
       invalid(
         child(path, 'operator'),
         operator,
-        "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity",
+        "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity",
       ),
     );
-  if (!OPERATORS.includes(operator))
-    errors.push(invalid(child(path, 'operator'), operator, 'not a valid selector operator'));
-  const listed = operator === 'In' || operator === 'NotIn';
-  if (listed && values.length === 0)
-    errors.push(
-      required(
-        child(path, 'values'),
-        "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector",
-      ),
-    );
-  if (!listed && values.length > 0)
-    errors.push(
-      invalid(
-        child(path, 'values'),
-        values,
-        "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector",
-      ),
-    );
+  const at = child(path, 'values');
+  switch (operator) {
+    case 'In':
+    case 'NotIn':
+      if (values.length === 0)
+        errors.push(
+          required(at, "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector"),
+        );
+      break;
+    case 'Exists':
+    case 'DoesNotExist':
+      if (values.length > 0)
+        errors.push(
+          invalid(
+            at,
+            values,
+            "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector",
+          ),
+        );
+      break;
+    default:
+      errors.push(invalid(child(path, 'operator'), operator, 'not a valid selector operator'));
+  }
   return errors;
 }
 
@@ -127,9 +149,13 @@ export const resourceQuotas = defineResource<ResourceQuota>({
   },
   validate: ({ spec }) => validateSpec(spec),
   validateUpdate: ({ spec }, old) =>
-    sameJson([...(spec.scopes ?? [])].sort(), [...(old.spec.scopes ?? [])].sort())
+    sameJson([...new Set(spec.scopes)].sort(), [...new Set(old.spec.scopes)].sort())
       ? []
       : [invalid('spec.scopes', spec.scopes ?? [], 'field is immutable')],
+  validateStatusUpdate: ({ status }) => [
+    ...validateAmounts(status?.hard, 'status.hard'),
+    ...validateAmounts(status?.used, 'status.used'),
+  ],
   columns: [
     nameColumn,
     textColumn('Request', 'What may be asked for.', (quota) => used(quota, false)),

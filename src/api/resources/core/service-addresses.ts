@@ -10,7 +10,7 @@ import {
   notSupported,
   required,
 } from '../../machinery/field.js';
-import { validateIp } from '../../machinery/validation.js';
+import { validateIp } from '../../machinery/ip.js';
 import { isHeadless } from './service-spec.js';
 
 const POLICIES = ['PreferDualStack', 'RequireDualStack', 'SingleStack'];

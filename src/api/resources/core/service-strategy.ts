@@ -1,6 +1,6 @@
 /** What creating and updating a Service makes of its addresses and ports (upstream `registry/core/service`). */
 import type { Service, ServicePort } from '#types';
-import { isHeadless, needsHealthCheck } from './service-spec.js';
+import { isExternallyAccessible, isHeadless, needsHealthCheck } from './service-spec.js';
 
 /** `clusterIP` and `clusterIPs` are two forms of one list. */
 export function prepareForCreate(service: Service): void {
@@ -27,25 +27,25 @@ function defaultFamilies(service: Service): void {
     spec.ipFamilies = given.length > 0 ? given.map((ip) => (ip.includes(':') ? 'IPv6' : 'IPv4')) : ['IPv4'];
 }
 
-/** What the client left out stays as it was, so that a manifest can be replaced without the allocated values. */
+const needsClusterIp = ({ spec }: Service): boolean => spec.type !== 'ExternalName';
+const needsNodePorts = ({ spec }: Service): boolean =>
+  spec.type === 'NodePort' || spec.type === 'LoadBalancer';
+
 export function prepareForUpdate(service: Service, old: Service): void {
-  const { spec } = service;
-  const before = old.spec;
-  if (spec.type === 'ExternalName') {
-    if (before.type !== 'ExternalName') dropAllocated(service, old);
-    return;
-  }
-  if (before.type !== 'ExternalName') keepClusterIps(service, old);
-  else if (spec.clusterIP && !spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP];
-  const mayHaveNodePorts = spec.type === 'NodePort' || spec.type === 'LoadBalancer';
-  if (mayHaveNodePorts && (before.type === 'NodePort' || before.type === 'LoadBalancer'))
-    keepNodePorts(spec.ports ?? [], before.ports ?? []);
-  if (!mayHaveNodePorts) releaseNodePorts(service, old);
-  if (needsHealthCheck(service) && needsHealthCheck(old))
-    spec.healthCheckNodePort ||= before.healthCheckNodePort;
-  if (!needsHealthCheck(service) && spec.healthCheckNodePort === before.healthCheckNodePort)
-    delete spec.healthCheckNodePort;
+  keepAllocated(service, old);
+  dropUnneeded(service, old);
+  dropSecondFamily(service, old);
   defaultFamilies(service);
+}
+
+/** What the client left out stays as it was, so that a manifest can be replaced without the allocated values. */
+function keepAllocated(service: Service, old: Service): void {
+  const { spec } = service;
+  if (needsClusterIp(service) && needsClusterIp(old)) keepClusterIps(service, old);
+  else if (spec.clusterIP && !spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP];
+  if (needsNodePorts(service) && needsNodePorts(old)) keepNodePorts(spec.ports ?? [], old.spec.ports ?? []);
+  if (needsHealthCheck(service) && needsHealthCheck(old))
+    spec.healthCheckNodePort ||= old.spec.healthCheckNodePort;
 }
 
 function keepClusterIps({ spec }: Service, { spec: before }: Service): void {
@@ -62,33 +62,46 @@ function keepClusterIps({ spec }: Service, { spec: before }: Service): void {
   if (!spec.ipFamilies?.length && before.ipFamilies) spec.ipFamilies = [...before.ipFamilies];
 }
 
+/** A port keeps its node port by its name, unless another port has taken it over. */
 function keepNodePorts(ports: ServicePort[], before: ServicePort[]): void {
-  const used = new Set(ports.map((port) => `${port.protocol}/${port.nodePort}`));
+  const used = new Set(ports.map((port) => port.nodePort));
   for (const port of ports) {
     if (port.nodePort) continue;
-    const old = before.find((p) => p.port === port.port && p.protocol === port.protocol);
-    if (!old?.nodePort || used.has(`${port.protocol}/${old.nodePort}`)) continue;
-    port.nodePort = old.nodePort;
-    used.add(`${port.protocol}/${old.nodePort}`);
+    const old = before.find((p) => (p.name ?? '') === (port.name ?? ''));
+    if (old?.nodePort && !used.has(old.nodePort)) port.nodePort = old.nodePort;
   }
 }
 
-/** A service that becomes internal loses the node ports that it still carries from before. */
-function releaseNodePorts({ spec }: Service, { spec: before }: Service): void {
-  if (before.type === spec.type) return;
-  for (const [i, port] of (spec.ports ?? []).entries())
-    if (port.nodePort && port.nodePort === before.ports?.[i]?.nodePort) delete port.nodePort;
-  if (spec.externalTrafficPolicy === before.externalTrafficPolicy && !spec.externalIPs?.length)
-    delete spec.externalTrafficPolicy;
-  if (spec.allocateLoadBalancerNodePorts === before.allocateLoadBalancerNodePorts)
-    delete spec.allocateLoadBalancerNodePorts;
-}
-
-function dropAllocated(service: Service, old: Service): void {
+/**
+ * What the new type has no use for goes, as long as the client did not change it as well: that would be a mistake to
+ * tell of.
+ */
+function dropUnneeded(service: Service, old: Service): void {
   const { spec } = service;
   const before = old.spec;
-  if (spec.clusterIP === before.clusterIP) delete spec.clusterIP;
-  for (const field of ['clusterIPs', 'ipFamilies', 'ipFamilyPolicy'] as const)
-    if (JSON.stringify(spec[field]) === JSON.stringify(before[field])) delete spec[field];
-  releaseNodePorts(service, old);
+  const drop = (...fields: (keyof typeof spec)[]) => {
+    for (const field of fields)
+      if (JSON.stringify(spec[field]) === JSON.stringify(before[field])) delete spec[field];
+  };
+  const no = (needs: (service: Service) => boolean) => needs(old) && !needs(service);
+  if (no(needsClusterIp)) {
+    if (JSON.stringify(spec.clusterIPs) === JSON.stringify(before.clusterIPs)) delete spec.clusterIP;
+    drop('clusterIPs', 'ipFamilies', 'ipFamilyPolicy');
+  }
+  if (no(needsNodePorts)) {
+    const nodePorts = (ports: ServicePort[] = []) => [...new Set(ports.map((p) => p.nodePort ?? 0))].sort();
+    if (`${nodePorts(spec.ports)}` === `${nodePorts(before.ports)}`)
+      for (const port of spec.ports ?? []) delete port.nodePort;
+  }
+  if (no(needsHealthCheck)) drop('healthCheckNodePort');
+  if (no((s) => s.spec.type === 'LoadBalancer')) drop('allocateLoadBalancerNodePorts', 'loadBalancerClass');
+  if (no(isExternallyAccessible)) drop('externalTrafficPolicy');
+}
+
+/** Going back to one family needs no more than its policy. */
+function dropSecondFamily({ spec }: Service, { spec: before }: Service): void {
+  const wasDual = before.ipFamilyPolicy === 'RequireDualStack' || before.ipFamilyPolicy === 'PreferDualStack';
+  if (!wasDual || spec.ipFamilyPolicy !== 'SingleStack') return;
+  if ((spec.clusterIPs?.length ?? 0) > 1) spec.clusterIPs = spec.clusterIPs!.slice(0, 1);
+  if ((spec.ipFamilies?.length ?? 0) > 1) spec.ipFamilies = spec.ipFamilies!.slice(0, 1);
 }

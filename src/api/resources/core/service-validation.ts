@@ -12,14 +12,12 @@ import {
   notSupported,
   required,
 } from '../../machinery/field.js';
+import { validateCidr, validateIp, validateNonSpecialIp } from '../../machinery/ip.js';
 import * as names from '../../machinery/names.js';
 import {
-  validateCidr,
   validateDns1123Label,
   validateDns1123Subdomain,
-  validateIp,
   validateLabels,
-  validateNonSpecialIp,
   validatePortNumOrName,
   validateQualifiedName,
 } from '../../machinery/validation.js';
@@ -32,6 +30,9 @@ const DISTRIBUTIONS = ['PreferClose', 'PreferSameNode', 'PreferSameZone'];
 const MAX_AFFINITY_SECONDS = 86_400;
 const SOURCE_RANGES = 'service.beta.kubernetes.io/load-balancer-source-ranges';
 
+export const TOPOLOGY_HINTS = 'service.kubernetes.io/topology-aware-hints';
+const TOPOLOGY_MODE = 'service.kubernetes.io/topology-mode';
+
 const oneOf = (value: string | undefined, supported: string[], path: string): FieldError[] => {
   if (!value) return [required(path)];
   return supported.includes(value) ? [] : [notSupported(path, value, supported)];
@@ -42,6 +43,7 @@ export function validateService(service: Service): FieldError[] {
   const errors: FieldError[] = [];
   const headless = isHeadless(service);
   const ports = spec.ports ?? [];
+  errors.push(...validateTopologyMode(service));
   if (ports.length === 0 && !headless && spec.type !== 'ExternalName') errors.push(required('spec.ports'));
   if (headless && (spec.type === 'LoadBalancer' || spec.type === 'NodePort'))
     errors.push(invalid('spec.clusterIPs[0]', 'None', `may not be set to 'None' for ${spec.type} services`));
@@ -59,6 +61,15 @@ export function validateService(service: Service): FieldError[] {
     ...validateTraffic(service),
   );
   return errors;
+}
+
+/** The annotation has an older name, under which it must not say something else. */
+function validateTopologyMode({ metadata: { annotations = {} } }: Service): FieldError[] {
+  const mode = annotations[TOPOLOGY_MODE];
+  const hints = annotations[TOPOLOGY_HINTS];
+  if (mode === undefined || hints === undefined || mode === hints) return [];
+  const rule = `must match annotations[${TOPOLOGY_HINTS}] when both are specified`;
+  return [invalid(key('metadata.annotations', TOPOLOGY_MODE), mode, rule)];
 }
 
 function validateExternalName({ spec }: Service): FieldError[] {

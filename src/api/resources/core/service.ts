@@ -1,13 +1,18 @@
 /** Services. */
 import type { Service } from '#types';
+import { index } from '../../machinery/field.js';
+import { cidrWarnings, ipWarnings } from '../../machinery/ip.js';
 import { dns1035Label } from '../../machinery/names.js';
 import { ageColumn, formatLabels, nameColumn } from '../columns.js';
 import { type Column, defineResource } from '../define.js';
 import { defaultService } from './service-spec.js';
 import { prepareForCreate, prepareForUpdate } from './service-strategy.js';
-import { validateService, validateServiceStatus, validateServiceUpdate } from './service-validation.js';
-
-const HINTS = 'service.kubernetes.io/topology-aware-hints';
+import {
+  TOPOLOGY_HINTS,
+  validateService,
+  validateServiceStatus,
+  validateServiceUpdate,
+} from './service-validation.js';
 
 function externalIps(service: Service): string {
   const { spec } = service;
@@ -102,13 +107,20 @@ function warnings(service: Service): string[] {
   const { spec } = service;
   const headless = spec.type === 'ClusterIP' && spec.clusterIP === 'None';
   const external = (spec.externalIPs?.length ?? 0) > 0;
-  if (service.metadata.annotations?.[HINTS] !== undefined)
-    texts.push(`annotation ${HINTS} is deprecated, please use service.kubernetes.io/topology-mode instead`);
+  if (service.metadata.annotations?.[TOPOLOGY_HINTS] !== undefined)
+    texts.push(
+      `annotation ${TOPOLOGY_HINTS} is deprecated, please use service.kubernetes.io/topology-mode instead`,
+    );
+  if (!headless)
+    spec.clusterIPs?.forEach((ip, i) => {
+      texts.push(...ipWarnings(ip, index('spec.clusterIPs', i)));
+    });
   if (headless) {
     if (spec.loadBalancerIP) texts.push('spec.loadBalancerIP is ignored for headless services');
     if (external) texts.push('spec.externalIPs is ignored for headless services');
     if (spec.sessionAffinity !== 'None') texts.push('spec.SessionAffinity is ignored for headless services');
   }
+  texts.push(...addressWarnings(service));
   if (external && !headless && spec.type !== 'ExternalName')
     texts.push('spec.externalIPs is deprecated and may no longer be implemented in some clusters');
   if (external && spec.type === 'ExternalName')
@@ -118,4 +130,15 @@ function warnings(service: Service): string[] {
   if (spec.trafficDistribution === 'PreferClose')
     texts.push('spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"');
   return texts;
+}
+
+/** Addresses that are valid but not in their canonical form. */
+function addressWarnings({ spec }: Service): string[] {
+  return [
+    ...(spec.loadBalancerIP ? ipWarnings(spec.loadBalancerIP, 'spec.loadBalancerIP') : []),
+    ...(spec.externalIPs ?? []).flatMap((ip, i) => ipWarnings(ip, index('spec.externalIPs', i))),
+    ...(spec.loadBalancerSourceRanges ?? []).flatMap((range, i) =>
+      cidrWarnings(range.trim(), index('spec.loadBalancerSourceRanges', i)),
+    ),
+  ];
 }

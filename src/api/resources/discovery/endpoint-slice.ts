@@ -11,6 +11,7 @@ import {
   required,
   tooMany,
 } from '../../machinery/field.js';
+import { ipWarnings, validateNonSpecialIp } from '../../machinery/ip.js';
 import * as names from '../../machinery/names.js';
 import {
   sameJson,
@@ -18,7 +19,6 @@ import {
   validateDns1123Subdomain,
   validateImmutable,
   validateLabels,
-  validateNonSpecialIp,
   validateQualifiedName,
 } from '../../machinery/validation.js';
 import { ageColumn, nameColumn, shortList } from '../columns.js';
@@ -129,6 +129,20 @@ function validatePorts(ports: DiscoveryV1EndpointPort[]): FieldError[] {
   });
 }
 
+/** What the beta version of the kind had in place of a node and a zone. */
+function dropTopology(slice: EndpointSlice): void {
+  for (const endpoint of slice.endpoints ?? []) delete endpoint.deprecatedTopology;
+}
+
+function warnings({ addressType, endpoints }: EndpointSlice): string[] {
+  if (addressType === 'FQDN') return ['spec.addressType: FQDN endpoints are deprecated'];
+  return (endpoints ?? []).flatMap(({ addresses }, i) =>
+    addresses.flatMap((address, j) =>
+      ipWarnings(address, index(child(index('endpoints', i), 'addresses'), j)),
+    ),
+  );
+}
+
 /** Shown in place of an empty list. */
 const orUnset = (text: string): string => text || '<unset>';
 
@@ -145,12 +159,15 @@ export const endpointSlices = defineResource<EndpointSlice>({
       port.protocol ??= 'TCP';
     }
   },
+  prepareForCreate: dropTopology,
   prepareForUpdate(slice, old) {
+    if (!sameJson(slice.endpoints, old.endpoints)) dropTopology(slice);
     // Labels say which service a slice belongs to, so they count as its content.
     if (!sameJson(slice.metadata.labels, old.metadata.labels))
       slice.metadata.generation = (old.metadata.generation ?? 0) + 1;
   },
   validate,
+  warnings,
   validateUpdate: (slice, old) => validateImmutable(slice.addressType, old.addressType, 'addressType'),
   columns: [
     nameColumn,

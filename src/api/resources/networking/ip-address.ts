@@ -1,7 +1,8 @@
 /** IPAddresses: which object has an address of the cluster (KEP-1880). Those of Services are written with these. */
-import { isIP, isIPv6 } from 'node:net';
+import { isIPv6 } from 'node:net';
 import type { IPAddress, Service } from '#types';
 import { type FieldError, required } from '../../machinery/field.js';
+import { canonicalIp } from '../../machinery/ip.js';
 import { dns1123Subdomain, pathSegment } from '../../machinery/names.js';
 import { checked, validateImmutable } from '../../machinery/validation.js';
 import { nameColumn } from '../columns.js';
@@ -11,12 +12,6 @@ import { defineResource } from '../define.js';
 export const IP_FAMILY_LABEL = 'ipaddress.kubernetes.io/ip-family';
 export const MANAGED_BY_LABEL = 'ipaddress.kubernetes.io/managed-by';
 export const IP_ALLOCATOR = 'ipallocator.k8s.io';
-
-/** The address in the one form that may be a name; undefined if it is none. */
-export function canonicalIp(value: string): string | undefined {
-  if (isIP(value) === 0 || value.includes('%')) return undefined;
-  return isIPv6(value) ? new URL(`http://[${value}]/`).hostname.slice(1, -1) : value;
-}
 
 function ipAddressName(name: string): string[] {
   const canonical = canonicalIp(name);

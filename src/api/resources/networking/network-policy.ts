@@ -10,8 +10,9 @@ import {
   notSupported,
   required,
 } from '../../machinery/field.js';
+import { validateCidr } from '../../machinery/ip.js';
 import { portName, portNumber } from '../../machinery/names.js';
-import { checked, validateCidr, validateLabelSelector } from '../../machinery/validation.js';
+import { checked, validateLabelSelector } from '../../machinery/validation.js';
 import { ageColumn, formatLabelSelector, nameColumn } from '../columns.js';
 import { defineResource } from '../define.js';
 

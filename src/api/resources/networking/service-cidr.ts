@@ -1,8 +1,9 @@
 /** ServiceCIDRs: the ranges that addresses of Services are taken from (KEP-1880). */
 import type { ServiceCIDR } from '#types';
 import { type FieldError, index, invalid, required } from '../../machinery/field.js';
+import { canonicalIp, validateCidr } from '../../machinery/ip.js';
 import { ipv4Number, ipv4Range, prefixHas } from '../../machinery/prefix.js';
-import { sameJson, validateCidr, validateImmutable } from '../../machinery/validation.js';
+import { sameJson, validateImmutable } from '../../machinery/validation.js';
 import { ageColumn, nameColumn } from '../columns.js';
 import { defineResource } from '../define.js';
 
@@ -28,11 +29,15 @@ function validate({ spec }: ServiceCIDR): FieldError[] {
   return errors;
 }
 
+/** These are in canonical form: names of addresses follow from them. */
 function validateServiceCidr(cidr: string, path: string): FieldError[] {
   const errors = validateCidr(cidr, path);
-  const isOff = !cidr.includes(':') && ipv4Range(cidr).first !== ipv4Number(cidr.split('/')[0]!);
-  if (errors.length > 0 || !isOff) return errors;
-  return [invalid(path, cidr, 'must not have bits set beyond the prefix length')];
+  if (errors.length > 0) return errors;
+  const [head = '', tail] = cidr.split('/');
+  const canonical = `${canonicalIp(head)}/${tail}`;
+  return canonical === cidr
+    ? []
+    : [invalid(path, cidr, `must be in canonical form (${JSON.stringify(canonical)})`)];
 }
 
 /** `cidrs` may only be added to: the second IP family of a cluster. */

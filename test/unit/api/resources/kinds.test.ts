@@ -194,10 +194,74 @@ describe('kinds: errors of creation', () => {
       { spec: { hard: { pods: '1500m', wrong: '1' }, scopes: ['BestEffort', 'NotBestEffort'] } },
       [
         'spec.hard[pods]: Invalid value: "1500m": must be an integer',
+        'spec.hard[wrong]: Invalid value: "wrong": must be a standard resource type or fully qualified',
         'spec.hard[wrong]: Invalid value: "wrong": must be a standard resource for quota',
-        'spec.scopes: Invalid value: ["BestEffort","NotBestEffort"]: unsupported scope applied to resource',
-        'spec.scopes: Invalid value: ["BestEffort","NotBestEffort"]: unsupported scope applied to resource',
         'spec.scopes: Invalid value: ["BestEffort","NotBestEffort"]: conflicting scopes',
+      ],
+    ],
+    [
+      all.resourceQuotas,
+      {
+        spec: {
+          hard: { 'requests.memory': '1Gi', 'requests.storage': '1Gi' },
+          scopes: ['BestEffort'],
+          scopeSelector: {
+            matchExpressions: [
+              { scopeName: 'VolumeAttributesClass', operator: 'In' },
+              { scopeName: 'Terminating', operator: 'In', values: ['x'] },
+            ],
+          },
+        },
+      },
+      [
+        'spec.scopes: Invalid value: ["BestEffort"]: unsupported scope applied to resource',
+        'spec.scopes: Invalid value: ["BestEffort"]: unsupported scope applied to resource',
+        /^spec\.scopeSelector\.matchExpressions: Invalid value: .*: unsupported scope applied to resource$/,
+        "spec.scopeSelector.matchExpressions.values: Required value: must be at least one value when `operator` is 'In' or 'NotIn' for scope selector",
+        /^spec\.scopeSelector\.matchExpressions: Invalid value: .*: unsupported scope applied to resource$/,
+        /^spec\.scopeSelector\.matchExpressions\.operator: Invalid value: "In": must be 'Exists' when scope is any of/,
+      ],
+    ],
+    [
+      all.limitRanges,
+      {
+        spec: {
+          limits: [
+            { type: 'Container', max: { pods: '1' }, maxLimitRequestRatio: { cpu: '500m' } },
+            { type: 'PersistentVolumeClaim', max: { storage: '1Gi' }, min: { disk: '1' } },
+          ],
+        },
+      },
+      [
+        'spec.limits[0].max[pods]: Invalid value: "pods": must be a standard resource for containers',
+        'spec.limits[0].default[pods]: Invalid value: "pods": must be a standard resource for containers',
+        'spec.limits[0].defaultRequest[pods]: Invalid value: "pods": must be a standard resource for containers',
+        'spec.limits[0].maxLimitRequestRatio[cpu]: Invalid value: "500m": ratio 500m is less than 1',
+        'spec.limits[1].min[disk]: Invalid value: "disk": must be a standard resource type or fully qualified',
+      ],
+    ],
+    [
+      all.limitRanges,
+      {
+        spec: {
+          limits: [
+            {
+              type: 'Container',
+              default: { 'example.com/gpu': '2' },
+              defaultRequest: { 'example.com/gpu': '1' },
+            },
+          ],
+        },
+      },
+      [
+        'spec.limits[0].defaultRequest[example.com/gpu]: Invalid value: "1": default value 2 must equal to defaultRequest value 1 in example.com/gpu',
+      ],
+    ],
+    [
+      all.namespaces,
+      { spec: { finalizers: ['mine'] } },
+      [
+        'spec.finalizers: Invalid value: "mine": name is neither a standard finalizer name nor is it fully qualified',
       ],
     ],
     [all.runtimeClasses, { handler: 'runc' }, []],

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict';
 import type { ObjectMeta } from '#types';
 import { describe as text } from '../../../../src/api/machinery/field.js';
+import { validateCidr, validateIp, validateNonSpecialIp } from '../../../../src/api/machinery/ip.js';
 import {
   sameJson,
-  validateCidr,
-  validateIp,
-  validateNonSpecialIp,
   validateObjectMeta,
   validateObjectMetaUpdate,
 } from '../../../../src/api/machinery/validation.js';

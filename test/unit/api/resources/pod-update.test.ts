@@ -203,6 +203,40 @@ describe('pod status update', () => {
     assert.deepEqual(statusErrors(ended('Always', 0), revive), []);
   });
 
+  it('tells of users, devices and claims that there can be', () => {
+    const old = base({ containers: [{ name: 'c', image: 'a', resources: { limits: { 'a.b/gpu': '1' } } }] });
+    const device = (name: string, ...ids: string[]) => ({
+      name,
+      resources: ids.map((resourceID) => ({ resourceID, health: 'Healthy' })),
+    });
+    const now = changed(old, (p) => {
+      p.status = {
+        ...p.status,
+        resourceClaimStatuses: [{ name: 'q', resourceClaimName: 'Q' }],
+        containerStatuses: [
+          {
+            name: 'c',
+            user: { linux: { uid: -1, gid: 0 } },
+            allocatedResourcesStatus: [device('a.b/gpu', 'x', 'x'), device('a.b/nic'), device('claim:q')],
+          },
+        ],
+      } as Pod['status'];
+    });
+    const errors = pods.validateStatusUpdate!(now, old).map(text);
+    const at = 'status.containerStatuses[0]';
+    const expected = [
+      'status.resourceClaimStatuses[0].name: Invalid value: "q": must match the name of an entry in `spec.resourceClaims`',
+      'status.resourceClaimStatuses[0].name: Invalid value: "Q": a lowercase RFC 1123 subdomain',
+      `${at}.linux.uid: Invalid value: -1: must be between 0 and`,
+      `${at}.allocatedResourcesStatus[0].resources[1].resourceID: Duplicate value: "x"`,
+      `${at}.allocatedResourcesStatus[1].name: Invalid value: "a.b/nic": must match one of the container's resource requests`,
+      `${at}.allocatedResourcesStatus[2].name: Invalid value: "claim:q": must match one of the container's resource claims`,
+    ];
+    assert.equal(errors.length, expected.length, errors.join('\n'));
+    expected.forEach((start, i) => {
+      assert.ok(errors[i]!.startsWith(start), errors[i]);
+    });
+  });
   it('takes one address of each family', () => {
     const ips = (...list: string[]) =>
       statusErrors(base(), (p) => {

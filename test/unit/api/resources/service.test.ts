@@ -234,3 +234,84 @@ describe('service warnings', () => {
     ]);
   });
 });
+
+describe('service types', () => {
+  const stored = (spec: Record<string, unknown>): Service => {
+    const draft = deepCopy(created(services, service(spec)));
+    if (draft.spec.type !== 'ExternalName') {
+      draft.spec.clusterIP ??= '10.96.0.1';
+      draft.spec.clusterIPs ??= ['10.96.0.1'];
+    }
+    return draft;
+  };
+  /** The spec after the client has sent back what it read, with a change. */
+  const changed = (old: Service, change: Record<string, unknown>): Service => {
+    const draft = defaulted(services, { ...old, spec: { ...deepCopy(old.spec), ...change } } as Service);
+    services.prepareForUpdate!(draft, old);
+    return draft;
+  };
+  const balancer = stored({
+    type: 'LoadBalancer',
+    loadBalancerClass: 'a.b/c',
+    ports: [{ port: 80, nodePort: 30000 }],
+  });
+
+  it('a node port stays, and the rest of a load balancer goes', () => {
+    const { spec } = changed(balancer, { type: 'NodePort' });
+    assert.equal(spec.ports![0]!.nodePort, 30000);
+    assert.equal(spec.externalTrafficPolicy, 'Cluster');
+    assert.equal('allocateLoadBalancerNodePorts' in spec, false);
+    assert.equal('loadBalancerClass' in spec, false);
+  });
+  it('an internal one has neither', () => {
+    const now = changed(balancer, { type: 'ClusterIP' });
+    assert.equal(now.spec.ports![0]!.nodePort, undefined);
+    assert.equal(now.spec.externalTrafficPolicy, undefined);
+    assert.deepEqual(updateErrors(services, balancer, now), []);
+  });
+  it('what the client changes at the same time is told of', () => {
+    const now = changed(balancer, { type: 'ClusterIP', ports: [{ port: 80, nodePort: 30001 }] });
+    assert.deepEqual(
+      services.validate!(now).map(({ field }) => field),
+      ['spec.ports[0].nodePort'],
+    );
+  });
+  it('a port keeps its node port by its name', () => {
+    const old = stored({
+      type: 'NodePort',
+      ports: [
+        { port: 80, name: 'a', nodePort: 30000 },
+        { port: 81, name: 'b', nodePort: 30001 },
+      ],
+    });
+    const ports = [
+      { port: 8080, name: 'a' },
+      { port: 81, name: 'c' },
+    ];
+    const { spec } = changed(old, { ports });
+    assert.deepEqual(
+      spec.ports!.map((port) => port.nodePort),
+      [30000, undefined],
+    );
+  });
+  it('a name outside of the cluster has no address in it', () => {
+    const { spec } = changed(balancer, { type: 'ExternalName', externalName: 'a.b' });
+    for (const field of ['clusterIP', 'clusterIPs', 'ipFamilies', 'ipFamilyPolicy', 'externalTrafficPolicy'])
+      assert.equal(field in spec, false, field);
+  });
+  it('going back to one family drops the second', () => {
+    const old = stored({ clusterIP: 'None' });
+    const { spec } = changed(old, { ipFamilyPolicy: 'SingleStack' });
+    assert.deepEqual(spec.ipFamilies, ['IPv4']);
+  });
+  it('the two names of an annotation say the same', () => {
+    const annotations = {
+      'service.kubernetes.io/topology-mode': 'Auto',
+      'service.kubernetes.io/topology-aware-hints': 'Disabled',
+    };
+    const value = object(services, { spec: { ports: [{ port: 80 }] } }, { annotations });
+    assert.deepEqual(createErrors(services, value), [
+      'metadata.annotations[service.kubernetes.io/topology-mode]: Invalid value: "Auto": must match annotations[service.kubernetes.io/topology-aware-hints] when both are specified',
+    ]);
+  });
+});

@@ -24,8 +24,8 @@ import { aggregateWith, isPodLevelResource } from './amounts.js';
 import { quantities } from './pod-level-resources.js';
 
 const CONTAINER_RESOURCES = new Set(['cpu', 'memory', 'ephemeral-storage']);
-/** What a quota can be about, besides huge pages and extended resources. */
-export const QUOTA_RESOURCES = new Set([
+/** What has a name without a domain, besides huge pages. */
+const STANDARD_RESOURCES = new Set([
   ...['cpu', 'memory', 'ephemeral-storage'].flatMap((r) => [r, `requests.${r}`, `limits.${r}`]),
   'pods',
   'resourcequotas',
@@ -54,24 +54,28 @@ const INTEGER_RESOURCES = new Set([
 const isHugePages = (name: string): boolean => name.startsWith('hugepages-');
 const isNative = (name: string): boolean => !name.includes('/') || name.includes('kubernetes.io/');
 /** Whether a container may ask for less than its limit. */
-const mayOvercommit = (name: string): boolean => isNative(name) && !isHugePages(name);
+export const mayOvercommit = (name: string): boolean => isNative(name) && !isHugePages(name);
 
 /** Whether a device plugin or an operator defines this resource, such as `example.com/gpu`. */
 export const isExtendedResource = (name: string): boolean =>
   !isNative(name) && !name.startsWith('requests.') && names.qualifiedName(`requests.${name}`).length === 0;
 
+/** Whether a quota can be about this name, if it has no domain. */
+export const isQuotaResource = (name: string): boolean =>
+  (STANDARD_RESOURCES.has(name) && name !== 'storage') || /^(requests\.)?hugepages-/.test(name);
+
 type NameRule = (name: string, path: string) => FieldError[];
 
-function validateResourceName(name: string, path: string): FieldError[] {
+export function validateResourceName(name: string, path: string): FieldError[] {
   const errors = validateQualifiedName(name, path);
   if (errors.length > 0) return errors;
-  const standard = QUOTA_RESOURCES.has(name) || /^(requests\.)?hugepages-/.test(name);
+  const standard = STANDARD_RESOURCES.has(name) || /^(requests\.)?hugepages-/.test(name);
   return name.includes('/') || standard
     ? []
     : [invalid(path, name, 'must be a standard resource type or fully qualified')];
 }
 
-const validateContainerResource: NameRule = (name, path) => {
+export const validateContainerResource: NameRule = (name, path) => {
   const errors = validateResourceName(name, path);
   if (!name.includes('/')) {
     if (!CONTAINER_RESOURCES.has(name) && !isHugePages(name))

@@ -10,13 +10,13 @@ import {
   notSupported,
   required,
 } from '../../../machinery/field.js';
+import { validateIp } from '../../../machinery/ip.js';
 import * as names from '../../../machinery/names.js';
 import {
   checked,
   validateAnnotations,
   validateDns1123Label,
   validateDns1123Subdomain,
-  validateIp,
   validateLabels,
   validateQualifiedName,
 } from '../../../machinery/validation.js';

@@ -6,11 +6,14 @@ import type {
   LabelSelector,
   NodeSelectorTerm,
   ObjectMeta,
+  PersistentVolumeClaimSpec,
   PodSpec,
 } from '#types';
 import { child, index, key } from '../../../machinery/field.js';
+import { ipWarnings } from '../../../machinery/ip.js';
 import { canonicalQuantity, quantityMilli } from '../../../machinery/quantity.js';
 import { visitContainers } from './containers.js';
+import { overlapWarnings, volumeWarnings } from './volume-warnings.js';
 
 const ANNOTATIONS: Record<string, string> = {
   'scheduler.alpha.kubernetes.io/critical-pod':
@@ -29,24 +32,6 @@ const NODE_LABELS: Record<string, string> = {
   'beta.kubernetes.io/instance-type':
     'deprecated since v1.17; use "node.kubernetes.io/instance-type" instead',
 };
-
-const VOLUMES: Record<string, string> = {
-  photonPersistentDisk: 'deprecated in v1.11, non-functional in v1.16+',
-  gitRepo: 'deprecated in v1.11, and disabled by default in v1.33+',
-  scaleIO: 'deprecated in v1.16, non-functional in v1.22+',
-  flocker: 'deprecated in v1.22, non-functional in v1.25+',
-  storageos: 'deprecated in v1.22, non-functional in v1.25+',
-  quobyte: 'deprecated in v1.22, non-functional in v1.25+',
-  glusterfs: 'deprecated in v1.25, non-functional in v1.26+',
-  cephfs: 'deprecated in v1.28, non-functional in v1.31+',
-  rbd: 'deprecated in v1.28, non-functional in v1.31+',
-};
-
-/** Of the source of a pod's volume or a PersistentVolume. */
-export const volumeWarnings = (volume: object, path: string): string[] =>
-  Object.entries(VOLUMES)
-    .filter(([kind]) => (volume as Record<string, unknown>)[kind])
-    .map(([kind, text]) => `${child(path, kind)}: ${text}`);
 
 /** Of a node selector's term. */
 export const termWarnings = (term: NodeSelectorTerm | undefined, path: string): string[] =>
@@ -68,9 +53,15 @@ export function podSpecWarnings(
     if (meta?.annotations?.[name] !== undefined)
       warnings.push(`${key(child(path, 'metadata', 'annotations'), name)}: ${text}`);
   spec.volumes?.forEach((volume, i) => {
-    warnings.push(...volumeWarnings(volume, index(child(at, 'volumes'), i)));
+    const where = index(child(at, 'volumes'), i);
+    warnings.push(...volumeWarnings(volume, where));
+    const claim = volume.ephemeral?.volumeClaimTemplate;
+    if (claim)
+      warnings.push(...claimWarnings(claim.spec, child(where, 'ephemeral', 'volumeClaimTemplate', 'spec')));
   });
-  warnings.push(...duplicates(spec, at), ...fractionWarnings(spec.overhead, BYTES, child(at, 'overhead')));
+  warnings.push(...overlapWarnings(spec.volumes));
+  warnings.push(...entryWarnings(spec, at), ...fractionWarnings(spec.overhead, BYTES, child(at, 'overhead')));
+  warnings.push(...profileWarnings(spec, meta?.annotations ?? {}, path));
   visitContainers(spec, at, (container, where) => {
     for (const list of ['limits', 'requests'] as const)
       warnings.push(...fractionWarnings(container.resources?.[list], BYTES, child(where, 'resources', list)));
@@ -82,6 +73,31 @@ export function podSpecWarnings(
       `${child(at, 'terminationGracePeriodSeconds')}: must be >= 0; negative values are invalid and will be treated as 1`,
     );
   return [...warnings, ...affinityWarnings(spec, at)];
+}
+
+const SECCOMP_POD = 'seccomp.security.alpha.kubernetes.io/pod';
+const SECCOMP_CONTAINER = 'container.seccomp.security.alpha.kubernetes.io/';
+const APPARMOR_CONTAINER = 'container.apparmor.security.beta.kubernetes.io/';
+
+/** Annotations that were there before there were fields, where the field is not set. */
+function profileWarnings(spec: PodSpec, annotations: Record<string, string>, path: string): string[] {
+  const warnings: string[] = [];
+  const warn = (name: string, since: string, field: string) => {
+    if (annotations[name] !== undefined)
+      warnings.push(
+        `${key(child(path, 'metadata', 'annotations'), name)}: ${since}; use the \\"${field}\\" field instead`,
+      );
+  };
+  const context = spec.securityContext;
+  if (!context?.seccompProfile) warn(SECCOMP_POD, 'non-functional in v1.27+', 'seccompProfile');
+  visitContainers(spec, '', ({ name, securityContext }) => {
+    if (!securityContext?.seccompProfile)
+      warn(`${SECCOMP_CONTAINER}${name}`, 'non-functional in v1.27+', 'seccompProfile');
+    // A pod's own annotation sets its field.
+    if (path !== '' && !context?.appArmorProfile && !securityContext?.appArmorProfile)
+      warn(`${APPARMOR_CONTAINER}${name}`, 'deprecated since v1.30', 'appArmorProfile');
+  });
+  return warnings;
 }
 
 function placementWarnings(spec: PodSpec, path: string): string[] {
@@ -130,14 +146,18 @@ function affinityWarnings(spec: PodSpec, path: string): string[] {
   });
 }
 
-/** Entries of lists that patches merge by a key which they repeat. */
-function duplicates(spec: PodSpec, path: string): string[] {
+/** Entries of lists that patches merge by a key which they repeat, and addresses in uncommon forms. */
+function entryWarnings(spec: PodSpec, path: string): string[] {
   const warnings: string[] = [];
   const ips = new Set<string>();
   spec.hostAliases?.forEach((alias, i) => {
     const at = child(index(child(path, 'hostAliases'), i), 'ip');
+    warnings.push(...ipWarnings(alias.ip, at));
     if (ips.has(alias.ip)) warnings.push(`${at}: duplicate ip ${JSON.stringify(alias.ip)}`);
     ips.add(alias.ip);
+  });
+  spec.dnsConfig?.nameservers?.forEach((server, i) => {
+    warnings.push(...ipWarnings(server, index(child(path, 'dnsConfig', 'nameservers'), i)));
   });
   const secrets = new Set<string>();
   spec.imagePullSecrets?.forEach((secret, i) => {
@@ -152,12 +172,14 @@ function duplicates(spec: PodSpec, path: string): string[] {
 
 const BYTES = ['memory', 'ephemeral-storage'];
 
+/** Of the spec of a claim or of a template of one. */
+export const claimWarnings = ({ resources }: PersistentVolumeClaimSpec, path: string): string[] =>
+  (['requests', 'limits'] as const).flatMap((list) =>
+    fractionWarnings(resources?.[list], ['storage'], child(path, 'resources', list)),
+  );
+
 /** Bytes come whole: of the resources `names`, which are counted in bytes. */
-export function fractionWarnings(
-  list: Record<string, string> | undefined,
-  names: string[],
-  path: string,
-): string[] {
+function fractionWarnings(list: Record<string, string> | undefined, names: string[], path: string): string[] {
   return names.flatMap((name) => {
     const quantity = list?.[name];
     if (quantity === undefined || quantityMilli(quantity) % 1000 === 0) return [];
@@ -190,6 +212,10 @@ function portWarnings(spec: PodSpec, path: string): string[] {
   visitContainers(spec, path, (container, where) => {
     container.ports?.forEach((port, i) => {
       const at = index(child(where, 'ports'), i);
+      if (port.hostIP && !port.hostPort)
+        warnings.push(
+          `${at}: hostIP set without hostPort: {Name:${port.name ?? ''} HostPort:0 ContainerPort:${port.containerPort} Protocol:${port.protocol} HostIP:${port.hostIP}}`,
+        );
       const id = `${port.containerPort}/${port.protocol}`;
       const others = seen.get(id) ?? [];
       for (const other of others) {
