@@ -75,6 +75,7 @@ static void free_process(Process* p) {
   log_close(p->log);
   p->lines[0].rest.clear();
   p->lines[1].rest.clear();
+  p->early.clear();
   free(const_cast<char*>(p->log.path));
   free(p->id);
   free(p->oom_file);

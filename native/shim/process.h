@@ -12,6 +12,7 @@ struct Process {
   bool ended = false;     // reaped
   bool finished = false;  // and its output is at its end
   bool tty = false, takes_input = false, stdin_once = false;
+  bool met = false;  // somebody has attached with input
   bool oom = false;
   int pid = 0, pidfd = -1;
   Io sync, out, err, in;
@@ -27,6 +28,7 @@ struct Process {
   Log log;
   Line lines[2];
   Client* attached = nullptr;  // linked by next_attached
+  Buffer early;                // with stdin_once: output before somebody came with input, as frames
   // Of an exec.
   Client* session = nullptr;
 };

@@ -5,8 +5,31 @@
 #include <sys/ioctl.h>
 
 constexpr uint32_t kSlowAttach = 256 << 10;
+constexpr uint32_t kEarly = 64 << 10;
 
 static uint8_t chunk[32768];
+
+// Who starts a container to talk to it once must not miss what it says first.
+static void keep_early(Process* p, Type type, uint32_t size) {
+  uint8_t head[1 + sizeof size] = {type};
+  if (p->early.size + sizeof head + size > kEarly) return;
+  memcpy(head + 1, &size, sizeof size);
+  p->early.add(head, sizeof head);
+  p->early.add(chunk, size);
+}
+
+static void replay_early(Process* p, Client* client) {
+  for (uint32_t at = 0; at < p->early.size && !client->dropped;) {
+    auto type = static_cast<Type>(p->early.data[at]);
+    uint32_t size;
+    memcpy(&size, p->early.data + at + 1, sizeof size);
+    at += 1 + sizeof size;
+    if (client->wants & (type == kStderr ? kWantStderr : kWantStdout))
+      client_output(client, type, p->early.data + at, size);
+    at += size;
+  }
+  p->early.clear();
+}
 
 static void deliver(Process* p, bool error, uint32_t size) {
   Type type = error ? kStderr : kStdout;
@@ -21,6 +44,7 @@ static void deliver(Process* p, bool error, uint32_t size) {
     return;
   }
   log_write(p->log, p->lines[error], error ? "stderr" : "stdout", chunk, size);
+  if (p->stdin_once && !p->met) keep_early(p, type, size);
   for (Client *client = p->attached, *next; client; client = next) {
     next = client->next_attached;
     if (!(client->wants & (error ? kWantStderr : kWantStdout))) continue;
@@ -142,4 +166,8 @@ void process_attach(Client* client, uint32_t request, Fields fields) {
   p->attached = client;
   Frame frame(kOk, request);
   client_send(client, frame);
+  if (client->wants & kWantStdin && !p->met) {
+    p->met = true;
+    replay_early(p, client);
+  }
 }

@@ -16,13 +16,15 @@ const options = ({ stdin, stdout, stderr, tty }: ExecRequest) => ({
 export const serveExec: Serve = async (stream, request: ExecRequest, events, deps) => {
   const input = request.stdin ? stream.input(Channel.stdin) : undefined;
   const session = await deps.runtime.exec(runningContainer(deps, request), request.command, options(request));
-  await carry(stream, session, input, events);
+  stream.exit(await carry(stream, session, input, events));
 };
 
 export const serveAttach: Serve = async (stream, request: ExecRequest, events, deps) => {
   const input = request.stdin ? stream.input(Channel.stdin) : undefined;
   const session = await deps.runtime.attach(runningContainer(deps, request), options(request));
   await carry(stream, session, input, events);
+  // How the container ended is in the pod's status: an attachment has no exit code of its own.
+  stream.exit(0);
 };
 
 function runningContainer(deps: StreamDeps, request: ExecRequest): string {
@@ -33,17 +35,17 @@ function runningContainer(deps: StreamDeps, request: ExecRequest): string {
   return run.id;
 }
 
+/** Resolves with the exit code once all output is handed on. */
 async function carry(
   stream: FrameStream,
   session: Session,
   input: NodeJS.ReadableStream | undefined,
   events: StreamEvents,
-): Promise<void> {
+): Promise<number> {
   events.resize.push((columns, rows) => session.resize(columns, rows));
-  const ended = () => session.close();
-  events.closed.signal.addEventListener('abort', ended, { once: true });
-  if (events.closed.signal.aborted) return ended();
-  stream.ready();
+  events.closed.signal.addEventListener('abort', () => session.close(), { once: true });
+  if (events.closed.signal.aborted) session.close();
+  else stream.ready();
   if (input && session.stdin) {
     session.stdin.on('error', () => {});
     input.pipe(session.stdin);
@@ -54,7 +56,7 @@ async function carry(
   ];
   const { exitCode } = await session.exited;
   await Promise.all(outputs);
-  stream.exit(exitCode);
+  return exitCode;
 }
 
 /** Resolves when all has been handed on, or nobody takes it any more. */

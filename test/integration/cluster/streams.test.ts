@@ -114,6 +114,64 @@ describe('streams', function () {
     assert.equal(await cluster.kubectl('logs', '-f', 'talks'), '1\n2\n3\n');
   });
 
+  it('one pod for one command: its input, all that it says, and how it ends', async () => {
+    const run = (name: string, script: string, stdin: string) =>
+      cluster.kubectl.try(
+        [
+          'run',
+          name,
+          '--image=keelson.dev/demo:blue',
+          '-iq',
+          '--rm',
+          '--restart=Never',
+          '--command',
+          '--',
+        ].concat('sh', '-c', script),
+        { stdin },
+      );
+    const [short, piped, failing] = await Promise.all([
+      run('short', 'echo said at once; sleep 0.3', ''),
+      run('piped', 'echo first; cat', 'from far away\n'),
+      run('failing', 'cat; exit 3', 'last words\n'),
+    ]);
+    assert.match(short.stdout, /^said at once\n/);
+    assert.match(piped.stdout, /^first\nfrom far away\n/);
+    assert.match(failing.stdout, /^last words\n(?!last)/);
+    assert.deepEqual([short.code, piped.code, failing.code], [0, 0, 3]);
+  });
+
+  it('attachments side by side, with input and without, that leave the container alone', async () => {
+    const echo = shellPod('echo', 'while read line; do echo "got $line"; done', {
+      container: { stdin: true },
+    });
+    await cluster.kubectl.try(['apply', '-f', '-'], { stdin: JSON.stringify(echo) });
+    await cluster.kubectl('wait', '--for=condition=Ready', 'pod/echo', '--timeout=30s');
+    const attach = (...argv: string[]) => {
+      const child = kubectlProcess('attach', 'echo', ...argv);
+      const seen = { child, text: '' };
+      child.stdout.on('data', (chunk) => (seen.text += chunk));
+      return seen;
+    };
+    const [watching, writing] = [attach(), attach('-i')];
+    await eventually('both to see the line', async () => {
+      writing.child.stdin.write('one\n');
+      return watching.text.includes('got one') && writing.text.includes('got one');
+    });
+    writing.child.stdin.end();
+    writing.child.kill('SIGINT');
+    const again = attach('-i');
+    await eventually('who stayed and who came to see the line', async () => {
+      again.child.stdin.write('two\n');
+      return watching.text.includes('got two') && again.text.includes('got two');
+    });
+    assert.doesNotMatch(again.text, /one/);
+    for (const { child } of [watching, again]) child.kill('SIGINT');
+    const restarts = '-o=jsonpath={.status.containerStatuses[0].restartCount}';
+    assert.equal(await cluster.kubectl('get', 'pod', 'echo', restarts), '0');
+    const { stderr } = await cluster.kubectl.try(['attach', 'echo', '-c', 'nobody']);
+    assert.match(stderr, /container nobody not found in pod echo/);
+  });
+
   it('a client that vanishes leaves no process behind', async () => {
     const child = kubectlProcess('exec', '-i', 'box', '--', 'sh', '-c', 'exec sleep 54321');
     const processes = () => cluster.kubectl('exec', 'box', '--', 'ps', '-o', 'args');

@@ -178,6 +178,34 @@ describe('exec and attach', () => {
     assert.equal(readLog(logPath).stdout, expected);
   });
 
+  it('gives the first with input what a container said before, and only with stdinOnce', async () => {
+    const script = ['sh', '-c', 'echo early; echo wrong >&2; cat'];
+    const attach = (stdin: boolean) => f.runtime.attach(id, { ...OUTPUT, stdin });
+    let id = '';
+    for (const stdinOnce of [true, false]) {
+      const config = f.config(sandboxId, script, { stdin: true, stdinOnce });
+      id = config.id;
+      const { logPath } = await f.runtime.startContainer(config);
+      while (!/wrong/.test(readFileSync(logPath, 'utf8')))
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      const watching = await attach(false);
+      const first = await attach(true);
+      const second = await attach(true);
+      first.stdin!.write('late\n');
+      for (const session of [watching, first, second])
+        await new Promise((resolve) => session.stdout!.once('readable', resolve));
+      await f.runtime.stopContainer(id, 'SIGKILL', 0);
+      const said = await Promise.all(
+        [watching, first, second].map(async ({ stdout, stderr }) => [
+          await collect(stdout!),
+          await collect(stderr!),
+        ]),
+      );
+      const late = ['late\n', ''];
+      assert.deepEqual(said, [late, stdinOnce ? ['early\nlate\n', 'wrong\n'] : late, late]);
+    }
+  });
+
   it('keeps the input of a container open between attachments', async () => {
     const config = f.config(sandboxId, ['cat'], { stdin: true });
     const { logPath } = await f.runtime.startContainer(config);
