@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import type { ListenOptions } from '../options.js';
 import type { Response } from './respond.js';
+import { renewBeforeLimit, SESSION_LIMITS } from './sessions.js';
 
 export type IncomingRequest = IncomingMessage;
 
@@ -32,6 +33,7 @@ export async function openListener(options: ListenOptions, handlers: ListenerHan
     rejectUnauthorized: false,
     minVersion: 'TLSv1.2',
     settings: { maxConcurrentStreams: 250, enableConnectProtocol: false },
+    ...SESSION_LIMITS,
   });
   const connections = new Set<TLSSocket>();
   const sessions = new Set<Http2Session>();
@@ -44,6 +46,7 @@ export async function openListener(options: ListenOptions, handlers: ListenerHan
   });
   server.on('session', (session) => {
     sessions.add(session);
+    renewBeforeLimit(session);
     session.on('close', () => sessions.delete(session));
     session.on('error', () => session.destroy());
   });
