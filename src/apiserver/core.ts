@@ -19,6 +19,9 @@ export interface Answer {
   warnings: string[];
 }
 
+export const codeOf = ({ result }: Answer): number =>
+  result.type === 'object' || result.type === 'raw' ? result.code : 200;
+
 /** What happens to a request on its way; each may throw, which ends it. */
 export interface Steps {
   /** It is known whom the request is from, by which constraint of impersonation, and what it is about. */

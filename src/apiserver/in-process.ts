@@ -1,15 +1,18 @@
 /** The transport within the process: the same core, with frozen objects in place of JSON. */
-import { StatusError } from '../api/machinery/status.js';
+import { asStatusError, StatusError } from '../api/machinery/status.js';
 import { deepFreeze, type KubeObject, type WatchEvent } from '../api/machinery/types.js';
 import type { User } from '../auth/user.js';
+import { countRequest } from '../client/measures.js';
 import type { Request, Transport } from '../client/transport.js';
 import { auditIdOf } from './audit/index.js';
 import type { Call, Deps } from './context.js';
-import { type Answer, handle } from './core.js';
+import { type Answer, codeOf, handle } from './core.js';
 import { requestInfo } from './filters/request-info.js';
 import { toList } from './http/encode.js';
 import type { NonResource } from './nonresource/index.js';
 
+/** Upstream's components reach their server by an address. */
+const HOST = 'localhost';
 const NEVER = new AbortController().signal;
 
 /** Requests are those of `user`, authorized as everybody's. */
@@ -51,8 +54,21 @@ export function inProcessTransport(deps: Deps, nonResource: NonResource, user: U
   };
 }
 
-/** Also what this process does to itself is for the audit log. */
+/** Also what this process does to itself is counted, and for the audit log. */
 async function recorded(deps: Deps, nonResource: NonResource, call: Call): Promise<Answer> {
+  const started = performance.now();
+  const counted = (code: number) => countRequest(HOST, call.method, code, performance.now() - started);
+  try {
+    const answer = await audited(deps, nonResource, call);
+    counted(codeOf(answer));
+    return answer;
+  } catch (error) {
+    counted(asStatusError(error).code);
+    throw error;
+  }
+}
+
+async function audited(deps: Deps, nonResource: NonResource, call: Call): Promise<Answer> {
   const { auditor } = deps;
   if (!auditor) return handle(deps, nonResource, call);
   const attributes = { ...requestInfo(call.method, call.path, call.query), user: call.user };

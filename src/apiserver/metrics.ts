@@ -1,4 +1,5 @@
 /** Counters of requests under upstream's names, rendered for Prometheus at /metrics. */
+import { count, escapeLabel, family, Histograms } from '../api/machinery/measures.js';
 import type { Attributes } from '../auth/user.js';
 
 /** Upstream's buckets of apiserver_request_duration_seconds, in seconds. */
@@ -7,12 +8,8 @@ const BUCKETS = [
 ];
 const READS = new Set(['get', 'list', 'watch']);
 const CONNECTS = new Set(['attach', 'exec', 'portforward', 'proxy']);
-
-interface Duration {
-  labels: string;
-  counts: number[];
-  sum: number;
-}
+const METHODS: Record<string, string> = { create: 'POST', update: 'PUT' };
+const APPLY = /^application\/apply-patch\+/;
 
 /** What a request is about, as far as it is counted. */
 export type Subject = Omit<Attributes, 'user'>;
@@ -20,7 +17,11 @@ export type Subject = Omit<Attributes, 'user'>;
 /** What is counted per request is a few map look-ups; text is made when somebody asks. */
 export class Metrics {
   readonly #requests = new Map<string, number>();
-  readonly #durations = new Map<string, Duration>();
+  readonly #seconds = new Histograms(
+    'apiserver_request_duration_seconds',
+    'Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, scope and component.',
+    BUCKETS,
+  );
   readonly #longRunning = new Map<string, number>();
   readonly #watchEvents = new Map<string, { events: number; bytes: number }>();
   readonly #inflight = { mutating: 0, readOnly: 0 };
@@ -35,20 +36,11 @@ export class Metrics {
   }
 
   /** Counts an answered request, also a failed one; `ms` until its answer began. */
-  request(a: Subject, code: number, ms: number, dryRun = ''): void {
-    const labels = labelsOf(a);
-    const dry = `dry_run="${label(dryRun)}",${labels}`;
+  request(a: Subject, code: number, ms: number, dryRun = '', contentType = ''): void {
+    const labels = labelsOf(a, contentType);
+    const dry = `dry_run="${escapeLabel(dryRun)}",${labels}`;
     count(this.#requests, `code="${code}",${dry}`);
-    if (a.verb === 'watch') return;
-    let duration = this.#durations.get(dry);
-    if (!duration) {
-      duration = { labels: dry, counts: new Array(BUCKETS.length + 1).fill(0), sum: 0 };
-      this.#durations.set(dry, duration);
-    }
-    const seconds = ms / 1000;
-    const bucket = BUCKETS.findIndex((limit) => seconds <= limit);
-    duration.counts[bucket < 0 ? BUCKETS.length : bucket]! += 1;
-    duration.sum += seconds;
+    if (a.verb !== 'watch') this.#seconds.observe(dry, ms / 1000);
   }
 
   /** Counts a request that takes long, until what it returns is called. */
@@ -60,7 +52,7 @@ export class Metrics {
 
   /** What counts the events that a watch has sent, and their bytes. */
   watchEvents({ group, version, resource }: Subject): (events: number, bytes: number) => void {
-    const labels = `group="${label(group)}",resource="${label(resource)}",version="${label(version)}"`;
+    const labels = `group="${escapeLabel(group)}",resource="${escapeLabel(resource)}",version="${escapeLabel(version)}"`;
     let sent = this.#watchEvents.get(labels);
     if (!sent) {
       sent = { events: 0, bytes: 0 };
@@ -79,32 +71,32 @@ export class Metrics {
     if (!Metrics.#collecting) collectDefaultMetrics({ register: Metrics.#registry });
     Metrics.#collecting = true;
     const own = [
-      ...simple('apiserver_request_total', 'counter', 'Counter of apiserver requests.', this.#requests),
-      ...simple(
+      ...family('apiserver_request_total', 'counter', 'Counter of apiserver requests.', this.#requests),
+      ...family(
         'apiserver_current_inflight_requests',
         'gauge',
         'Requests being served.',
         new Map(Object.entries(this.#inflight).map(([kind, n]) => [`request_kind="${kind}"`, n])),
       ),
-      ...simple(
+      ...family(
         'apiserver_longrunning_requests',
         'gauge',
         'Requests that take as long as their clients want.',
         this.#longRunning,
       ),
-      ...simple(
+      ...family(
         'apiserver_watch_events_total',
         'counter',
         'Events that watches have sent.',
         new Map([...this.#watchEvents].map(([labels, { events }]) => [labels, events])),
       ),
-      ...simple(
+      ...family(
         'keelson_apiserver_watch_bytes_total',
         'counter',
         'Bytes of events that watches have sent.',
         new Map([...this.#watchEvents].map(([labels, { bytes }]) => [labels, bytes])),
       ),
-      ...this.#histogram(),
+      ...this.#seconds.render(),
       ...more,
     ];
     return {
@@ -115,23 +107,9 @@ export class Metrics {
 
   static #registry: import('prom-client').Registry | undefined;
   static #collecting = false;
-
-  #histogram(): string[] {
-    const name = 'apiserver_request_duration_seconds';
-    const lines = [`# HELP ${name} Response latency in seconds.`, `# TYPE ${name} histogram`];
-    for (const { labels, counts, sum } of this.#durations.values()) {
-      let total = 0;
-      counts.forEach((n, i) => {
-        total += n;
-        lines.push(`${name}_bucket{${labels},le="${BUCKETS[i] ?? '+Inf'}"} ${total}`);
-      });
-      lines.push(`${name}_sum{${labels}} ${sum}`, `${name}_count{${labels}} ${total}`);
-    }
-    return lines;
-  }
 }
 
-function labelsOf(a: Subject): string {
+function labelsOf(a: Subject, contentType = ''): string {
   const scope = !a.isResource
     ? ''
     : a.name !== '' || a.verb === 'create'
@@ -139,20 +117,13 @@ function labelsOf(a: Subject): string {
       : a.namespace !== ''
         ? 'namespace'
         : 'cluster';
-  const verb = CONNECTS.has(a.subresource) ? 'CONNECT' : a.verb.toUpperCase();
-  return `component="apiserver",group="${label(a.group)}",resource="${label(a.resource)}",scope="${scope}",subresource="${label(a.subresource)}",verb="${label(verb)}",version="${label(a.version)}"`;
+  const verb = verbOf(a, contentType);
+  return `component="apiserver",group="${escapeLabel(a.group)}",resource="${escapeLabel(a.resource)}",scope="${scope}",subresource="${escapeLabel(a.subresource)}",verb="${escapeLabel(verb)}",version="${escapeLabel(a.version)}"`;
 }
 
-const label = (value: string): string => value.replace(/[\\"\n]/g, (c) => (c === '\n' ? '\\n' : `\\${c}`));
-
-function count(map: Map<string, number>, key: string, change = 1): void {
-  map.set(key, (map.get(key) ?? 0) + change);
-}
-
-function simple(name: string, type: string, help: string, values: Map<string, number>): string[] {
-  return [
-    `# HELP ${name} ${help}`,
-    `# TYPE ${name} ${type}`,
-    ...[...values].map(([labels, value]) => `${name}{${labels}} ${value}`),
-  ];
+/** Upstream's: methods of requests, but for those that it names otherwise. */
+function verbOf({ verb, subresource }: Subject, contentType: string): string {
+  if (CONNECTS.has(subresource)) return 'CONNECT';
+  if (verb === 'patch' && APPLY.test(contentType)) return 'APPLY';
+  return METHODS[verb] ?? verb.toUpperCase();
 }

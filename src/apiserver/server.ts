@@ -3,9 +3,11 @@ import { setMaxListeners } from 'node:events';
 import { systemClock } from '../api/machinery/clock.js';
 import { ConfigurationError } from '../auth/configuration-error.js';
 import type { User } from '../auth/user.js';
+import { clientMeasures } from '../client/measures.js';
 import type { Transport } from '../client/transport.js';
 import type { NodeStreams } from '../hub/node-streams.js';
 import { UsageSampler } from '../hub/usage.js';
+import type { Store } from '../store/store.js';
 import { builtInAdmission } from './admission/index.js';
 import { ServiceAddresses } from './admission/service-addresses.js';
 import { openAuditor } from './audit/index.js';
@@ -40,6 +42,7 @@ import { START_CHECKS } from './nonresource/health.js';
 import { createNonResource, type NonResource } from './nonresource/index.js';
 import type { ApiServerOptions, ListenOptions } from './options.js';
 import { reconcilePolicy } from './rbac/reconcile.js';
+import { MeasuredStore } from './storage-measures.js';
 import { WebhookClient } from './webhooks/index.js';
 
 export type { ApiServerOptions, ListenOptions } from './options.js';
@@ -67,6 +70,7 @@ export class ApiServer {
   readonly #nonResource: NonResource;
   readonly #aggregator: Aggregator;
   readonly #metrics = new Metrics();
+  readonly #storage: MeasuredStore;
   readonly #flow: FlowControl;
   readonly #closing = new AbortController();
   readonly #listeners: Listener[] = [];
@@ -77,7 +81,9 @@ export class ApiServer {
     this.#options = options;
     // Every open watch listens for the server's end.
     setMaxListeners(0, this.#closing.signal);
-    const { store, serviceCidr, nodePorts = { from: 30000, to: 32767 } } = options;
+    const { serviceCidr, nodePorts = { from: 30000, to: 32767 } } = options;
+    this.#storage = new MeasuredStore(options.store);
+    const store: Store = this.#storage;
     const webhooks = new WebhookClient(store);
     this.#deps = {
       store,
@@ -124,6 +130,8 @@ export class ApiServer {
       ],
       metrics: () =>
         this.#metrics.render([
+          ...this.#storage.render(),
+          ...clientMeasures(),
           ...this.#flow.metrics.render(this.#flow),
           ...(this.#deps.auditor?.metrics() ?? []),
         ]),

@@ -9,6 +9,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { StatusError } from '../api/machinery/status.js';
 import { deepFreeze, type KubeObject, type WatchEvent } from '../api/machinery/types.js';
 import { jsonLines } from './lines.js';
+import { countRequest } from './measures.js';
 import type { Request, Transport } from './transport.js';
 
 export interface HttpsTransportOptions {
@@ -125,8 +126,17 @@ class HttpsTransport implements Transport {
   async #exchange(request: Request, timeout: number): Promise<IncomingMessage> {
     const body = request.body === undefined ? undefined : Buffer.from(JSON.stringify(request.body));
     const options = await this.#requestOptions(request, body, timeout);
-    const response = await this.#attempt(options, body, request.signal, request.method === 'GET');
+    const started = performance.now();
+    const counted = (code: number | '<error>') =>
+      countRequest(this.#url.host, request.method, code, performance.now() - started);
+    const response = await this.#attempt(options, body, request.signal, request.method === 'GET').catch(
+      (error) => {
+        counted('<error>');
+        throw error;
+      },
+    );
     const code = response.statusCode ?? 500;
+    counted(code);
     if (code >= 200 && code < 300) return response;
     throw statusError(code, await readAll(response).catch(() => ''));
   }

@@ -1,5 +1,6 @@
 /** A queue of keys to reconcile, with the semantics of client-go's `workqueue`. */
 import { type Clock, systemClock } from '../api/machinery/clock.js';
+import { QueueMeter } from './measures.js';
 
 const BASE_DELAY = 5;
 const MAX_DELAY = 1_000_000;
@@ -10,6 +11,7 @@ const MAX_DELAY = 1_000_000;
  */
 export class WorkQueue {
   readonly #clock: Clock;
+  readonly #meter: QueueMeter | undefined;
   #queue: string[] = [];
   #head = 0;
   /** Added and not yet taken. */
@@ -20,8 +22,10 @@ export class WorkQueue {
   readonly #waiters: ((key: string | undefined) => void)[] = [];
   #closed = false;
 
-  constructor({ clock = systemClock }: { clock?: Clock } = {}) {
+  /** `name`: under which it is measured; absent: it is not. */
+  constructor({ clock = systemClock, name }: { clock?: Clock; name?: string } = {}) {
     this.#clock = clock;
+    this.#meter = name === undefined ? undefined : new QueueMeter(name);
   }
 
   /** How many keys wait to be taken. */
@@ -32,6 +36,7 @@ export class WorkQueue {
   add(key: string): void {
     if (this.#closed || this.#dirty.has(key)) return;
     this.#dirty.add(key);
+    this.#meter?.added(key);
     if (!this.#processing.has(key)) this.#push(key);
   }
 
@@ -59,6 +64,7 @@ export class WorkQueue {
   addRateLimited(key: string): void {
     const failures = this.#failures.get(key) ?? 0;
     this.#failures.set(key, failures + 1);
+    this.#meter?.retried();
     this.addAfter(key, Math.min(BASE_DELAY * 2 ** Math.min(failures, 30), MAX_DELAY));
   }
 
@@ -82,12 +88,14 @@ export class WorkQueue {
 
   done(key: string): void {
     this.#processing.delete(key);
+    this.#meter?.done(key);
     if (this.#dirty.has(key)) this.#push(key);
   }
 
   /** Takes no more keys; those that wait are still handed out. */
   close(): void {
     this.#closed = true;
+    this.#meter?.close();
     for (const { cancel } of this.#delayed.values()) cancel();
     this.#delayed.clear();
     for (const waiter of this.#waiters.splice(0)) waiter(undefined);
@@ -116,5 +124,6 @@ export class WorkQueue {
   #take(key: string): void {
     this.#dirty.delete(key);
     this.#processing.add(key);
+    this.#meter?.taken(key);
   }
 }

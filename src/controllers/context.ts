@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../api/machinery/clock.js';
 import { type Client, EventRecorder, type Informers, runWorkers, WorkQueue } from '../client/index.js';
+import { queueName } from './queue-names.js';
 
 export interface ControllersOptions {
   /** A client that acts as this user, such as `system:serviceaccount:kube-system:replicaset-controller`. */
@@ -72,7 +73,7 @@ export class WorkLoop implements Controller {
     workers = 5,
   ) {
     this.#context = context;
-    this.queue = new WorkQueue({ clock: context.clock });
+    this.queue = new WorkQueue({ clock: context.clock, name: queueName(context.name) });
     void Promise.all(synced).then(() => {
       if (this.#abort.signal.aborted) return;
       this.#running = runWorkers(this.queue, workers, reconcile, {

@@ -69,6 +69,10 @@ export class MemoryIndex implements Progress {
     return result;
   }
 
+  sizes(): Map<string, number> {
+    return new Map([...this.#buckets].map(([name, { versions }]) => [name, versions.length]));
+  }
+
   watch(prefix: string, revision: number): Watcher {
     this.#check(revision);
     const name = bucketName(prefix);

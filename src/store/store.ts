@@ -124,5 +124,7 @@ export interface Store {
    * lets no trace of the old form stay on disk. Resolves with how many values that were. No revision is taken.
    */
   reencode?(): Promise<number>;
+  /** How many objects there are, by `<group>/<plural>/`. */
+  sizes?(): ReadonlyMap<string, number>;
   close(): Promise<void>;
 }

@@ -44,7 +44,7 @@ export class DefinitionKeeper {
   constructor(options: KeeperOptions) {
     this.#options = options;
     this.#client = new Client(options.transport).of(customResourceDefinitions);
-    this.#queue = new WorkQueue({ clock: options.clock });
+    this.#queue = new WorkQueue({ clock: options.clock, name: 'crd_naming_condition_controller' });
   }
 
   /** Returns once what was stored before is looked after. */

@@ -9,7 +9,7 @@ import type { Authenticate } from '../../auth/authenticate.js';
 import type { Attributes } from '../../auth/user.js';
 import { type AuditRecord, auditIdOf } from '../audit/index.js';
 import type { Body, Call, Deps, ListPage } from '../context.js';
-import { type Answer, handle } from '../core.js';
+import { type Answer, codeOf, handle } from '../core.js';
 import { type FlowControl, type Ticket, TooManyRequests } from '../filters/flow-control/index.js';
 import { type RequestInfo, requestInfo } from '../filters/request-info.js';
 import type { Metrics } from '../metrics.js';
@@ -59,6 +59,14 @@ export async function serveRequest(
   const info = requestInfo(request.method ?? 'GET', path, query);
   const longRunning = isLongRunning(info);
   const served = longRunning ? undefined : metrics.begin(info);
+  const counted = (code: number) =>
+    metrics.request(
+      info,
+      code,
+      performance.now() - started,
+      query.get('dryRun') ?? '',
+      request.headers['content-type'],
+    );
   let over = false;
   const toOther = deps.aggregator?.claims(path) === true;
   const passedOn = toOther || isProxy(info);
@@ -107,7 +115,7 @@ export async function serveRequest(
       });
     answer = longRunning ? await handled() : await withTimeout(handled, query);
     if (response.destroyed) return;
-    metrics.request(info, codeOf(answer), performance.now() - started, query.get('dryRun') ?? '');
+    counted(codeOf(answer));
     const ended = longRunning ? metrics.longRunning(info) : () => undefined;
     if (answer.result.type === 'watch') options.sent = metrics.watchEvents(info);
     if (longRunning) record?.started(codeOf(answer));
@@ -122,7 +130,7 @@ export async function serveRequest(
     else if (asStatusError(error).code === 401)
       deps.auditor?.unauthenticated(info, callOf(request, url), auditId, attemptedBy(request));
     const code = error instanceof TooManyRequests ? 429 : asStatusError(error).code;
-    metrics.request(info, code, performance.now() - started, query.get('dryRun') ?? '');
+    counted(code);
     await fail(parts, response, error, options, request);
   } finally {
     over = true;
@@ -185,9 +193,6 @@ async function admitted(
   response.setHeader('x-kubernetes-pf-prioritylevel-uid', of.level.config.metadata.uid ?? '');
   return flow.admit(attributes, of, gone);
 }
-
-const codeOf = ({ result }: Answer): number =>
-  result.type === 'object' || result.type === 'raw' ? result.code : 200;
 
 /** Aborts when the client goes away before the answer is complete. */
 function goneSignal(response: Response): AbortSignal {

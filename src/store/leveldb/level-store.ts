@@ -76,6 +76,10 @@ export class LevelStore implements Store {
     return this.#index.list(prefix, options);
   }
 
+  sizes(): Map<string, number> {
+    return this.#index.sizes();
+  }
+
   watch(prefix: string, revision: number): Watcher {
     if (this.#closed) throw closedError();
     return this.#index.watch(prefix, revision);

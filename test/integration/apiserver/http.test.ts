@@ -339,7 +339,7 @@ describe('apiserver over HTTPS', function () {
     const { text } = await s.http('GET', '/metrics');
     assert.match(
       text,
-      /^apiserver_request_total\{code="201",dry_run="",component="apiserver",group="",resource="configmaps",.*verb="CREATE",version="v1"\} \d+$/m,
+      /^apiserver_request_total\{code="201",dry_run="",component="apiserver",group="",resource="configmaps",.*verb="POST",version="v1"\} \d+$/m,
     );
     assert.match(text, /^apiserver_request_duration_seconds_bucket\{.*le="\+Inf"\} \d+$/m);
     assert.match(text, /^process_resident_memory_bytes /m);

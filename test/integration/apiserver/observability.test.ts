@@ -34,6 +34,13 @@ describe('what the API server tells of itself', function () {
       /^apiserver_current_inflight_requests\{request_kind="mutating"\} 0$/m,
       /^apiserver_longrunning_requests\{component="apiserver",group="",resource="configmaps",.*verb="WATCH".*\} 0$/m,
       /^apiserver_watch_events_total\{group="",resource="configmaps",version="v1"\} [1-9]/m,
+      /^apiserver_resource_objects\{group="",resource="namespaces"\} [1-9]/m,
+      /^apiserver_storage_objects\{resource="clusterroles.rbac.authorization.k8s.io"\} [1-9]/m,
+      /^etcd_request_duration_seconds_count\{group="",resource="namespaces",operation="create"\} [1-9]/m,
+      /^etcd_requests_total\{group="rbac.authorization.k8s.io",resource="clusterroles",operation="create"\} [1-9]/m,
+      /^rest_client_requests_total\{code="201",host="localhost",method="POST"\} [1-9]/m,
+      /^workqueue_adds_total\{name="priority_and_fairness_config_queue"\} [1-9]/m,
+      /^workqueue_work_duration_seconds_bucket\{name="priority_and_fairness_config_queue",le="10"\} [1-9]/m,
       /^process_cpu_seconds_total /m,
     ])
       assert.match(text, line);

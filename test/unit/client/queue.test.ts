@@ -1,5 +1,6 @@
 /** The work queue and its workers. */
 import assert from 'node:assert/strict';
+import { clientMeasures } from '../../../src/client/measures.js';
 import { WorkQueue } from '../../../src/client/queue.js';
 import { runWorkers } from '../../../src/client/workers.js';
 import { FakeClock, settled } from '../../fixtures/fake-clock.js';
@@ -10,6 +11,30 @@ describe('WorkQueue', () => {
   beforeEach(() => {
     clock = new FakeClock();
     queue = new WorkQueue({ clock });
+  });
+
+  it('is measured under its name', async () => {
+    const named = new WorkQueue({ clock, name: 'measured' });
+    const lines = () => clientMeasures().filter((line) => line.includes('{name="measured"'));
+    for (const key of ['a', 'b', 'a']) named.add(key);
+    await named.next();
+    named.addRateLimited('a');
+    const of = (metric: string) =>
+      lines()
+        .find((line) => line.startsWith(`${metric}{`))
+        ?.split(' ')[1];
+    assert.deepEqual(
+      ['adds_total', 'depth', 'retries_total', 'queue_duration_seconds_count'].map((m) =>
+        of(`workqueue_${m}`),
+      ),
+      ['2', '1', '1', '1'],
+    );
+    assert.ok(Number(of('workqueue_unfinished_work_seconds')) > 0);
+    named.done('a');
+    assert.equal(of('workqueue_work_duration_seconds_count'), '1');
+    assert.equal(of('workqueue_unfinished_work_seconds'), '0');
+    named.close();
+    assert.equal(of('workqueue_depth'), undefined);
   });
 
   it('hands out each key once, in order', async () => {

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { timestamp } from '../../../api/machinery/clock.js';
+import { clientMeasures } from '../../../client/measures.js';
 import { KUBELET_VERSION } from '../../node/facts.js';
 import type { Call, EndpointDeps } from '../answers.js';
 import { fileSystem } from '../stats/files.js';
@@ -17,7 +18,7 @@ export async function agentMetrics({ response, deps }: Call): Promise<void> {
     collectDefaultMetrics({ register: registry });
   }
   const own = exposition([...podMetrics(deps), ...(await claimMetrics(deps))]);
-  const body = `${(await registry.metrics()).trimEnd()}\n${own}`;
+  const body = `${(await registry.metrics()).trimEnd()}\n${clientMeasures().join('\n')}\n${own}`;
   response.writeHead(200, { 'content-type': registry.contentType });
   response.end(body);
 }

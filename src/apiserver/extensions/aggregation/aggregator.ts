@@ -66,7 +66,7 @@ export class Aggregator {
 
   constructor(options: AggregatorOptions) {
     this.#options = options;
-    this.#queue = new WorkQueue({ clock: options.clock });
+    this.#queue = new WorkQueue({ clock: options.clock, name: 'AvailableConditionController' });
   }
 
   /** Knows all APIServices when it resolves; what it gives resolves when `closing` has ended it. */

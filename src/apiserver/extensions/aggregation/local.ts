@@ -70,7 +70,7 @@ export async function keepCustom(
   closing: AbortSignal,
 ): Promise<{ done: Promise<unknown> }> {
   const client = clientOf(transport);
-  const queue = new WorkQueue();
+  const queue = new WorkQueue({ name: 'crd-autoregister' });
   /** By the key of the definition. */
   const served = new Map<string, GroupVersion[]>();
   const wanted = (name: string): GroupVersion | undefined =>

@@ -1,4 +1,5 @@
 /** What flow control counts, under upstream's names (apiserver_flowcontrol_*). */
+import { count, family, Histograms } from '../../../api/machinery/measures.js';
 import type { FlowControl } from './flow-control.js';
 
 export interface Counts {
@@ -9,17 +10,15 @@ export interface Counts {
 
 const WAIT_BUCKETS = [0, 0.005, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30];
 
-interface Wait {
-  buckets: number[];
-  sum: number;
-  count: number;
-}
-
 export class FlowMetrics {
   /** By level and schema. */
   readonly #counts = new Map<string, Counts>();
   readonly #rejected = new Map<string, number>();
-  readonly #waits = new Map<string, Wait>();
+  readonly #waits = new Histograms(
+    'apiserver_flowcontrol_request_wait_duration_seconds',
+    'Time that requests waited in a queue.',
+    WAIT_BUCKETS,
+  );
 
   /** What is counted of a schema's requests at a level. */
   of(level: string, schema: string): Counts {
@@ -33,23 +32,11 @@ export class FlowMetrics {
   }
 
   rejected(level: string, schema: string, reason: string): void {
-    const key = `${labels(level, schema)},reason="${reason}"`;
-    this.#rejected.set(key, (this.#rejected.get(key) ?? 0) + 1);
+    count(this.#rejected, `${labels(level, schema)},reason="${reason}"`);
   }
 
   waited(level: string, schema: string, served: boolean, ms: number): void {
-    const key = `execute="${served}",${labels(level, schema)}`;
-    let wait = this.#waits.get(key);
-    if (!wait) {
-      wait = { buckets: WAIT_BUCKETS.map(() => 0), sum: 0, count: 0 };
-      this.#waits.set(key, wait);
-    }
-    const seconds = ms / 1000;
-    WAIT_BUCKETS.forEach((limit, i) => {
-      if (seconds <= limit) wait.buckets[i]! += 1;
-    });
-    wait.sum += seconds;
-    wait.count++;
+    this.#waits.observe(`execute="${served}",${labels(level, schema)}`, ms / 1000);
   }
 
   /** Prometheus text. */
@@ -62,7 +49,12 @@ export class FlowMetrics {
         help,
         levels.map((level) => [`priority_level="${level.name}"`, value(level)]),
       );
-    const ofSchemas = (name: string, type: string, help: string, value: (counts: Counts) => number) =>
+    const ofSchemas = (
+      name: string,
+      type: 'counter' | 'gauge',
+      help: string,
+      value: (counts: Counts) => number,
+    ) =>
       metric(
         name,
         type,
@@ -81,31 +73,16 @@ export class FlowMetrics {
       ...ofSchemas('current_executing_seats', 'gauge', 'Seats of requests being served.', (c) => c.seats),
       ...ofSchemas('dispatched_requests_total', 'counter', 'Requests that were served.', (c) => c.dispatched),
       ...metric('rejected_requests_total', 'counter', 'Requests that were turned away.', [...this.#rejected]),
-      ...this.#histogram(),
+      ...this.#waits.render(),
     ];
-  }
-
-  #histogram(): string[] {
-    const name = 'apiserver_flowcontrol_request_wait_duration_seconds';
-    const lines = [`# HELP ${name} Time that requests waited in a queue.`, `# TYPE ${name} histogram`];
-    for (const [key, { buckets, sum, count }] of this.#waits) {
-      buckets.forEach((n, i) => {
-        lines.push(`${name}_bucket{${key},le="${WAIT_BUCKETS[i]}"} ${n}`);
-      });
-      lines.push(`${name}_bucket{${key},le="+Inf"} ${count}`);
-      lines.push(`${name}_sum{${key}} ${sum}`, `${name}_count{${key}} ${count}`);
-    }
-    return lines;
   }
 }
 
 const labels = (level: string, schema: string): string => `flow_schema="${schema}",priority_level="${level}"`;
 
-function metric(name: string, type: string, help: string, values: [string, number][]): string[] {
-  const full = `apiserver_flowcontrol_${name}`;
-  return [
-    `# HELP ${full} ${help}`,
-    `# TYPE ${full} ${type}`,
-    ...values.map(([key, value]) => `${full}{${key}} ${value}`),
-  ];
-}
+const metric = (
+  name: string,
+  type: 'counter' | 'gauge',
+  help: string,
+  values: [string, number][],
+): string[] => family(`apiserver_flowcontrol_${name}`, type, help, values);

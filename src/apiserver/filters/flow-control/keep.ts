@@ -63,7 +63,7 @@ async function repair(client: ReturnType<Client['of']>, wanted: Default): Promis
 
 /** Reconciles what `touch` names: `flowschemas/<name>` or `prioritylevelconfigurations/<name>`. */
 export class FlowControlKeeper {
-  readonly #queue = new WorkQueue();
+  readonly #queue = new WorkQueue({ name: 'priority_and_fairness_config_queue' });
   readonly done: Promise<void>;
 
   constructor(
