@@ -117,7 +117,7 @@ function costErrors(
   ];
 }
 
-const REASONS = ['FieldValueInvalid', 'FieldValueForbidden', 'FieldValueRequired', 'FieldValueDuplicate'];
+const REASONS = ['FieldValueDuplicate', 'FieldValueForbidden', 'FieldValueInvalid', 'FieldValueRequired'];
 
 function declaredErrors(
   { rule, problem, messageProblem, transition }: CompiledRule,

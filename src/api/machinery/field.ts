@@ -61,12 +61,13 @@ export const duplicate = (field: string, value: unknown): FieldError =>
 export const forbidden = (field: string, detail: string): FieldError =>
   error('FieldValueForbidden', field, 'Forbidden', detail);
 
+/** The values are told in the order given: upstream's own, which is sorted where it keeps them in a set. */
 export const notSupported = (field: string, value: unknown, supported: readonly string[]): FieldError =>
   error(
     'FieldValueNotSupported',
     field,
     `Unsupported value: ${shown(value)}`,
-    supported.length > 0 ? `supported values: ${[...supported].sort().map(shown).join(', ')}` : '',
+    supported.length > 0 ? `supported values: ${supported.map(shown).join(', ')}` : '',
   );
 
 export const tooLong = (field: string, maxBytes: number): FieldError =>

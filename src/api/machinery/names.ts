@@ -11,6 +11,8 @@ const CONFIG_KEY = '[-._a-zA-Z0-9]+';
 const HTTP_HEADER = '[-A-Za-z0-9]+';
 const PERCENT = '[0-9]+%';
 
+const CONDITION_REASON = '[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?';
+
 const whole = (pattern: string) => new RegExp(`^(?:${pattern})$`);
 const labelRegexp = whole(LABEL);
 const subdomainRegexp = whole(SUBDOMAIN);
@@ -20,6 +22,7 @@ const qualifiedRegexp = whole(QUALIFIED);
 const labelValueRegexp = whole(LABEL_VALUE);
 const configKeyRegexp = whole(CONFIG_KEY);
 const httpHeaderRegexp = whole(HTTP_HEADER);
+const conditionReasonRegexp = whole(CONDITION_REASON);
 const percentRegexp = whole(PERCENT);
 
 const QUALIFIED_TEXT =
@@ -149,6 +152,13 @@ export function portName(value: string): string[] {
 export function httpHeaderName(value: string): string[] {
   const text = "a valid HTTP header must consist of alphanumeric characters or '-'";
   return httpHeaderRegexp.test(value) ? [] : [regexError(text, HTTP_HEADER, 'X-Header-Name')];
+}
+
+export function conditionReason(value: string): string[] {
+  const text =
+    "a condition reason must start with alphabetic character, optionally followed by a string of alphanumeric characters or '_,:', and must end with an alphanumeric character or '_'";
+  const examples = ['my_name', 'MY_NAME', 'MyName', 'ReasonA,ReasonB', 'ReasonA:ReasonB'];
+  return conditionReasonRegexp.test(value) ? [] : [regexError(text, CONDITION_REASON, ...examples)];
 }
 
 export function percent(value: string): string[] {

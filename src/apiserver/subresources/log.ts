@@ -24,7 +24,7 @@ export async function getLog(ctx: Context): Promise<Result> {
   return { type: 'raw', code: 200, headers: TEXT, body };
 }
 
-const STREAMS = ['All', 'Stdout', 'Stderr'];
+const STREAMS = ['All', 'Stderr', 'Stdout'];
 
 /** Throws 400 and 422. */
 export function logRequest(query: URLSearchParams, pod: Pod): LogRequest {

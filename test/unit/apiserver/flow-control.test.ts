@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict';
 import { setMaxListeners } from 'node:events';
 import type { FlowSchema, PriorityLevelConfiguration } from '#types';
+import { MANDATORY_LEVELS, MANDATORY_SCHEMAS } from '../../../src/api/resources/flowcontrol/mandatory.js';
 import { matches, sortedSchemas } from '../../../src/apiserver/filters/flow-control/classify.js';
-import {
-  MANDATORY_LEVELS,
-  MANDATORY_SCHEMAS,
-  SUGGESTED_LEVELS,
-  SUGGESTED_SCHEMAS,
-} from '../../../src/apiserver/filters/flow-control/defaults.js';
+import { SUGGESTED_LEVELS, SUGGESTED_SCHEMAS } from '../../../src/apiserver/filters/flow-control/defaults.js';
 import { FlowControl, type Ticket } from '../../../src/apiserver/filters/flow-control/flow-control.js';
 import { deal, hashOf } from '../../../src/apiserver/filters/flow-control/level.js';
 import { requestInfo } from '../../../src/apiserver/filters/request-info.js';

@@ -38,18 +38,19 @@ describe('CronJob controller', function () {
     });
   const finish = (job: Job, type: 'Complete' | 'Failed' = 'Complete') => {
     const now = timestamp(h.clock.now());
-    const condition = {
+    const condition = (type: string) => ({
       type,
       status: 'True',
       reason: 'x',
       message: '',
       lastTransitionTime: now,
       lastProbeTime: now,
-    };
+    });
+    const decided = type === 'Complete' ? 'SuccessCriteriaMet' : 'FailureTarget';
     const status = {
       startTime: job.metadata.creationTimestamp,
       ...(type === 'Complete' ? { completionTime: now } : {}),
-      conditions: [condition],
+      conditions: [condition(decided), condition(type)],
     };
     return h.client
       .of(jobs)

@@ -114,7 +114,7 @@ function extensionErrors(schema: Schema, path: string): FieldError[] {
   const mapType = schema[MAP_TYPE];
   if (mapType !== undefined) {
     if (mapType !== 'granular' && mapType !== 'atomic')
-      errors.push(notSupported(at(MAP_TYPE), mapType, ['granular', 'atomic']));
+      errors.push(notSupported(at(MAP_TYPE), mapType, ['atomic', 'granular']));
     mustBe('object', MAP_TYPE);
   }
   const listType = schema[LIST_TYPE];

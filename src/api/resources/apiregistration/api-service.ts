@@ -10,7 +10,7 @@ import { dropUnset } from '../unset.js';
 const HTTPS_PORT = 443;
 const MAX_GROUP_PRIORITY = 20_000;
 const MAX_VERSION_PRIORITY = 1000;
-const STATUSES = ['True', 'False', 'Unknown'];
+const STATUSES = ['False', 'True', 'Unknown'];
 
 const nameOf = ({ spec }: APIService): string => `${spec?.version ?? ''}.${spec?.group ?? ''}`;
 

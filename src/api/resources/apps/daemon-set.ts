@@ -61,7 +61,7 @@ function validate({ spec }: DaemonSet): FieldError[] {
 /** One of the two amounts decides how an update goes on a node, so exactly one may be above 0 (KEP-1591). */
 function validateStrategy(strategy: DaemonSetUpdateStrategy, path: string): FieldError[] {
   if (strategy.type === 'OnDelete') return [];
-  if (strategy.type !== 'RollingUpdate') return [notSupported(path, strategy, ['OnDelete', 'RollingUpdate'])];
+  if (strategy.type !== 'RollingUpdate') return [notSupported(path, strategy, ['RollingUpdate', 'OnDelete'])];
   const at = child(path, 'rollingUpdate');
   if (!strategy.rollingUpdate) return [required(at)];
   const { maxUnavailable, maxSurge } = strategy.rollingUpdate;

@@ -95,7 +95,7 @@ function validatePolicies(spec: StatefulSetSpec, path: string): FieldError[] {
     const value = retention?.[field] ?? '';
     if (retention && value !== 'Retain' && value !== 'Delete')
       errors.push(
-        notSupported(child(path, 'persistentVolumeClaimRetentionPolicy', field), value, ['Delete', 'Retain']),
+        notSupported(child(path, 'persistentVolumeClaimRetentionPolicy', field), value, ['Retain', 'Delete']),
       );
   }
   return errors;

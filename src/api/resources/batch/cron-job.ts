@@ -2,7 +2,7 @@
 import type { CronJob, CronJobSpec } from '#types';
 import { CronError, isTimeZone, parseCron } from '../../machinery/cron.js';
 import { child, type FieldError, invalid, notSupported, required } from '../../machinery/field.js';
-import { sameJson, validateLabelSelector, validateNonnegative } from '../../machinery/validation.js';
+import { sameJson, validateNonnegative } from '../../machinery/validation.js';
 import { nameWarnings } from '../apps/workload.js';
 import { ageColumn, nameColumn, since, templateColumns } from '../columns.js';
 import { podSpecWarnings } from '../core/podspec/warnings.js';
@@ -17,9 +17,7 @@ const POLICIES = ['Allow', 'Forbid', 'Replace'];
 function validate({ spec }: CronJob): FieldError[] {
   const at = (...names: string[]) => child('spec', ...names);
   return [
-    ...(spec.schedule
-      ? validateSchedule(spec.schedule, spec.timeZone, at('schedule'))
-      : [required(at('schedule'))]),
+    ...(spec.schedule ? validateSchedule(spec.schedule, at('schedule')) : [required(at('schedule'))]),
     ...validateNonnegative(spec.startingDeadlineSeconds, at('startingDeadlineSeconds')),
     ...validateTimeZone(spec.timeZone, at('timeZone')),
     ...validatePolicy(spec.concurrencyPolicy, at('concurrencyPolicy')),
@@ -29,30 +27,30 @@ function validate({ spec }: CronJob): FieldError[] {
   ];
 }
 
-function validateSchedule(schedule: string, timeZone: string | undefined, path: string): FieldError[] {
-  const errors: FieldError[] = [];
+function validateSchedule(schedule: string, path: string): FieldError[] {
   try {
     parseCron(schedule);
+    return [];
   } catch (error) {
     if (!(error instanceof CronError)) throw error;
-    errors.push(invalid(path, schedule, error.message));
+    return [invalid(path, schedule, error.message)];
   }
-  if (schedule.includes('TZ'))
-    errors.push(
-      invalid(
-        path,
-        schedule,
-        timeZone === undefined
-          ? 'cannot use TZ or CRON_TZ in schedule, use timeZone field instead'
-          : 'cannot use both timeZone field and TZ or CRON_TZ in schedule',
-      ),
-    );
-  return errors;
+}
+
+/** A zone in the schedule itself may stay where it was before there was a field. */
+function validateZoneInSchedule({ spec }: CronJob, old?: CronJob): FieldError[] {
+  const { schedule = '', timeZone } = spec;
+  const has = (text: string | undefined) => text?.includes('TZ') === true;
+  if (!has(schedule)) return [];
+  const wrong = (detail: string) => [invalid('spec.schedule', schedule, detail)];
+  if (!has(old?.spec.schedule))
+    return wrong('cannot use TZ or CRON_TZ in schedule, use timeZone field instead');
+  return timeZone === undefined ? [] : wrong('cannot use both timeZone field and TZ or CRON_TZ in schedule');
 }
 
 function validateTimeZone(zone: string | undefined, path: string): FieldError[] {
   if (zone === undefined) return [];
-  if (zone === '') return [invalid(path, zone, 'must be nil or non-empty string')];
+  if (zone === '') return [invalid(path, zone, 'timeZone must be nil or non-empty string')];
   if (zone.toLowerCase() === 'local')
     return [
       invalid(
@@ -73,7 +71,8 @@ function validateTemplate({ jobTemplate }: CronJobSpec, path: string): FieldErro
   const { spec } = jobTemplate;
   if (!spec) return [required(path)];
   const errors = validateSpecOfTemplate(spec, path);
-  if (spec.selector) errors.push(...validateLabelSelector(spec.selector, child(path, 'selector')));
+  if (spec.selector)
+    errors.push(invalid(child(path, 'selector'), spec.selector, '`selector` will be auto-generated'));
   // Each Job of the schedule needs a selector of its own.
   if (spec.manualSelector) errors.push(notSupported(child(path, 'manualSelector'), true, ['nil', 'false']));
   return errors;
@@ -126,10 +125,13 @@ export const cronJobs = defineResource<CronJob>({
     cron.spec = old.spec;
   },
   validate,
-  validateCreate: ({ metadata }) =>
-    metadata.name.length > MAX_NAME
-      ? [invalid('metadata.name', metadata.name, `must be no more than ${MAX_NAME} characters`)]
-      : [],
+  validateCreate: (cron) => [
+    ...validateZoneInSchedule(cron),
+    ...(cron.metadata.name.length > MAX_NAME
+      ? [invalid('metadata.name', cron.metadata.name, `must be no more than ${MAX_NAME} characters`)]
+      : []),
+  ],
+  validateUpdate: validateZoneInSchedule,
   warnings,
   columns: [
     nameColumn,

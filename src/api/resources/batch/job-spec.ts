@@ -18,7 +18,7 @@ const MANY_COMPLETIONS = 100_000;
 /** With backoffLimitPerIndex and many completions. */
 const MAX_PARALLELISM_MANY = 10_000;
 const MAX_MANAGED_BY = 63;
-const MODES = ['Indexed', 'NonIndexed'];
+const MODES = ['NonIndexed', 'Indexed'];
 
 export const isIndexed = (spec: JobSpec): boolean => spec.completionMode === 'Indexed';
 
@@ -165,7 +165,7 @@ function validateRestartPolicy(spec: JobSpec, path: string): FieldError[] {
   const policy = spec.template.spec?.restartPolicy ?? '';
   if (policy === '' || policy === 'Always') return [required(path, 'valid values: "OnFailure", "Never"')];
   if (policy !== 'OnFailure' && policy !== 'Never')
-    return [notSupported(path, policy, ['Never', 'OnFailure'])];
+    return [notSupported(path, policy, ['OnFailure', 'Never'])];
   if (spec.podFailurePolicy && policy !== 'Never')
     return [invalid(path, policy, 'only "Never" is supported when podFailurePolicy is specified')];
   return [];

@@ -10,7 +10,8 @@ import { podSpecWarnings } from '../core/podspec/warnings.js';
 import { defineResource } from '../define.js';
 import { dropUnset } from '../unset.js';
 import { defaultJobSpec, isIndexed, validateJobSpec } from './job-spec.js';
-import { validateJobStatus, validateJobUpdate } from './job-update.js';
+import { validateJobStatus } from './job-status.js';
+import { validateJobUpdate } from './job-update.js';
 
 const CONTROLLER_UID = 'batch.kubernetes.io/controller-uid';
 const JOB_NAME = 'batch.kubernetes.io/job-name';

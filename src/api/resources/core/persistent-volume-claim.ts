@@ -77,9 +77,9 @@ function validateUpdate(claim: PersistentVolumeClaim, old: PersistentVolumeClaim
 const RESIZE_STATES = [
   'ControllerResizeInProgress',
   'ControllerResizeInfeasible',
-  'NodeResizePending',
   'NodeResizeInProgress',
   'NodeResizeInfeasible',
+  'NodeResizePending',
 ];
 
 /** `storage`, or the name of a resource that an extension defines. */

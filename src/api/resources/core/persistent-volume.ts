@@ -1,7 +1,7 @@
 /** PersistentVolumes. */
 import type { PersistentVolume, PersistentVolumeSpec } from '#types';
 import { timestamp } from '../../machinery/clock.js';
-import { type FieldError, forbidden, index, key } from '../../machinery/field.js';
+import { child, type FieldError, forbidden, index, invalid, key } from '../../machinery/field.js';
 import { sameJson, validateImmutable } from '../../machinery/validation.js';
 import { ageColumn, nameColumn, textColumn } from '../columns.js';
 import { defineResource } from '../define.js';
@@ -18,6 +18,26 @@ function withoutAddedSecret(spec: PersistentVolumeSpec, old: PersistentVolumeSpe
   return { ...spec, csi };
 }
 
+const NEW_LABELS: Record<string, string> = {
+  'failure-domain.beta.kubernetes.io/zone': 'topology.kubernetes.io/zone',
+  'failure-domain.beta.kubernetes.io/region': 'topology.kubernetes.io/region',
+  'beta.kubernetes.io/os': 'kubernetes.io/os',
+  'beta.kubernetes.io/arch': 'kubernetes.io/arch',
+  'beta.kubernetes.io/instance-type': 'node.kubernetes.io/instance-type',
+};
+
+/** The old affinity with the new names of labels where `now` has them. */
+function withNewLabels({ nodeAffinity }: PersistentVolumeSpec, now: PersistentVolumeSpec) {
+  const copy = structuredClone(nodeAffinity);
+  copy?.required?.nodeSelectorTerms?.forEach((term, i) => {
+    term.matchExpressions?.forEach((expression, j) => {
+      const key = now.nodeAffinity?.required?.nodeSelectorTerms?.[i]?.matchExpressions?.[j]?.key;
+      if (key !== undefined && NEW_LABELS[expression.key] === key) expression.key = key;
+    });
+  });
+  return copy;
+}
+
 function validateUpdate({ spec }: PersistentVolume, old: PersistentVolume): FieldError[] {
   const errors: FieldError[] = [];
   if (!sameJson(sourcesOf(withoutAddedSecret(spec, old.spec)), sourcesOf(old.spec)))
@@ -25,8 +45,14 @@ function validateUpdate({ spec }: PersistentVolume, old: PersistentVolume): Fiel
       forbidden('spec.persistentvolumesource', 'spec.persistentvolumesource is immutable after creation'),
     );
   errors.push(...validateImmutable(spec.volumeMode, old.spec.volumeMode, 'volumeMode'));
-  if (old.spec.nodeAffinity)
-    errors.push(...validateImmutable(spec.nodeAffinity, old.spec.nodeAffinity, 'nodeAffinity'));
+  if (old.spec.nodeAffinity && !sameJson(spec.nodeAffinity, withNewLabels(old.spec, spec)))
+    errors.push(
+      invalid(
+        'nodeAffinity',
+        spec.nodeAffinity,
+        'field is immutable, except for updating from beta label to GA',
+      ),
+    );
   if (old.spec.volumeAttributesClassName !== undefined && spec.volumeAttributesClassName === undefined)
     errors.push(forbidden('spec.volumeAttributesClassName', 'update from non-nil value to nil is forbidden'));
   return errors;
@@ -48,7 +74,10 @@ function warnings({ metadata, spec }: PersistentVolume): string[] {
   return [
     ...list,
     ...terms.flatMap((term, i) =>
-      termWarnings(term, index('spec.nodeAffinity.required.nodeSelectorTerms', i)),
+      termWarnings(
+        term.matchExpressions,
+        child(index('spec.nodeAffinity.required.nodeSelectorTerms', i), 'matchExpressions'),
+      ),
     ),
     ...volumeWarnings(spec, 'spec'),
   ];

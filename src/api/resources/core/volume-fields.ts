@@ -15,7 +15,7 @@ export function validateAccessModes(modes: string[], path: string): FieldError[]
   const at = child(path, 'accessModes');
   const errors = modes
     .filter((mode) => !(mode in ACCESS_MODES))
-    .map((mode) => notSupported(at, mode, Object.keys(ACCESS_MODES)));
+    .map((mode) => notSupported(at, mode, Object.keys(ACCESS_MODES).sort()));
   const others = modes.some((mode) => mode in ACCESS_MODES && mode !== 'ReadWriteOncePod');
   if (modes.includes('ReadWriteOncePod') && others)
     errors.push(forbidden(at, 'may not use ReadWriteOncePod with other access modes'));

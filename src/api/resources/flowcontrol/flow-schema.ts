@@ -1,10 +1,13 @@
 /** FlowSchemas: which requests are of which priority level. */
 import type { FlowSchema } from '#types';
-import { type FieldError, invalid, notSupported, required } from '../../machinery/field.js';
+import { type FieldError, index, invalid, notSupported, required } from '../../machinery/field.js';
 import { dns1123Subdomain } from '../../machinery/names.js';
-import { checked } from '../../machinery/validation.js';
+import { checked, sameJson } from '../../machinery/validation.js';
 import { ageColumn, nameColumn, textColumn } from '../columns.js';
 import { defineResource } from '../define.js';
+import { validateFlowRule } from './flow-rules.js';
+import { MANDATORY_SCHEMAS } from './mandatory.js';
+import { validateStatusConditions } from './status.js';
 
 const MAX_PRECEDENCE = 10_000;
 const METHODS = ['ByNamespace', 'ByUser'];
@@ -23,10 +26,16 @@ function validate({ metadata, spec }: FlowSchema): FieldError[] {
     );
   const method = spec.distinguisherMethod?.type;
   if (spec.distinguisherMethod && !METHODS.includes(method ?? ''))
-    errors.push(notSupported('spec.distinguisherMethod', spec.distinguisherMethod, METHODS));
+    errors.push(notSupported('spec.distinguisherMethod.type', spec.distinguisherMethod, METHODS));
   const level = spec.priorityLevelConfiguration?.name;
   if (level) errors.push(...checked(LEVEL, level, dns1123Subdomain));
   else errors.push(required(LEVEL, 'must reference a priority level'));
+  spec.rules?.forEach((rule, i) => {
+    errors.push(...validateFlowRule(rule, index('spec.rules', i)));
+  });
+  const fixed = MANDATORY_SCHEMAS.find((one) => one.metadata.name === metadata.name);
+  if (fixed && !sameJson(spec, fixed.spec))
+    errors.push(invalid('spec', spec, `spec of '${metadata.name}' must equal the fixed value`));
   return errors;
 }
 
@@ -49,6 +58,7 @@ export const flowSchemas = defineResource<FlowSchema>({
     schema.spec = old.spec;
   },
   validate,
+  validateStatusUpdate: validateStatusConditions,
   columns: [
     nameColumn,
     textColumn(

@@ -1,16 +1,33 @@
 /** Validation of Ingresses and IngressClasses (upstream `pkg/apis/networking/validation`). */
 import { isIP } from 'node:net';
-import type { HTTPIngressPath, Ingress, IngressBackend, IngressClass, IngressRule, IngressTLS } from '#types';
+import type {
+  HTTPIngressPath,
+  Ingress,
+  IngressBackend,
+  IngressClass,
+  IngressRule,
+  IngressTLS,
+  TypedLocalObjectReference,
+} from '#types';
 import {
   child,
   type FieldError,
+  forbidden,
   index,
   invalid,
   notSupported,
   required,
   tooLong,
 } from '../../machinery/field.js';
-import { dns1035Label, dns1123Subdomain, portName, portNumber } from '../../machinery/names.js';
+import { validateIp } from '../../machinery/ip.js';
+import {
+  dns1035Label,
+  dns1123Label,
+  dns1123Subdomain,
+  pathSegment,
+  portName,
+  portNumber,
+} from '../../machinery/names.js';
 import { checked } from '../../machinery/validation.js';
 
 const CLASS = 'kubernetes.io/ingress.class';
@@ -60,7 +77,7 @@ function validateHost(host: string, path: string): FieldError[] {
 
 function validateTls({ hosts, secretName }: IngressTLS, path: string): FieldError[] {
   return [
-    ...(hosts ?? []).flatMap((host) => validateHost(host, child(path, 'hosts'))),
+    ...(hosts ?? []).flatMap((host, i) => validateHost(host, index(child(path, 'hosts'), i))),
     ...(secretName ? checked(child(path, 'secretName'), secretName, dns1123Subdomain) : []),
   ];
 }
@@ -85,9 +102,8 @@ function validatePath({ path = '', pathType, backend }: HTTPIngressPath, at: str
   const errors: FieldError[] = [];
   const field = child(at, 'path');
   const wrong = (detail: string) => errors.push(invalid(field, path, detail));
-  if (!pathType) errors.push(required(child(at, 'pathType'), 'pathType must be specified'));
-  else if (!PATH_TYPES.includes(pathType))
-    errors.push(notSupported(child(at, 'pathType'), pathType, PATH_TYPES));
+  if (!pathType) return [required(child(at, 'pathType'), 'pathType must be specified')];
+  if (!PATH_TYPES.includes(pathType)) errors.push(notSupported(child(at, 'pathType'), pathType, PATH_TYPES));
   else if (pathType === 'ImplementationSpecific') {
     if (path !== '' && !path.startsWith('/')) wrong('must be an absolute path');
   } else {
@@ -101,13 +117,7 @@ function validatePath({ path = '', pathType, backend }: HTTPIngressPath, at: str
 
 function validateBackend({ resource, service }: IngressBackend, path: string): FieldError[] {
   if (resource && service) return [invalid(path, '', 'cannot set both resource and service backends')];
-  if (resource) {
-    const at = child(path, 'resource');
-    return [
-      ...(resource.kind ? [] : [required(child(at, 'kind'))]),
-      ...(resource.name ? [] : [required(child(at, 'name'))]),
-    ];
-  }
+  if (resource) return validateReference(resource, child(path, 'resource'));
   if (!service) return [invalid(path, '', 'resource or service backend is required')];
   const at = child(path, 'service');
   const errors = service.name
@@ -122,6 +132,18 @@ function validateBackend({ resource, service }: IngressBackend, path: string): F
     );
   else errors.push(required(path, 'port name or number is required'));
   return errors;
+}
+
+function validateReference({ apiGroup, kind, name }: TypedLocalObjectReference, path: string): FieldError[] {
+  const needed = (field: string, value: string | undefined) =>
+    value
+      ? checked(child(path, field), value, pathSegment)
+      : [required(child(path, field), `${field} is required`)];
+  return [
+    ...(apiGroup === undefined ? [] : checked(child(path, 'apiGroup'), apiGroup, dns1123Subdomain)),
+    ...needed('kind', kind),
+    ...needed('name', name),
+  ];
 }
 
 const PATH = "[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+";
@@ -148,15 +170,29 @@ export function validateIngressClass({ spec }: IngressClass): FieldError[] {
   const to = spec.parameters;
   if (!to) return errors;
   const at = 'spec.parameters';
-  if (to.apiGroup) errors.push(...checked(child(at, 'apiGroup'), to.apiGroup, dns1123Subdomain));
-  if (!to.kind) errors.push(required(child(at, 'kind'), 'kind is required'));
-  if (!to.name) errors.push(required(child(at, 'name'), 'name is required'));
+  errors.push(...validateReference(to, at));
   const scopes = ['Cluster', 'Namespace'];
   if (!to.scope) errors.push(required(child(at, 'scope')));
   else if (!scopes.includes(to.scope)) errors.push(notSupported(child(at, 'scope'), to.scope, scopes));
-  else if (to.scope === 'Namespace' && !to.namespace)
-    errors.push(required(child(at, 'namespace'), "`parameters.scope` is set to 'Namespace'"));
-  else if (to.scope === 'Cluster' && to.namespace)
-    errors.push(invalid(child(at, 'namespace'), to.namespace, "`parameters.scope` is set to 'Cluster'"));
+  else if (to.scope === 'Namespace')
+    errors.push(
+      ...(to.namespace === undefined
+        ? [required(child(at, 'namespace'), "`parameters.scope` is set to 'Namespace'")]
+        : checked(child(at, 'namespace'), to.namespace, dns1123Label)),
+    );
+  else if (to.namespace !== undefined)
+    errors.push(forbidden(child(at, 'namespace'), "`parameters.scope` is set to 'Cluster'"));
   return errors;
+}
+
+export function validateIngressStatus({ status }: Ingress): FieldError[] {
+  return (status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname }, i) => {
+    const at = index('status.loadBalancer.ingress', i);
+    const errors = ip ? validateIp(ip, child(at, 'ip')) : [];
+    if (!hostname) return errors;
+    errors.push(...checked(child(at, 'hostname'), hostname, dns1123Subdomain));
+    if (isIP(hostname) !== 0)
+      errors.push(invalid(child(at, 'hostname'), hostname, 'must be a DNS name, not an IP address'));
+    return errors;
+  });
 }

@@ -2,7 +2,7 @@
 import type { Ingress } from '#types';
 import { ageColumn, nameColumn } from '../columns.js';
 import { defineResource } from '../define.js';
-import { validateIngress, validateNewIngress } from './ingress-validation.js';
+import { validateIngress, validateIngressStatus, validateNewIngress } from './ingress-validation.js';
 
 function hosts({ spec }: Ingress): string {
   const names = [...new Set((spec.rules ?? []).flatMap(({ host }) => host || []))];
@@ -32,6 +32,7 @@ export const ingresses = defineResource<Ingress>({
   },
   validate: validateIngress,
   validateCreate: validateNewIngress,
+  validateStatusUpdate: validateIngressStatus,
   subresources: [{ name: 'status', kind: 'Ingress', verbs: ['get', 'patch', 'update'] }],
   columns: [
     nameColumn,

@@ -10,14 +10,14 @@ import {
   notSupported,
   required,
 } from '../../machinery/field.js';
-import { validateCidr } from '../../machinery/ip.js';
+import { cidrWarnings, validateCidr } from '../../machinery/ip.js';
 import { portName, portNumber } from '../../machinery/names.js';
 import { checked, validateLabelSelector } from '../../machinery/validation.js';
 import { ageColumn, formatLabelSelector, nameColumn } from '../columns.js';
 import { defineResource } from '../define.js';
 
 const PROTOCOLS = ['TCP', 'UDP', 'SCTP'];
-const TYPES = ['Egress', 'Ingress'];
+const TYPES = ['Ingress', 'Egress'];
 
 function defaults(policy: NetworkPolicy): void {
   policy.spec ??= {} as NetworkPolicy['spec'];
@@ -72,11 +72,12 @@ function validatePort({ protocol, port, endPort }: NetworkPolicyPort, path: stri
       errors.push(invalid(end, endPort, 'may not be specified when `port` is non-numeric'));
     return [...errors, ...checked(child(path, 'port'), port, portName)];
   }
+  errors.push(...portNumber(port).map((message) => invalid(child(path, 'port'), port, message)));
   if (endPort !== undefined) {
-    if (endPort < port) errors.push(invalid(end, endPort, 'must be greater than or equal to `port`'));
+    if (endPort < port) errors.push(invalid(end, port, 'must be greater than or equal to `port`'));
     errors.push(...portNumber(endPort).map((message) => invalid(end, endPort, message)));
   }
-  return [...errors, ...portNumber(port).map((message) => invalid(child(path, 'port'), port, message))];
+  return errors;
 }
 
 function validatePeer(peer: NetworkPolicyPeer, path: string): FieldError[] {
@@ -116,6 +117,16 @@ function isStrictSubset(inner: string, outer: string): boolean {
   return range.check(innerAddress, family(innerAddress));
 }
 
+const blockWarnings = (peers: NetworkPolicyPeer[] | undefined, path: string): string[] =>
+  (peers ?? []).flatMap(({ ipBlock }, i) => {
+    if (!ipBlock) return [];
+    const at = child(index(path, i), 'ipBlock');
+    return [
+      ...cidrWarnings(ipBlock.cidr, child(at, 'cidr')),
+      ...(ipBlock.except ?? []).flatMap((cidr, j) => cidrWarnings(cidr, index(child(at, 'except'), j))),
+    ];
+  });
+
 export const networkPolicies = defineResource<NetworkPolicy>({
   group: 'networking.k8s.io',
   version: 'v1',
@@ -126,6 +137,12 @@ export const networkPolicies = defineResource<NetworkPolicy>({
   generation: true,
   defaults,
   validate,
+  warnings: ({ spec }) => [
+    ...(spec.ingress ?? []).flatMap(({ from }, i) =>
+      blockWarnings(from, child(index('spec.ingress', i), 'from')),
+    ),
+    ...(spec.egress ?? []).flatMap(({ to }, i) => blockWarnings(to, child(index('spec.egress', i), 'to'))),
+  ],
   columns: [
     nameColumn,
     {

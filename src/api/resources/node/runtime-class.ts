@@ -1,18 +1,17 @@
 /** RuntimeClasses: ways to run containers. */
 import type { RuntimeClass } from '#types';
-import { type FieldError, invalid, key } from '../../machinery/field.js';
+import type { FieldError } from '../../machinery/field.js';
 import { dns1123Label } from '../../machinery/names.js';
-import { compareQuantities } from '../../machinery/quantity.js';
 import { checked, validateImmutable, validateLabels } from '../../machinery/validation.js';
 import { ageColumn, nameColumn, textColumn } from '../columns.js';
+import { validateOverhead } from '../core/podspec/validate-resources.js';
 import { validateTolerations } from '../core/podspec/validate-scheduling.js';
+import { nodeLabelWarnings } from '../core/podspec/warnings.js';
 import { defineResource } from '../define.js';
 
 function validate({ handler, overhead, scheduling }: RuntimeClass): FieldError[] {
   const errors = checked('handler', handler ?? '', dns1123Label);
-  for (const [name, quantity] of Object.entries(overhead?.podFixed ?? {}))
-    if (compareQuantities(quantity, 0) < 0)
-      errors.push(invalid(key('overhead.podFixed', name), quantity, 'must be greater than or equal to 0'));
+  if (overhead) errors.push(...validateOverhead(overhead.podFixed ?? {}, 'overhead.podFixed'));
   if (scheduling)
     errors.push(
       ...validateLabels(scheduling.nodeSelector, 'scheduling.nodeSelector'),
@@ -28,6 +27,7 @@ export const runtimeClasses = defineResource<RuntimeClass>({
   plural: 'runtimeclasses',
   namespaced: false,
   validate,
+  warnings: ({ scheduling }) => nodeLabelWarnings(scheduling?.nodeSelector, 'scheduling.nodeSelector'),
   validateUpdate: (runtimeClass, old) => validateImmutable(runtimeClass.handler, old.handler, 'handler'),
   columns: [
     nameColumn,

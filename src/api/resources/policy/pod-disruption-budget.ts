@@ -1,11 +1,8 @@
 /** PodDisruptionBudgets: how many pods of a workload may be evicted at a time. */
-import type { Condition, PodDisruptionBudget } from '#types';
-import { child, type FieldError, index, invalid, notSupported, required } from '../../machinery/field.js';
-import {
-  validateLabelSelector,
-  validateNonnegative,
-  validateQualifiedName,
-} from '../../machinery/validation.js';
+import type { PodDisruptionBudget } from '#types';
+import { validateConditions } from '../../machinery/conditions.js';
+import { child, type FieldError, invalid, notSupported } from '../../machinery/field.js';
+import { validateLabelSelector, validateNonnegative } from '../../machinery/validation.js';
 import { ageColumn, nameColumn } from '../columns.js';
 import { defineResource } from '../define.js';
 import { validateAtMostAll, validateIntOrPercent } from '../int-or-percent.js';
@@ -29,24 +26,10 @@ function validate({ spec = {} }: PodDisruptionBudget): FieldError[] {
   return errors;
 }
 
-function validateStatus({ status }: PodDisruptionBudget): FieldError[] {
-  return [
-    ...(status?.conditions ?? []).flatMap((condition, i) =>
-      validateCondition(condition, index('status.conditions', i)),
-    ),
-    ...COUNTS.flatMap((field) => validateNonnegative(status?.[field], child('status', field))),
-  ];
-}
-
-function validateCondition(condition: Condition, path: string): FieldError[] {
-  const errors = validateQualifiedName(condition.type ?? '', child(path, 'type'));
-  if (!['True', 'False', 'Unknown'].includes(condition.status))
-    errors.push(notSupported(child(path, 'status'), condition.status ?? '', ['False', 'True', 'Unknown']));
-  errors.push(...validateNonnegative(condition.observedGeneration, child(path, 'observedGeneration')));
-  if (!condition.lastTransitionTime) errors.push(required(child(path, 'lastTransitionTime'), 'must be set'));
-  if (!condition.reason) errors.push(required(child(path, 'reason'), 'must be set'));
-  return errors;
-}
+const validateStatus = ({ status }: PodDisruptionBudget): FieldError[] => [
+  ...validateConditions(status?.conditions, 'status.conditions'),
+  ...COUNTS.flatMap((field) => validateNonnegative(status?.[field], child('status', field))),
+];
 
 const amount = (value: number | string | undefined): string => (value === undefined ? 'N/A' : String(value));
 

@@ -3,21 +3,30 @@ import type { CSIDriver, StorageV1TokenRequest } from '#types';
 import { child, duplicate, type FieldError, index, invalid, notSupported } from '../../machinery/field.js';
 import { validateImmutable } from '../../machinery/validation.js';
 import { ageColumn, nameColumn, textColumn } from '../columns.js';
-import { validateCsiDriverName } from '../core/podspec/volume-sources.js';
 import { type Column, defineResource } from '../define.js';
 
 const GROUP_POLICIES = ['File', 'None', 'ReadWriteOnceWithFSType'];
-const MODES = ['Ephemeral', 'Persistent'];
+const MODES = ['Persistent', 'Ephemeral'];
+const MIN_UPDATE_PERIOD = 10;
 const MIN_EXPIRATION = 600;
 const MAX_EXPIRATION = 2 ** 32;
 
-function validate({ metadata, spec }: CSIDriver): FieldError[] {
-  const errors = validateCsiDriverName(metadata.name, 'metadata.name');
+function validate({ spec }: CSIDriver): FieldError[] {
+  const errors: FieldError[] = [];
   if (spec.fsGroupPolicy !== undefined && !GROUP_POLICIES.includes(spec.fsGroupPolicy))
     errors.push(notSupported('spec.fsGroupPolicy', spec.fsGroupPolicy, GROUP_POLICIES));
   errors.push(...validateTokenRequests(spec.tokenRequests ?? []));
   for (const mode of spec.volumeLifecycleModes ?? [])
     if (!MODES.includes(mode)) errors.push(notSupported('spec.volumeLifecycleModes', mode, MODES));
+  const period = spec.nodeAllocatableUpdatePeriodSeconds;
+  if (period !== undefined && period < MIN_UPDATE_PERIOD)
+    errors.push(
+      invalid(
+        'spec.nodeAllocatableUpdatePeriodSeconds',
+        period,
+        `must be greater than or equal to ${MIN_UPDATE_PERIOD} seconds`,
+      ),
+    );
   return errors;
 }
 
@@ -25,8 +34,10 @@ function validateTokenRequests(requests: StorageV1TokenRequest[]): FieldError[] 
   const errors: FieldError[] = [];
   requests.forEach(({ audience, expirationSeconds }, i) => {
     const at = index('spec.tokenRequests', i);
-    if (requests.findIndex((other) => other.audience === audience) < i)
+    if (requests.findIndex((other) => other.audience === audience) < i) {
       errors.push(duplicate(child(at, 'audience'), audience));
+      return;
+    }
     if (expirationSeconds === undefined) return;
     const path = child(at, 'expirationSeconds');
     if (expirationSeconds < MIN_EXPIRATION)
@@ -64,7 +75,7 @@ export const csiDrivers = defineResource<CSIDriver>({
   },
   validate,
   validateUpdate: ({ spec }, old) => [
-    ...validateImmutable(spec.attachRequired, old.spec.attachRequired, 'spec.attachRequired'),
+    ...validateImmutable(spec.attachRequired, old.spec.attachRequired, 'spec.attachedRequired'),
     ...validateImmutable(
       spec.volumeLifecycleModes,
       old.spec.volumeLifecycleModes,

@@ -1,7 +1,7 @@
 /** CSINodes: which storage drivers run on a node. */
-import type { CSINode } from '#types';
+import type { CSINode, CSINodeDriver } from '#types';
 import { child, duplicate, type FieldError, index, invalid, required } from '../../machinery/field.js';
-import { sameJson, validateQualifiedName } from '../../machinery/validation.js';
+import { validateImmutable, validateQualifiedName } from '../../machinery/validation.js';
 import { ageColumn, nameColumn } from '../columns.js';
 import { validateCsiDriverName } from '../core/podspec/volume-sources.js';
 import { defineResource } from '../define.js';
@@ -21,16 +21,20 @@ function validate({ spec }: CSINode): FieldError[] {
     const count = allocatable?.count;
     if (count !== undefined && count < 0)
       errors.push(invalid(child(at, 'allocatable', 'count'), count, 'must be greater than or equal to 0'));
-    const keys = topologyKeys ?? [];
-    keys.forEach((key, j) => {
-      if (keys.indexOf(key) < j) errors.push(duplicate(child(at, 'topologyKeys'), key));
-      errors.push(...validateQualifiedName(key, child(at, 'topologyKeys')));
-    });
     if (drivers.findIndex((other) => other.name === name) < i)
       errors.push(duplicate(child(at, 'name'), name));
+    const keys = topologyKeys ?? [];
+    keys.forEach((key, j) => {
+      if (key === '') errors.push(required(at));
+      if (keys.indexOf(key) < j) errors.push(duplicate(at, key));
+      errors.push(...validateQualifiedName(key, at));
+    });
   });
   return errors;
 }
+
+/** How many volumes a driver can attach may change (KEP-4876). */
+const fixed = ({ allocatable: _, ...driver }: CSINodeDriver) => driver;
 
 export const csiNodes = defineResource<CSINode>({
   group: 'storage.k8s.io',
@@ -40,12 +44,11 @@ export const csiNodes = defineResource<CSINode>({
   namespaced: false,
   validate,
   validateUpdate: ({ spec }, old) =>
-    (spec.drivers ?? [])
-      .filter((driver) => {
-        const before = (old.spec.drivers ?? []).find(({ name }) => name === driver.name);
-        return before !== undefined && !sameJson(driver, before);
-      })
-      .map((driver) => invalid('CSINodeDriver', driver, 'field is immutable')),
+    (old.spec.drivers ?? []).flatMap((before) =>
+      (spec.drivers ?? [])
+        .filter(({ name }) => name === before.name)
+        .flatMap((driver) => validateImmutable(fixed(driver), fixed(before), 'spec.drivers')),
+    ),
   columns: [
     nameColumn,
     {

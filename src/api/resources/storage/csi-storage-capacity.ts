@@ -19,11 +19,10 @@ export const csiStorageCapacities = defineResource<CSIStorageCapacity>({
   defaults(capacity) {
     capacity.storageClassName ??= '';
   },
-  validate: ({ nodeTopology, storageClassName, capacity, maximumVolumeSize }) => [
+  validate: ({ nodeTopology, storageClassName, capacity }) => [
     ...validateLabelSelector(nodeTopology, 'nodeTopology'),
     ...checked('storageClassName', storageClassName, dns1123Subdomain),
     ...nonnegative(capacity, 'capacity'),
-    ...nonnegative(maximumVolumeSize, 'maximumVolumeSize'),
   ],
   validateUpdate: (capacity, old) => [
     ...validateImmutable(capacity.nodeTopology, old.nodeTopology, 'nodeTopology'),

@@ -12,6 +12,7 @@ import {
 import { sameJson, validateImmutable, validateQualifiedName } from '../../machinery/validation.js';
 import { LOCAL_PATH_CLASS, LOCAL_PATH_PROVISIONER } from '../../storage/annotations.js';
 import { ageColumn, textColumn } from '../columns.js';
+import { termWarnings } from '../core/podspec/warnings.js';
 import { defineResource } from '../define.js';
 import { classNameColumn, DEFAULT_STORAGE_CLASS, validateDriver, validateParameters } from './class-name.js';
 
@@ -28,22 +29,31 @@ function validate(storageClass: StorageClass): FieldError[] {
     errors.push(notSupported('volumeBindingMode', volumeBindingMode, MODES));
   (allowedTopologies ?? []).forEach((term, i) => {
     errors.push(...validateTopology(term, index('allowedTopologies', i)));
+    const same = (other: TopologySelectorTerm) => sameJson(topologyOf(other), topologyOf(term));
+    if (allowedTopologies!.slice(0, i).some(same))
+      errors.push(duplicate(child(index('allowedTopologies', i), 'matchLabelExpressions'), ''));
   });
   return errors;
 }
+
+/** What a term says, whatever the order. */
+const topologyOf = (term: TopologySelectorTerm) =>
+  Object.fromEntries(
+    (term.matchLabelExpressions ?? []).map(({ key, values = [] }) => [key, [...values].sort()]),
+  );
 
 function validateTopology(term: TopologySelectorTerm, path: string): FieldError[] {
   const errors: FieldError[] = [];
   const keys = new Set<string>();
   (term.matchLabelExpressions ?? []).forEach(({ key, values }, i) => {
     const at = index(child(path, 'matchLabelExpressions'), i);
-    errors.push(...validateQualifiedName(key ?? '', child(at, 'key')));
-    if (keys.has(key)) errors.push(duplicate(child(at, 'key'), key));
-    keys.add(key);
     if (!values?.length) errors.push(required(child(at, 'values')));
     (values ?? []).forEach((value, j) => {
       if (values.indexOf(value) < j) errors.push(duplicate(index(child(at, 'values'), j), value));
     });
+    errors.push(...validateQualifiedName(key ?? '', child(at, 'key')));
+    if (keys.has(key)) errors.push(duplicate(child(at, 'key'), key));
+    keys.add(key);
   });
   return errors;
 }
@@ -63,6 +73,10 @@ export const storageClasses = defineResource<StorageClass>({
     storageClass.volumeBindingMode ??= 'Immediate';
   },
   validate,
+  warnings: ({ allowedTopologies }) =>
+    (allowedTopologies ?? []).flatMap(({ matchLabelExpressions }, i) =>
+      termWarnings(matchLabelExpressions, child(index('allowedTopologies', i), 'matchLabelExpressions')),
+    ),
   validateUpdate: (storageClass, old) => [
     ...FIXED.filter((field) => !sameJson(storageClass[field], old[field])).map((field) =>
       forbidden(field, `updates to ${field} are forbidden.`),

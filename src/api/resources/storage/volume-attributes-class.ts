@@ -1,6 +1,7 @@
 /** VolumeAttributesClasses: changeable parameters of volumes. */
 import type { VolumeAttributesClass } from '#types';
-import { validateImmutable } from '../../machinery/validation.js';
+import { forbidden } from '../../machinery/field.js';
+import { sameJson } from '../../machinery/validation.js';
 import { ageColumn, textColumn } from '../columns.js';
 import { defineResource } from '../define.js';
 import { classNameColumn, validateDriver, validateParameters } from './class-name.js';
@@ -16,10 +17,10 @@ export const volumeAttributesClasses = defineResource<VolumeAttributesClass>({
     ...validateDriver(driverName, 'driverName'),
     ...validateParameters(parameters, false),
   ],
-  validateUpdate: (vac, old) => [
-    ...validateImmutable(vac.driverName, old.driverName, 'driverName'),
-    ...validateImmutable(vac.parameters, old.parameters, 'parameters'),
-  ],
+  validateUpdate: (vac, old) =>
+    (['driverName', 'parameters'] as const)
+      .filter((field) => !sameJson(vac[field], old[field]))
+      .map((field) => forbidden(field, `updates to ${field} are forbidden.`)),
   columns: [
     classNameColumn,
     textColumn('DriverName', 'The driver of the volumes.', (vac) => vac.driverName),

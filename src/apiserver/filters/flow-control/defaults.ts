@@ -1,16 +1,15 @@
 /**
- * The priority levels and flow schemas of every cluster.
+ * The priority levels and flow schemas that every cluster begins with.
  * @see https://kubernetes.io/docs/concepts/cluster-administration/flow-control/#defaults
  */
-import type { FlowSchema, PolicyRulesWithSubjects, PriorityLevelConfiguration, Subject } from '#types';
-
-const apiVersion = 'flowcontrol.apiserver.k8s.io/v1';
-export const AUTO_UPDATE = 'apf.kubernetes.io/autoupdate-spec';
-const metadata = (name: string) => ({ name, annotations: { [AUTO_UPDATE]: 'true' } });
-
-function level(name: string, spec: PriorityLevelConfiguration['spec']): PriorityLevelConfiguration {
-  return { apiVersion, kind: 'PriorityLevelConfiguration', metadata: metadata(name), spec };
-}
+import type { Subject } from '#types';
+import {
+  EVERYBODY,
+  everything,
+  groups,
+  level,
+  schema,
+} from '../../../api/resources/flowcontrol/mandatory.js';
 
 const queued = (name: string, shares: number, lendablePercent: number, queues: number, handSize: number) =>
   level(name, {
@@ -22,15 +21,6 @@ const queued = (name: string, shares: number, lendablePercent: number, queues: n
     },
   });
 
-/** Always as they are here. */
-export const MANDATORY_LEVELS = [
-  level('exempt', { type: 'Exempt', exempt: { nominalConcurrencyShares: 0, lendablePercent: 0 } }),
-  level('catch-all', {
-    type: 'Limited',
-    limited: { nominalConcurrencyShares: 5, lendablePercent: 0, limitResponse: { type: 'Reject' } },
-  }),
-];
-
 /** As they are here until somebody changes them. */
 export const SUGGESTED_LEVELS = [
   queued('system', 30, 33, 64, 6),
@@ -41,52 +31,16 @@ export const SUGGESTED_LEVELS = [
   queued('global-default', 20, 50, 128, 6),
 ];
 
-const groups = (...names: string[]): Subject[] => names.map((name) => ({ kind: 'Group', group: { name } }));
 const users = (...names: string[]): Subject[] => names.map((name) => ({ kind: 'User', user: { name } }));
 const SYSTEM_ACCOUNTS: Subject[] = [
   { kind: 'ServiceAccount', serviceAccount: { namespace: 'kube-system', name: '*' } },
 ];
-const EVERYBODY = groups('system:unauthenticated', 'system:authenticated');
-
-const everything = (subjects: Subject[]): PolicyRulesWithSubjects => ({
-  subjects,
-  resourceRules: [
-    { verbs: ['*'], apiGroups: ['*'], resources: ['*'], clusterScope: true, namespaces: ['*'] },
-  ],
-  nonResourceRules: [{ verbs: ['*'], nonResourceURLs: ['*'] }],
-});
-
 const leases = (verbs: string[]) => ({
   verbs,
   apiGroups: ['coordination.k8s.io'],
   resources: ['leases'],
   namespaces: ['*'],
 });
-
-function schema(
-  name: string,
-  levelName: string,
-  matchingPrecedence: number,
-  method: 'ByUser' | 'ByNamespace' | undefined,
-  rules: PolicyRulesWithSubjects,
-): FlowSchema {
-  return {
-    apiVersion,
-    kind: 'FlowSchema',
-    metadata: metadata(name),
-    spec: {
-      priorityLevelConfiguration: { name: levelName },
-      matchingPrecedence,
-      ...(method ? { distinguisherMethod: { type: method } } : {}),
-      rules: [rules],
-    },
-  };
-}
-
-export const MANDATORY_SCHEMAS = [
-  schema('exempt', 'exempt', 1, undefined, everything(groups('system:masters'))),
-  schema('catch-all', 'catch-all', 10_000, 'ByUser', everything(EVERYBODY)),
-];
 
 const NODES = groups('system:nodes');
 const MANAGER = users('system:kube-controller-manager');

@@ -6,6 +6,11 @@ import { isReason } from '../../../api/machinery/status.js';
 import type { KubeObject } from '../../../api/machinery/types.js';
 import { sameJson } from '../../../api/machinery/validation.js';
 import type { Resource } from '../../../api/resources/define.js';
+import {
+  AUTO_UPDATE,
+  MANDATORY_LEVELS,
+  MANDATORY_SCHEMAS,
+} from '../../../api/resources/flowcontrol/mandatory.js';
 import { flowSchemas, priorityLevelConfigurations } from '../../../api/resources/index.js';
 import { Client } from '../../../client/client.js';
 import { WorkQueue } from '../../../client/queue.js';
@@ -13,13 +18,7 @@ import type { Transport } from '../../../client/transport.js';
 import { runWorkers } from '../../../client/workers.js';
 import type { Store } from '../../../store/store.js';
 import { keyOf } from '../../keys.js';
-import {
-  AUTO_UPDATE,
-  MANDATORY_LEVELS,
-  MANDATORY_SCHEMAS,
-  SUGGESTED_LEVELS,
-  SUGGESTED_SCHEMAS,
-} from './defaults.js';
+import { SUGGESTED_LEVELS, SUGGESTED_SCHEMAS } from './defaults.js';
 
 type Default = FlowSchema | PriorityLevelConfiguration;
 

@@ -99,7 +99,7 @@ describe('daemon sets', () => {
       'strategy',
       { updateStrategy: { type: 'Big' } },
       [
-        'spec.updateStrategy: Unsupported value: {"type":"Big"}: supported values: "OnDelete", "RollingUpdate"',
+        'spec.updateStrategy: Unsupported value: {"type":"Big"}: supported values: "RollingUpdate", "OnDelete"',
       ],
     ],
     [
@@ -347,7 +347,7 @@ describe('priority classes', () => {
     [
       'policy',
       { preemptionPolicy: 'Some' },
-      ['preemptionPolicy: Unsupported value: "Some": supported values: "Never", "PreemptLowerPriority"'],
+      ['preemptionPolicy: Unsupported value: "Some": supported values: "PreemptLowerPriority", "Never"'],
     ],
   ]);
   const named = (name: string, value: number) => createErrors(priorityClasses, priority({ value }, { name }));

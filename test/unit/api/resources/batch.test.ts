@@ -182,13 +182,133 @@ describe('jobs', () => {
     assert.match(change({}, { template: moved(pods) })[0]!, /^spec.template: .*field is immutable$/);
   });
 
+  describe('status', () => {
+    const yes = (...types: string[]) => ({ conditions: types.map((type) => ({ type, status: 'True' })) });
+    const times = { startTime: ago(90), completionTime: ago(30) };
+    const done = { ...times, ...yes('SuccessCriteriaMet', 'Complete') };
+    const indexed = { completionMode: 'Indexed', completions: 5, parallelism: 2 };
+    const cases: [string, Record<string, unknown>, object, object, string[]][] = [
+      ['a Job completes', {}, { startTime: ago(90), active: 1 }, done, []],
+      ['a Job fails', {}, {}, { startTime: ago(90), ...yes('FailureTarget', 'Failed') }, []],
+      [
+        'an end with pods left',
+        {},
+        {},
+        { ...done, active: 1, terminating: 1, uncountedTerminatedPods: { failed: ['a', 'a', ''] } },
+        [
+          'status.uncountedTerminatedPods.failed[1]: Duplicate value: "a"',
+          'status.uncountedTerminatedPods.failed[2]: Invalid value: "": must not be empty',
+          'status.active: Invalid value: 1: active>0 is invalid for finished job',
+          'status.uncountedTerminatedPods: Invalid value: {"failed":["a","a",""]}: uncountedTerminatedPods needs to be empty for finished job',
+          'status.terminating: Invalid value: 1: terminating>0 is invalid for finished job',
+        ],
+      ],
+      [
+        'an end without a beginning',
+        {},
+        {},
+        yes('Complete'),
+        [
+          'status.conditions: Invalid value: cannot set Complete=True condition without the SuccessCriteriaMet=true condition',
+          'status.completionTime: Required value: completionTime is required for Complete jobs',
+          'status.startTime: Required value: startTime is required for finished job',
+        ],
+      ],
+      [
+        'two ends',
+        {},
+        {},
+        { ...times, ...yes('Complete', 'Failed', 'FailureTarget', 'SuccessCriteriaMet') },
+        [
+          'status.conditions: Invalid value: cannot set Complete=True and Failed=true conditions',
+          'status.conditions: Invalid value: cannot set Complete=True and FailureTarget=true conditions',
+          'status.conditions: Invalid value: cannot set SuccessCriteriaMet=True and Failed=true conditions',
+          'status.conditions: Invalid value: cannot set SuccessCriteriaMet=True and FailureTarget=true conditions',
+        ],
+      ],
+      [
+        'an end before the beginning',
+        {},
+        {},
+        { ...done, startTime: ago(10) },
+        [`status.completionTime: Invalid value: "${ago(30)}": completionTime cannot be set before startTime`],
+      ],
+      [
+        'what has ended stays',
+        {},
+        done,
+        { ...times, completionTime: ago(20) },
+        [
+          `status.completionTime: Invalid value: "${ago(20)}": cannot set completionTime when there is no Complete=True condition`,
+          'status.conditions: Invalid value: cannot disable the terminal Complete=True condition',
+          `status.completionTime: Invalid value: "${ago(20)}": completionTime cannot be mutated`,
+          'status.conditions: Invalid value: cannot disable the SuccessCriteriaMet=True condition',
+        ],
+      ],
+      [
+        'counts do not shrink',
+        {},
+        { succeeded: 2, failed: 2 },
+        { succeeded: 1, failed: 1 },
+        [
+          'status.failed: Invalid value: 1: cannot decrease the failed counter',
+          'status.succeeded: Invalid value: 1: cannot decrease the succeeded counter',
+        ],
+      ],
+      [
+        'more ready than active',
+        {},
+        {},
+        { active: 1, ready: 2 },
+        ['status.ready: Invalid value: 2: cannot set more ready pods than active'],
+      ],
+      ['an old fault does not matter', {}, { active: 1, ready: 2 }, { active: 1, ready: 2, failed: 1 }, []],
+      [
+        'indexes of a Job without',
+        {},
+        {},
+        { completedIndexes: '0', failedIndexes: '0' },
+        [
+          'status.completedIndexes: Invalid value: "0": cannot set non-empty completedIndexes when non-indexed completion mode',
+          'status.failedIndexes: Invalid value: "0": cannot set non-null failedIndexes when backoffLimitPerIndex is null',
+          'status.failedIndexes: Invalid value: "0": failedIndexes and completedIndexes overlap at index: 0',
+        ],
+      ],
+      [
+        'indexes',
+        { ...indexed, backoffLimitPerIndex: 1 },
+        {},
+        { completedIndexes: '1-3', failedIndexes: '0,3,7' },
+        [
+          'status.failedIndexes: Invalid value: "0,3,7": error parsing failedIndexes: too large index: "7"',
+          'status.failedIndexes: Invalid value: "0,3,7": failedIndexes and completedIndexes overlap at index: 3',
+        ],
+      ],
+      [
+        'it began when it began',
+        {},
+        { startTime: ago(90) },
+        { startTime: ago(80) },
+        ['status.startTime: Required value: startTime cannot be removed for unsuspended job'],
+      ],
+      ['unless it is suspended', { suspend: true }, { startTime: ago(90) }, {}, []],
+    ];
+    for (const [what, spec, before, after, expected] of cases)
+      it(what, () => {
+        const old = { ...stored(job(spec)), status: before } as Job;
+        const found = (jobs.validateStatusUpdate?.({ ...old, status: after } as Job, old) ?? []).map(text);
+        assert.deepEqual(found, expected);
+      });
+  });
+
   it('do not end twice', () => {
     const condition = (type: string) => ({ type, status: 'True' });
     const old = { ...stored(job()), status: { conditions: [condition('Complete')], completionTime: ago(1) } };
     const next = { ...old, status: { conditions: [condition('Failed')] } };
     const found = (jobs.validateStatusUpdate?.(next, old) ?? []).map(text);
     assert.deepEqual(found, [
-      'status.conditions: Invalid value: {"type":"Complete"}: cannot disable the Complete=True condition',
+      'status.conditions: Invalid value: cannot set Failed=True condition without the FailureTarget=true condition',
+      'status.conditions: Invalid value: cannot disable the terminal Complete=True condition',
     ]);
   });
 
@@ -244,7 +364,11 @@ describe('cronjobs', () => {
       { timeZone: 'Mars/Base' },
       ['spec.timeZone: Invalid value: "Mars/Base": unknown time zone Mars/Base'],
     ],
-    ['no time zone', { timeZone: '' }, ['spec.timeZone: Invalid value: "": must be nil or non-empty string']],
+    [
+      'no time zone',
+      { timeZone: '' },
+      ['spec.timeZone: Invalid value: "": timeZone must be nil or non-empty string'],
+    ],
     [
       'another policy',
       { concurrencyPolicy: 'Never' },
@@ -260,6 +384,22 @@ describe('cronjobs', () => {
   ];
   for (const [what, spec, expected] of cases)
     it(`check: ${what}`, () => assert.deepEqual(createErrors(cronJobs, cron(spec)), expected));
+
+  it('may keep a time zone in their schedule that was there before', () => {
+    const schedule = 'TZ=UTC * * * * *';
+    const old = defaulted(cronJobs, cron({ schedule }));
+    assert.deepEqual(updateErrors(cronJobs, old, cron({ schedule })), []);
+    assert.deepEqual(updateErrors(cronJobs, old, cron({ schedule, timeZone: 'Europe/Berlin' })), [
+      `spec.schedule: Invalid value: "${schedule}": cannot use both timeZone field and TZ or CRON_TZ in schedule`,
+    ]);
+    assert.deepEqual(
+      createErrors(
+        cronJobs,
+        cron({ jobTemplate: { spec: { template: template({ restartPolicy: 'Never' }), selector: {} } } }),
+      ),
+      ['spec.jobTemplate.spec.selector: Invalid value: {}: `selector` will be auto-generated'],
+    );
+  });
 
   it('leave room in their names for those of their Jobs', () => {
     const name = 'a'.repeat(53);

@@ -63,9 +63,9 @@ describe('kinds: errors of creation', () => {
       all.roleBindings,
       { roleRef: { kind: 'Pod', name: '' }, subjects: [{ kind: 'Robot', name: 'x' }] },
       [
-        'roleRef.kind: Unsupported value: "Pod": supported values: "ClusterRole", "Role"',
+        'roleRef.kind: Unsupported value: "Pod": supported values: "Role", "ClusterRole"',
         'roleRef.name: Required value',
-        'subjects[0].kind: Unsupported value: "Robot": supported values: "Group", "ServiceAccount", "User"',
+        'subjects[0].kind: Unsupported value: "Robot": supported values: "ServiceAccount", "User", "Group"',
       ],
     ],
     [
@@ -107,7 +107,7 @@ describe('kinds: errors of creation', () => {
       [
         'spec.ingress[0].from[0].ipBlock.except[0]: Invalid value: "11.0.0.0/9": must be a strict subset of `cidr`',
         'spec.ingress[0].from[0]: Forbidden: may not specify both ipBlock and another peer',
-        'spec.egress[0].ports[0].endPort: Invalid value: 80: must be greater than or equal to `port`',
+        'spec.egress[0].ports[0].endPort: Invalid value: 90: must be greater than or equal to `port`',
         'spec.egress[0].to[0]: Required value: must specify a peer',
       ],
     ],
@@ -266,6 +266,137 @@ describe('kinds: errors of creation', () => {
     ],
     [all.runtimeClasses, { handler: 'runc' }, []],
     [
+      all.runtimeClasses,
+      { handler: 'runc', overhead: { podFixed: { cpu: '-1' } } },
+      ['overhead.podFixed.limits[cpu]: Invalid value: "-1": must be greater than or equal to 0'],
+    ],
+    [
+      all.flowSchemas,
+      { spec: { matchingPrecedence: 1, distinguisherMethod: { type: 'ByHost' }, rules: [{}] } },
+      [
+        "spec.matchingPrecedence: Invalid value: 1: only the schema named 'exempt' may have matchingPrecedence 1",
+        'spec.distinguisherMethod.type: Unsupported value: {"type":"ByHost"}: supported values: "ByNamespace", "ByUser"',
+        'spec.priorityLevelConfiguration.name: Required value: must reference a priority level',
+        'spec.rules[0].subjects: Required value: subjects must contain at least one value',
+        'spec.rules[0]: Required value: at least one of resourceRules and nonResourceRules has to be non-empty',
+      ],
+    ],
+    [
+      all.flowSchemas,
+      {
+        spec: {
+          priorityLevelConfiguration: { name: 'l' },
+          rules: [
+            {
+              subjects: [
+                { kind: 'Robot' },
+                { kind: 'User', group: { name: 'g' } },
+                { kind: 'ServiceAccount', serviceAccount: { name: '*' } },
+              ],
+              resourceRules: [
+                { verbs: ['get', '*'], apiGroups: ['', '*'], resources: [], namespaces: ['A'] },
+              ],
+              nonResourceRules: [{ verbs: ['head'], nonResourceURLs: ['/a*', '/b/*', 'c'] }],
+            },
+          ],
+        },
+      },
+      [
+        'spec.rules[0].subjects[0].kind: Unsupported value: "Robot": supported values: "Group", "ServiceAccount", "User"',
+        "spec.rules[0].subjects[1].user: Required value: user is required when subject kind is 'User'",
+        "spec.rules[0].subjects[1].group: Forbidden: group is forbidden when subject kind is not 'Group'",
+        'spec.rules[0].subjects[2].serviceAccount.namespace: Required value: must specify namespace for service account',
+        'spec.rules[0].resourceRules[0].verbs: Invalid value: ["get","*"]: if \'*\' is present, must not specify other verbs',
+        'spec.rules[0].resourceRules[0].apiGroups: Invalid value: ["","*"]: if \'*\' is present, must not specify other api groups',
+        'spec.rules[0].resourceRules[0].resources: Required value: resource rules must supply at least one resource',
+        /^spec\.rules\[0\]\.resourceRules\[0\]\.namespaces\[0\]: Invalid value: "A": each member of this list must be '\*' or a DNS-1123 label; a lowercase/,
+        /^spec\.rules\[0\]\.nonResourceRules\[0\]\.verbs: Unsupported value: \["head"\]: supported values: "create", /,
+        'spec.rules[0].nonResourceRules[0].nonResourceURLs[0]: Invalid value: "/a*": wildcard can only do suffix matching',
+        'spec.rules[0].nonResourceRules[0].nonResourceURLs[2]: Invalid value: "c": must start with slash',
+      ],
+    ],
+    [
+      all.priorityLevelConfigurations,
+      { spec: { type: 'Exempt', exempt: { lendablePercent: 101, nominalConcurrencyShares: -1 } } },
+      [
+        "spec.type: Invalid value: \"Exempt\": type must be 'Exempt' if and only if name is 'exempt'",
+        'spec.exempt.nominalConcurrencyShares: Invalid value: -1: must be a non-negative integer',
+        'spec.exempt.lendablePercent: Invalid value: 101: must be between 0 and 100, inclusive',
+      ],
+    ],
+    [
+      all.priorityLevelConfigurations,
+      {
+        spec: {
+          type: 'Limited',
+          limited: {
+            borrowingLimitPercent: -1,
+            limitResponse: { type: 'Queue', queuing: { queues: 10_000, handSize: 8, queueLengthLimit: 0 } },
+          },
+        },
+      },
+      [
+        'spec.limited.borrowingLimitPercent: Invalid value: -1: if specified, must be a non-negative integer',
+        'spec.limited.limitResponse.queuing.queueLengthLimit: Invalid value: 0: must be positive',
+        'spec.limited.limitResponse.queuing.handSize: Invalid value: 8: required entropy bits of deckSize 10000 and handSize 8 should not be greater than 60',
+      ],
+    ],
+    [
+      all.storageClasses,
+      {
+        provisioner: 'a.b/c',
+        allowedTopologies: [
+          { matchLabelExpressions: [{ key: 'zone', values: ['a', 'b'] }] },
+          { matchLabelExpressions: [{ key: 'zone', values: ['b', 'a'] }] },
+        ],
+      },
+      ['allowedTopologies[1].matchLabelExpressions: Duplicate value: ""'],
+    ],
+    [
+      all.csiDrivers,
+      { spec: { volumeLifecycleModes: ['x'], nodeAllocatableUpdatePeriodSeconds: 5 } },
+      [
+        'spec.volumeLifecycleModes: Unsupported value: "x": supported values: "Persistent", "Ephemeral"',
+        'spec.nodeAllocatableUpdatePeriodSeconds: Invalid value: 5: must be greater than or equal to 10 seconds',
+      ],
+    ],
+    [
+      all.csiNodes,
+      { spec: { drivers: [{ name: 'a.b', nodeID: 'n', topologyKeys: ['z', 'z'] }] } },
+      ['spec.drivers[0]: Duplicate value: "z"'],
+    ],
+    [
+      all.volumeAttachments,
+      { spec: { nodeName: 'n', source: { persistentVolumeName: 'P', inlineVolumeSpec: {} } } },
+      [
+        'spec.attacher: Required value',
+        'spec.source: Forbidden: must specify exactly one of inlineVolumeSpec and persistentVolumeName',
+        'spec.attacher: Required value',
+        /^spec\.attacher: Invalid value: "": a lowercase RFC 1123 subdomain/,
+        /^spec\.source\.persistentVolumeName: Invalid value: "P"/,
+      ],
+    ],
+    [
+      all.ingresses,
+      {
+        spec: {
+          defaultBackend: { resource: { apiGroup: 'A', kind: '', name: 'a/b' } },
+          tls: [{ hosts: ['ok.com', 'A'] }],
+        },
+      },
+      [
+        /^spec\.defaultBackend\.resource\.apiGroup: Invalid value: "A"/,
+        'spec.defaultBackend.resource.kind: Required value: kind is required',
+        'spec.defaultBackend.resource.name: Invalid value: "a/b": may not contain \'/\'',
+        /^spec\.tls\[0\]\.hosts\[1\]: Invalid value: "A"/,
+      ],
+    ],
+    [
+      all.ingressClasses,
+      { spec: { controller: 'a.b/c', parameters: { kind: 'K', name: 'n', namespace: 'x' } } },
+      ["spec.parameters.namespace: Forbidden: `parameters.scope` is set to 'Cluster'"],
+    ],
+    [
       all.certificateSigningRequests,
       { spec: { request: CSR, signerName: 'example.com/x', usages: ['client auth'] } },
       [],
@@ -330,6 +461,27 @@ describe('kinds: errors of changes', () => {
       ],
     ],
     [all.persistentVolumeClaims, claim(), claim({ volumeName: 'pv' }), []],
+    [
+      all.volumeAttributesClasses,
+      { driverName: 'a', parameters: { x: '1' } },
+      { driverName: 'b', parameters: { x: '2' } },
+      [
+        'driverName: Forbidden: updates to driverName are forbidden.',
+        'parameters: Forbidden: updates to parameters are forbidden.',
+      ],
+    ],
+    [
+      all.csiNodes,
+      { spec: { drivers: [{ name: 'a.b', nodeID: 'n', allocatable: { count: 1 } }] } },
+      { spec: { drivers: [{ name: 'a.b', nodeID: 'n', allocatable: { count: 2 } }] } },
+      [],
+    ],
+    [
+      all.csiNodes,
+      { spec: { drivers: [{ name: 'a.b', nodeID: 'n' }] } },
+      { spec: { drivers: [{ name: 'a.b', nodeID: 'm' }] } },
+      ['spec.drivers: Invalid value: {"name":"a.b","nodeID":"m"}: field is immutable'],
+    ],
     [
       all.runtimeClasses,
       { handler: 'a' },

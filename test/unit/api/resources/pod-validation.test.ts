@@ -403,7 +403,7 @@ describe('pod validation', () => {
       [
         'spec.tolerations[0].operator: Invalid value: "": operator must be Exists when `key` is empty, which means "match all values and all keys"',
         'spec.tolerations[1].operator: Invalid value: "b": value must be empty when `operator` is \'Exists\'',
-        'spec.tolerations[2].effect: Unsupported value: "Never": supported values: "NoExecute", "NoSchedule", "PreferNoSchedule"',
+        'spec.tolerations[2].effect: Unsupported value: "Never": supported values: "NoSchedule", "PreferNoSchedule", "NoExecute"',
         'spec.tolerations[3].effect: Invalid value: "": effect must be \'NoExecute\' when `tolerationSeconds` is set',
       ],
     );
@@ -427,8 +427,8 @@ describe('pod validation', () => {
 
   describe('the rest of the spec', () => {
     check('restart and DNS policies', pod({ restartPolicy: 'Sometimes', dnsPolicy: 'X' }), [
-      'spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "Never", "OnFailure"',
-      'spec.dnsPolicy: Unsupported value: "X": supported values: "ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"',
+      'spec.restartPolicy: Unsupported value: "Sometimes": supported values: "Always", "OnFailure", "Never"',
+      'spec.dnsPolicy: Unsupported value: "X": supported values: "ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"',
     ]);
     check('DNS policy None', pod({ dnsPolicy: 'None' }), [
       'spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None',

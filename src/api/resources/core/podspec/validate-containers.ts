@@ -131,7 +131,7 @@ function validateCommon(
   errors.push(
     ...requiredOneOf(
       container.terminationMessagePolicy,
-      ['FallbackToLogsOnError', 'File'],
+      ['File', 'FallbackToLogsOnError'],
       child(path, 'terminationMessagePolicy'),
     ),
     ...validatePorts(container.ports, child(path, 'ports')),

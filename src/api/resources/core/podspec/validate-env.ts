@@ -29,10 +29,10 @@ const ENV_FIELDS = [
 
 /** Fields that a file of a downwardAPI volume may show. */
 export const VOLUME_FIELDS = [
+  'metadata.annotations',
+  'metadata.labels',
   'metadata.name',
   'metadata.namespace',
-  'metadata.labels',
-  'metadata.annotations',
   'metadata.uid',
 ];
 
@@ -41,11 +41,11 @@ const KNOWN_FIELDS = new Set([...ENV_FIELDS, ...VOLUME_FIELDS]);
 
 const RESOURCES = [
   'limits.cpu',
-  'limits.memory',
   'limits.ephemeral-storage',
+  'limits.memory',
   'requests.cpu',
-  'requests.memory',
   'requests.ephemeral-storage',
+  'requests.memory',
 ];
 
 const SIZES = ['1', '1k', '1M', '1G', '1T', '1P', '1E', '1Ki', '1Mi', '1Gi', '1Ti', '1Pi', '1Ei'];

@@ -38,7 +38,7 @@ import { validatePodSecurityContext } from './validate-security.js';
 import { validateVolumes } from './validate-volumes.js';
 import { validateHostProcess, validateOs } from './validate-windows.js';
 
-const DNS_POLICIES = ['ClusterFirst', 'ClusterFirstWithHostNet', 'Default', 'None'];
+const DNS_POLICIES = ['ClusterFirstWithHostNet', 'ClusterFirst', 'Default', 'None'];
 const MAX_INT32 = 2 ** 31 - 1;
 
 /** All errors of a spec; `meta` is that of the pod, and absent for a template. */
@@ -58,7 +58,7 @@ export function validatePodSpec(spec: PodSpec, path: string, meta?: ObjectMeta):
     ...validateEphemeralContainers(context, at('ephemeralContainers')),
     ...validatePodResources(spec, claims, at('resources')),
     ...validateHostNetworkPorts(spec, at('containers'), meta !== undefined),
-    ...oneOf(spec.restartPolicy, ['Always', 'Never', 'OnFailure'], at('restartPolicy')),
+    ...oneOf(spec.restartPolicy, ['Always', 'OnFailure', 'Never'], at('restartPolicy')),
     ...oneOf(spec.dnsPolicy, DNS_POLICIES, at('dnsPolicy')),
     ...validateLabels(spec.nodeSelector, at('nodeSelector')),
     ...validatePodSecurityContext(spec, at('securityContext')),
@@ -122,7 +122,7 @@ function validateScalars(spec: PodSpec, path: string): FieldError[] {
     errors.push(...validateDns1123Subdomain('', child(path, 'runtimeClassName')));
   if (spec.preemptionPolicy !== undefined)
     errors.push(
-      ...oneOf(spec.preemptionPolicy, ['Never', 'PreemptLowerPriority'], child(path, 'preemptionPolicy')),
+      ...oneOf(spec.preemptionPolicy, ['PreemptLowerPriority', 'Never'], child(path, 'preemptionPolicy')),
     );
   return errors;
 }

@@ -4,7 +4,6 @@ import type {
   ContainerPort,
   EphemeralContainer,
   LabelSelector,
-  NodeSelectorTerm,
   ObjectMeta,
   PersistentVolumeClaimSpec,
   PodSpec,
@@ -33,13 +32,16 @@ const NODE_LABELS: Record<string, string> = {
     'deprecated since v1.17; use "node.kubernetes.io/instance-type" instead',
 };
 
-/** Of a node selector's term. */
-export const termWarnings = (term: NodeSelectorTerm | undefined, path: string): string[] =>
-  (term?.matchExpressions ?? []).flatMap((r, i) =>
-    NODE_LABELS[r.key]
-      ? [`${child(index(child(path, 'matchExpressions'), i), 'key')}: ${r.key} is ${NODE_LABELS[r.key]}`]
-      : [],
+/** Of requirements that nodes have labels which have other names now. */
+export const termWarnings = (expressions: { key: string }[] | undefined, path: string): string[] =>
+  (expressions ?? []).flatMap(({ key: name }, i) =>
+    NODE_LABELS[name] ? [`${child(index(path, i), 'key')}: ${name} is ${NODE_LABELS[name]}`] : [],
   );
+
+export const nodeLabelWarnings = (labels: Record<string, string> | undefined, path: string): string[] =>
+  Object.keys(labels ?? {})
+    .filter((name) => NODE_LABELS[name])
+    .map((name) => `${key(path, name)}: ${NODE_LABELS[name]}`);
 
 /** `path` is '' for a pod, and the template's path otherwise. */
 export function podSpecWarnings(
@@ -101,18 +103,18 @@ function profileWarnings(spec: PodSpec, annotations: Record<string, string>, pat
 }
 
 function placementWarnings(spec: PodSpec, path: string): string[] {
-  const warnings: string[] = [];
-  for (const name in spec.nodeSelector)
-    if (NODE_LABELS[name]) warnings.push(`${key(child(path, 'nodeSelector'), name)}: ${NODE_LABELS[name]}`);
+  const warnings = nodeLabelWarnings(spec.nodeSelector, child(path, 'nodeSelector'));
   const node = spec.affinity?.nodeAffinity;
   const at = child(path, 'affinity', 'nodeAffinity');
   const required = 'requiredDuringSchedulingIgnoredDuringExecution';
   const preferred = 'preferredDuringSchedulingIgnoredDuringExecution';
   node?.[required]?.nodeSelectorTerms?.forEach((term, i) => {
-    warnings.push(...termWarnings(term, index(child(at, required, 'nodeSelectorTerms'), i)));
+    const where = index(child(at, required, 'nodeSelectorTerms'), i);
+    warnings.push(...termWarnings(term.matchExpressions, child(where, 'matchExpressions')));
   });
   node?.[preferred]?.forEach((term, i) => {
-    warnings.push(...termWarnings(term.preference, child(index(child(at, preferred), i), 'preference')));
+    const where = child(index(child(at, preferred), i), 'preference', 'matchExpressions');
+    warnings.push(...termWarnings(term.preference?.matchExpressions, where));
   });
   spec.topologySpreadConstraints?.forEach((constraint, i) => {
     const where = index(child(path, 'topologySpreadConstraints'), i);
