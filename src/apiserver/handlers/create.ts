@@ -37,7 +37,6 @@ export async function storeNew(ctx: Context, object: KubeObject, track?: () => v
   stampNew(resource, object, ctx.clock.now());
   resource.prepareForCreate?.(object);
   if (resource.deprecation) ctx.warnings.push(resource.deprecation);
-  ctx.warnings.push(...(resource.warnings?.(object, undefined) ?? []));
   const stored = await createNamed(ctx, request, object);
   return { type: 'object', code: 201, object: stored.object, stored };
 }
@@ -52,6 +51,7 @@ async function createNamed(ctx: Context, request: AdmissionRequest, object: Kube
     if (generated) draft.metadata.name = generateName(metadata.generateName!);
     ctx.resource.complete?.(draft);
     validateNew(ctx.resource, draft);
+    if (attempt === 1) ctx.warnings.push(...(ctx.resource.warnings?.(draft, undefined) ?? []));
     request.object = draft;
     request.name = draft.metadata.name;
     request.bookings = [];

@@ -85,8 +85,8 @@ async function prepare(
   keepSystemFields(object, old);
   const draft = takeChange(resource, subresource, object, old);
   if (subresource !== 'status') countGeneration(resource, draft, old);
-  if (subresource === '') ctx.warnings.push(...(resource.warnings?.(draft, old) ?? []));
   validate(resource, subresource, draft, old);
+  if (subresource === '') ctx.warnings.push(...(resource.warnings?.(draft, old) ?? []));
   const request: AdmissionRequest = { ...admissionRequest(ctx, as, { object: draft, old }), bookings: [] };
   await ctx.admission.validate(request);
   const isEnd = endsWith(draft);
