@@ -1,17 +1,40 @@
-/** The benchmark's cluster: beside any other on this machine. */
-import { spawnSync } from 'node:child_process';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+/** A cluster for a group of rows: beside any other on this machine, and gone with the benchmark however that ends. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { HttpsTransportOptions } from '../src/client/index.js';
+import { type Client, loadKubeconfig, startCluster } from '../src/index.js';
 
-export const CLUSTER = `bench-${process.pid}`;
-export const DATA = `/var/lib/keelson/${CLUSTER}`;
-const MAIN = join(dirname(fileURLToPath(import.meta.url)), '../src/cli/main.js');
+export interface BenchCluster {
+  name: string;
+  client: Client;
+  kubeconfig: string;
+  /** How to reach its API. */
+  api: HttpsTransportOptions;
+  /** Where its processes keep their sockets. */
+  runDir: string;
+  /** Seconds from `up` to all nodes Ready. */
+  upSeconds: number;
+}
 
-/** Runs the CLI for the benchmark's cluster. @throws Error with what it printed when it fails. */
-export function keelson(command: string, ...argv: string[]): string {
-  const result = spawnSync(process.execPath, [MAIN, command, '--name', CLUSTER, ...argv], {
-    encoding: 'utf8',
-  });
-  if (result.status !== 0) throw new Error(`keelson ${command} failed: ${result.stderr}`);
-  return result.stdout;
+export interface BenchClusterOptions {
+  nodes?: number;
+  up?: string[];
+}
+
+export async function withCluster<T>(
+  { nodes = 1, up = [] }: BenchClusterOptions,
+  work: (cluster: BenchCluster) => Promise<T>,
+): Promise<T> {
+  const started = performance.now();
+  const cluster = await startCluster({ nodes, up });
+  const upSeconds = (performance.now() - started) / 1000;
+  try {
+    const { client, kubeconfig } = cluster;
+    const name = /current-context: keelson-(\S+)/.exec(readFileSync(kubeconfig, 'utf8'))![1]!;
+    const { transport: api } = await loadKubeconfig(kubeconfig);
+    const runDir = join('/run/keelson', name);
+    return await work({ name, client, kubeconfig, api, runDir, upSeconds });
+  } finally {
+    await cluster.close();
+  }
 }

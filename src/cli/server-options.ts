@@ -3,10 +3,12 @@ import { resolve } from 'node:path';
 import type { Argv } from 'yargs';
 import type { AuthSettings } from '../auth/configuration/settings.js';
 import type { AuditSettings } from '../server/control-plane.js';
+import { CliError } from './error.js';
 
 export interface ServerOptions extends AuthSettings, AuditSettings {
   corsAllowedOrigins?: string[];
   profiling?: boolean;
+  nodeCidrMaskSize?: number;
   encryptionKeyFile?: string;
   admissionControlConfigFile?: string;
   dashboard?: boolean;
@@ -22,6 +24,10 @@ const OPTIONS: Record<keyof ServerOptions, [kind: Kind, describe: string]> = {
   admissionControlConfigFile: ['file', 'AdmissionConfiguration with defaults and exemptions of PodSecurity'],
   corsAllowedOrigins: ['list', 'Regular expressions of origins whose pages may use the API'],
   profiling: ['flag', 'Tell of the queues of requests below /debug [default: false]'],
+  nodeCidrMaskSize: [
+    'number',
+    "Size of a node's range of pod addresses, within the cluster's /16 [default: 24]",
+  ],
   auditPolicyFile: ['file', 'Policy (audit.k8s.io/v1): which requests are recorded'],
   auditLogPath: ['file', 'File for audit events; - for standard output'],
   auditLogMaxage: ['number', 'Days that old audit files are kept [default: for ever]'],
@@ -79,11 +85,17 @@ export function givenServerOptions(options: ServerOptions): ServerOptions {
   for (const [name, [kind]] of entries) {
     const value = options[name];
     if (value === undefined) continue;
+    if (name === 'nodeCidrMaskSize') checkMaskSize(value as number);
     if (kind === 'file') given[name] = value === '-' ? value : resolve(value as string);
     else if (kind === 'list') given[name] = (value as string[]).flatMap((item) => item.split(','));
     else given[name] = value;
   }
   return given;
+}
+
+function checkMaskSize(size: number): void {
+  if (!Number.isInteger(size) || size < 16 || size > 30)
+    throw new CliError('--node-cidr-mask-size takes a number from 16 to 30.', 2);
 }
 
 /** As arguments of `keelson server`. */

@@ -60,6 +60,8 @@ export interface ControlPlaneOptions {
   /** More DNS names and addresses that this server is called by. */
   certificateNames?: string[];
   clusterCidr: string;
+  /** Length of the prefix that each node gets of it; 24 when absent. */
+  nodeCidrMaskSize?: number;
   serviceCidr: string;
   /** Addresses for Services of type LoadBalancer; the nodes' own when absent. */
   loadBalancerPool?: string;
@@ -200,6 +202,7 @@ async function assemble(
     clock,
     logger,
     clusterCidr,
+    nodeCidrMaskSize: options.nodeCidrMaskSize,
     ...(options.nodeMonitorGracePeriod ? { nodeMonitorGracePeriod: options.nodeMonitorGracePeriod } : {}),
     loadBalancerPool: options.loadBalancerPool,
     caCert: pki.caCert,

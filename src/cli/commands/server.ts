@@ -80,6 +80,7 @@ export const serverCommand: CommandModule<object, Options> = {
       corsAllowedOrigins,
       dashboard,
       profiling,
+      nodeCidrMaskSize,
       ...settings
     } = givenServerOptions(options);
     const controlPlane = await start({
@@ -92,6 +93,7 @@ export const serverCommand: CommandModule<object, Options> = {
       certificateNames: options.tlsSan,
       nodeMonitorGracePeriod: options.nodeMonitorGracePeriod * 1000,
       clusterCidr: options.clusterCidr,
+      nodeCidrMaskSize,
       serviceCidr: options.serviceCidr,
       loadBalancerPool: options.loadBalancerPool,
       encryptionKeyFile,

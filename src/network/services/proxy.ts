@@ -12,6 +12,7 @@ import { HealthPorts } from './health.js';
 import { compileHostPorts, type HostPortPod } from './host-ports.js';
 import { MAPS, MASQUERADE } from './layout.js';
 import { Numbers } from './numbers.js';
+import { OfferedPods } from './offered.js';
 import { masqueradeRules, pickRules } from './pick.js';
 import { guardRules } from './source-ranges.js';
 
@@ -39,13 +40,6 @@ interface Entry {
   names: Set<string>;
 }
 
-/** Who waits until no slice offers a pod. */
-interface Withdrawal {
-  uid: string;
-  slices: Set<string>;
-  done(): void;
-}
-
 /**
  * Events mark Services; one transaction at a time brings all that were marked since the last. Once at the start, and after
  * a transaction that failed, the maps are emptied and filled in one transaction, so that no connection sees them half.
@@ -61,7 +55,7 @@ export class ServiceProxy implements ServiceRules {
   readonly #chains = new Set<string>();
   readonly #guards = new Map<string, string[]>();
   readonly #health: HealthPorts;
-  readonly #withdrawals = new Set<Withdrawal>();
+  readonly #offered = new OfferedPods();
   #node: NodeFacts = { name: '' };
   /** The kernel has what `claims` says. */
   #complete = false;
@@ -92,9 +86,7 @@ export class ServiceProxy implements ServiceRules {
   sliceChanged(key: string, slice: EndpointSlice | undefined): void {
     const name = slice?.metadata.labels?.[SERVICE_NAME];
     const owner = name === undefined ? undefined : `${slice!.metadata.namespace}/${name}`;
-    for (const waiting of this.#withdrawals)
-      if (!offers(slice, waiting.uid) && waiting.slices.delete(key) && waiting.slices.size === 0)
-        waiting.done();
+    this.#offered.sliceChanged(key, slice);
     const before = this.#serviceOf.get(key);
     if (before !== undefined && before !== owner) {
       this.#entries.get(before)?.slices.delete(key);
@@ -120,18 +112,7 @@ export class ServiceProxy implements ServiceRules {
   }
 
   async withdrawn(uid: string): Promise<void> {
-    const slices = new Set<string>();
-    for (const entry of this.#entries.values())
-      for (const [key, slice] of entry.slices) if (offers(slice, uid)) slices.add(key);
-    if (slices.size > 0)
-      await new Promise<void>((resolve) => {
-        const waiting = { uid, slices, done: resolve };
-        this.#withdrawals.add(waiting);
-        waiting.done = () => {
-          this.#withdrawals.delete(waiting);
-          resolve();
-        };
-      });
+    await this.#offered.gone(uid);
     await this.settled();
   }
 
@@ -143,7 +124,7 @@ export class ServiceProxy implements ServiceRules {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#retry);
-    for (const waiting of this.#withdrawals) waiting.done();
+    this.#offered.close();
     this.#health.close();
     await this.settled();
   }
@@ -278,12 +259,6 @@ export class ServiceProxy implements ServiceRules {
     }
   }
 }
-
-const offers = (slice: EndpointSlice | undefined, uid: string): boolean =>
-  slice?.endpoints?.some(
-    ({ targetRef, conditions }) =>
-      targetRef?.uid === uid && conditions?.ready !== false && !conditions?.terminating,
-  ) ?? false;
 
 /** Flows to endpoints that a UDP target has lost, and those that went past destinations that nobody served. */
 export function staleFlows(before: Compiled, now: Compiled): FlowFilter[] {

@@ -3,13 +3,13 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openLevelStore } from '../src/store/index.js';
-import type { Result } from './report.js';
+import { openLevelStore } from '../../src/store/index.js';
+import type { Result } from '../report.js';
 
 const OBJECTS = 100_000;
 const BATCH = 1_000;
 
-const STORE = new URL('../src/store/index.js', import.meta.url).href;
+const STORE = new URL('../../src/store/index.js', import.meta.url).href;
 /** Run by a process of its own, in which nothing has been allocated before. */
 const OPEN = `
   const { openLevelStore } = await import(process.argv[1]);
@@ -27,7 +27,7 @@ const configMap = (i: number) => ({
 });
 
 /** How a process grows by opening a store with so many ConfigMaps of some 400 bytes. */
-export async function benchObjects(): Promise<Result> {
+export async function benchObjects(): Promise<Result[]> {
   const dir = mkdtempSync(join(tmpdir(), 'keelson-bench-objects-'));
   try {
     const filled = await openLevelStore(join(dir, 'db'));
@@ -42,7 +42,7 @@ export async function benchObjects(): Promise<Result> {
     const bytes = Number(
       execFileSync(process.execPath, ['--input-type=module', '-e', OPEN, STORE, join(dir, 'db')]),
     );
-    return { name: `memory for ${OBJECTS} objects`, value: bytes / 2 ** 20, unit: 'MiB' };
+    return [{ name: `memory for ${OBJECTS} objects`, value: bytes / 2 ** 20, unit: 'MiB' }];
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }

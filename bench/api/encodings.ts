@@ -1,9 +1,11 @@
 /** JSON beside protobuf over TLS, apply beside update, and many objects: what the encodings cost. */
 import type { IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
-import { encodeProtobuf } from '../src/api/schema/protobuf/index.js';
-import type { HttpsTransportOptions } from '../src/client/index.js';
-import { quantile, type Result } from './report.js';
+import { encodeProtobuf } from '../../src/api/schema/protobuf/index.js';
+import type { HttpsTransportOptions } from '../../src/client/index.js';
+import { withCluster } from '../cluster.js';
+import { rate } from '../load.js';
+import { quantile, type Result } from '../report.js';
 
 const PROTOBUF = 'application/vnd.kubernetes.protobuf';
 const JSON_TYPE = 'application/json';
@@ -68,23 +70,13 @@ class Caller {
   }
 }
 
-/** Calls per second of `work(i)`, `CONCURRENCY` at a time. */
-async function rate(work: (i: number) => Promise<unknown>): Promise<number> {
-  let next = 0;
-  const started = performance.now();
-  await Promise.all(
-    Array.from({ length: CONCURRENCY }, async () => {
-      while (next < COUNT) await work(next++);
-    }),
-  );
-  return COUNT / ((performance.now() - started) / 1000);
-}
-
 async function calls(caller: Caller, format: Format): Promise<Result[]> {
   const type = TYPES[format];
   const name = (i: number) => `${format.toLowerCase()}-${i}`;
-  const creates = await rate((i) => caller.call('POST', PATH, type, encoded(format, configMap(name(i)))));
-  const gets = await rate((i) => caller.call('GET', `${PATH}/${name(i)}`, type));
+  const creates = await rate(COUNT, CONCURRENCY, (i) =>
+    caller.call('POST', PATH, type, encoded(format, configMap(name(i)))),
+  );
+  const gets = await rate(COUNT, CONCURRENCY, (i) => caller.call('GET', `${PATH}/${name(i)}`, type));
   const times: number[] = [];
   let bytes = 0;
   for (let i = 0; i < 6; i++) {
@@ -105,8 +97,10 @@ async function calls(caller: Caller, format: Format): Promise<Result[]> {
 /** Server-side apply and update of the same objects. */
 async function writes(caller: Caller): Promise<Result[]> {
   const body = (i: number, text: string) => encoded('JSON', configMap(`json-${i}`, text));
-  const updates = await rate((i) => caller.call('PUT', `${PATH}/json-${i}`, JSON_TYPE, body(i, 'updated')));
-  const applies = await rate((i) =>
+  const updates = await rate(COUNT, CONCURRENCY, (i) =>
+    caller.call('PUT', `${PATH}/json-${i}`, JSON_TYPE, body(i, 'updated')),
+  );
+  const applies = await rate(COUNT, CONCURRENCY, (i) =>
     caller.call(
       'PATCH',
       `${PATH}/json-${i}?fieldManager=bench&force=true`,
@@ -163,7 +157,9 @@ async function newestVersion(caller: Caller): Promise<string> {
   return JSON.parse(text).metadata.resourceVersion;
 }
 
-export async function benchEncodings(options: HttpsTransportOptions): Promise<Result[]> {
+export const benchEncodings = (): Promise<Result[]> => withCluster({}, ({ api }) => encodings(api));
+
+async function encodings(options: HttpsTransportOptions): Promise<Result[]> {
   const caller = new Caller(options, CONCURRENCY);
   try {
     const results: Result[] = [];
