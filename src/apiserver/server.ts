@@ -84,7 +84,14 @@ export class ApiServer {
     const { serviceCidr, nodePorts = { from: 30000, to: 32767 } } = options;
     this.#storage = new MeasuredStore(options.store);
     const store: Store = this.#storage;
-    const webhooks = new WebhookClient(store);
+    const streams = () => this.#deps.nodeStreams;
+    const reach = {
+      store,
+      get nodeStreams() {
+        return streams();
+      },
+    };
+    const webhooks = new WebhookClient(reach);
     this.#deps = {
       store,
       webhooks,

@@ -2,15 +2,17 @@
  * Calls webhooks: of admission, of CRD conversion, of authentication and authorization. Connections are kept and
  * shared by all calls to one place.
  */
+import { setMaxListeners } from 'node:events';
+import type { Socket } from 'node:net';
 import { Agent, buildConnector, request } from 'undici';
-import type { Store } from '../../store/store.js';
-import { describeFailure } from './failures.js';
-import { resolveService, type ServiceReference } from './service.js';
+import { describeFailure } from '../proxy/failures.js';
+import { dialService, type ServiceReference } from '../proxy/service.js';
+import type { Reach } from '../proxy/targets.js';
 
 /** Whom to call: a URL, or a Service of the cluster. */
 export interface WebhookTarget {
   url?: string;
-  service?: ServiceReference;
+  service?: ServiceReference & { path?: string };
   /** Base64 of the PEM that the server's certificate must come from; the machine's own roots when absent. */
   caBundle?: string;
   /** PEM: a certificate of ours to show. */
@@ -47,7 +49,11 @@ const MAX_ANSWER = 16 * 1024 * 1024;
 export class WebhookClient {
   readonly #agents = new Map<string, Agent>();
 
-  constructor(private readonly store: Store) {}
+  readonly #closing = new AbortController();
+
+  constructor(private readonly reach: Reach) {
+    setMaxListeners(0, this.#closing.signal);
+  }
 
   /** Posts `body` as JSON and gives the JSON of the answer. Rejects with WebhookCallError. */
   async post(target: WebhookTarget, body: unknown, options: CallOptions): Promise<unknown> {
@@ -65,6 +71,7 @@ export class WebhookClient {
 
   /** Closes all connections; calls under way end. */
   async close(): Promise<void> {
+    this.#closing.abort();
     const agents = [...this.#agents.values()];
     this.#agents.clear();
     await Promise.all(agents.map((agent) => agent.destroy()));
@@ -141,7 +148,8 @@ export class WebhookClient {
       // An answer of another connection must not skip the check of this one's certificate.
       maxCachedSessions: 0,
     });
-    const { store } = this;
+    const { reach } = this;
+    const { signal } = this.#closing;
     return new Agent({
       keepAliveTimeout: KEEP_ALIVE_MS,
       connections: 16,
@@ -150,11 +158,13 @@ export class WebhookClient {
     } as Agent.Options);
 
     function throughService(options: buildConnector.Options, done: buildConnector.Callback): void {
-      resolveService(store, service!).then(
-        ({ host, port }) =>
-          connect({ ...options, servername: options.hostname, hostname: host, port: String(port) }, done),
-        (error) => done(error as Error, null),
-      );
+      dialService(reach, service!)
+        .then((dial) => dial(signal))
+        .then(
+          (socket) =>
+            connect({ ...options, servername: options.hostname, httpSocket: socket as Socket }, done),
+          (error) => done(error as Error, null),
+        );
     }
   }
 }
@@ -165,7 +175,12 @@ function urlOf({ url, service }: WebhookTarget, timeoutMs: number): URL {
   return at;
 }
 
-const serviceUrl = ({ namespace, name, port = 443, path = '' }: ServiceReference): string =>
+const serviceUrl = ({
+  namespace,
+  name,
+  port = 443,
+  path = '',
+}: NonNullable<WebhookTarget['service']>): string =>
   `https://${name}.${namespace}.svc:${port}/${path.replace(/^\//, '')}`;
 
 /** The URL as it is shown: the port of a Service is always named. */

@@ -328,7 +328,7 @@ describe('API aggregation', function () {
       body: JSON.stringify({ spec: { versionPriority: 201 } }),
     });
     const gone = await becomes('FailedDiscoveryCheck');
-    assert.match(gone.message, /^failing or missing response from https:\/\/.*connect ECONNREFUSED/);
+    assert.match(gone.message, /^failing or missing response from https:\/\/.*connect: connection refused/);
     assert.equal((await api.http('GET', FLUNDERS)).code, 503);
     await extension.listen(port);
     await becomes('Passed');

@@ -17,7 +17,12 @@ describe('admission webhooks: kubectl', function () {
 
   before(async () => {
     server = await startServer();
-    const tls = await server.pki.ensure('hook', { commonName: 'hook', ips: ['127.0.0.1'], usage: 'server' });
+    const tls = await server.pki.ensure('hook', {
+      commonName: 'hook',
+      ips: ['127.0.0.1'],
+      dnsNames: ['hook.hooked.svc'],
+      usage: 'server',
+    });
     hook = await startWebhook({ ...tls, ca: server.pki.caCert });
     await kubectl('create namespace hooked');
     await kubectl('label namespace hooked hooks=on');
@@ -299,5 +304,58 @@ describe('admission webhooks: kubectl', function () {
     assert.match((await attempt('create namespace more')).stderr, /denied the request/);
     await kubectl('delete validatingwebhookconfiguration closed');
     await kubectl('create namespace more');
+  });
+
+  it('are reached behind Services, in pods that only their node can reach', async () => {
+    const address = '203.0.113.9';
+    const port = Number(new URL(hook.url('/')).port);
+    const meta = (name: string, labels = {}) => ({ name, namespace: 'hooked', labels });
+    await kubectl('create -f -', {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: meta('hook'),
+      spec: { nodeName: 'far', containers: [{ name: 'c', image: 'i' }] },
+    });
+    const status = { phase: 'Running', podIP: address, podIPs: [{ ip: address }] };
+    const patched = await server.http('PATCH', '/api/v1/namespaces/hooked/pods/hook/status', {
+      headers: { 'content-type': 'application/merge-patch+json' },
+      body: JSON.stringify({ status }),
+    });
+    assert.equal(patched.code, 200, patched.text);
+    await kubectl('create -f -', {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: meta('hook'),
+      spec: { ports: [{ name: 'https', port: 443 }] },
+    });
+    await kubectl('create -f -', {
+      apiVersion: 'discovery.k8s.io/v1',
+      kind: 'EndpointSlice',
+      metadata: meta('hook-1', { 'kubernetes.io/service-name': 'hook' }),
+      addressType: 'IPv4',
+      endpoints: [{ addresses: [address], targetRef: { kind: 'Pod', name: 'hook', namespace: 'hooked' } }],
+      ports: [{ name: 'https', port }],
+    });
+    hook.on('/behind', () => ({ allowed: false, status: { message: 'from behind' } }));
+    const clientConfig = {
+      service: { namespace: 'hooked', name: 'hook', path: '/behind' },
+      caBundle: hook.caBundle,
+    };
+    await configure('Validating', 'behind', { clientConfig });
+    for (const name of ['one', 'two'])
+      assert.match(
+        (await attempt(`create configmap ${name} -n hooked`)).stderr,
+        /admission webhook "behind.example.com" denied the request: from behind/,
+      );
+    await kubectl('delete endpointslice hook-1 -n hooked');
+    await kubectl('delete service hook -n hooked');
+    await kubectl('delete validatingwebhookconfiguration behind');
+    await configure('Validating', 'behind-other', {
+      clientConfig: { ...clientConfig, service: { namespace: 'hooked', name: 'none' } },
+    });
+    assert.match(
+      (await attempt('create configmap three -n hooked')).stderr,
+      /failed calling webhook "behind-other.example.com": .*Post "https:\/\/none.hooked.svc:443\/\?timeout=10s": service "none" not found/,
+    );
   });
 });

@@ -1,16 +1,9 @@
 /** Whether the server behind an APIService can be used, in upstream's reasons and words. */
 import type { APIService, APIServiceCondition, EndpointSlice } from '#types';
 import { StatusError } from '../../../api/machinery/status.js';
+import { findService, slicesOf } from '../../proxy/service.js';
 import type { Reach } from '../../proxy/targets.js';
-import {
-  backendOf,
-  type FrontProxy,
-  fetchDocument,
-  findService,
-  serviceOf,
-  slicesOf,
-  tlsOf,
-} from './remote.js';
+import { backendOf, type FrontProxy, fetchDocument, serviceOf, tlsOf } from './remote.js';
 
 const TIMEOUT_MS = 5000;
 
