@@ -166,7 +166,8 @@ export class Agent {
       driversChanged: () => this.#pods.storageChanged(),
     });
     this.#devices = new NodeDevices({
-      ...{ root: options.kubeletRoot, clock, logger: logger.child({ component: 'devices' }) },
+      ...{ node, root: options.kubeletRoot, clock, client: this.#client },
+      logger: logger.child({ component: 'devices' }),
       changed: () => {
         this.#registration.changed();
         this.#pods.devicesChanged();

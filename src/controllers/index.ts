@@ -24,6 +24,7 @@ import { startNodeLifecycle } from './node-lifecycle/index.js';
 import { startPersistentVolumeBinder } from './persistent-volume/index.js';
 import { startPodGc } from './pod-gc.js';
 import { startReplicaSetController, startReplicationController } from './replicaset/index.js';
+import { startResourceClaimController } from './resource-claim/index.js';
 import { startResourceQuotaController } from './resource-quota/index.js';
 import { startRootCaPublisher } from './root-ca.js';
 import { startServiceAccountController } from './service-account.js';
@@ -73,6 +74,7 @@ const ALL: ((options: ControllersOptions) => Controller)[] = [
   startClaimProtection,
   startVolumeProtection,
   startEphemeralVolumeController,
+  startResourceClaimController,
   startAttachDetachController,
 ];
 

@@ -22,6 +22,9 @@ const ALLOWED: [methods: string, path: string][] = [
   ['GET PUT PATCH', '/apis/storage.k8s.io/v1/csinodes/{node}'],
   ['GET', '/api/v1/namespaces/*/persistentvolumeclaims/*'],
   ['PUT PATCH', '/api/v1/namespaces/*/persistentvolumeclaims/*/status'],
+  ['GET', '/apis/resource.k8s.io/v1/namespaces/*/resourceclaims/*'],
+  // Those of drivers that have gone.
+  ['DELETE', '/apis/resource.k8s.io/v1/resourceslices'],
 ];
 
 const rules = ALLOWED.map(([methods, path]) => ({ methods: methods.split(' '), segments: path.split('/') }));

@@ -1,5 +1,6 @@
 /** What a scheduling plugin is (upstream's scheduling framework, cut to what decides here). */
 import type { PodDisruptionBudget } from '#types';
+import type { DeviceView } from './devices/view.js';
 import type { NodeInfo } from './node-info.js';
 import type { Nominations } from './nominations.js';
 import type { PodInfo } from './pod-info.js';
@@ -39,6 +40,7 @@ export interface Cycle {
   /** Who waits for which node. */
   readonly nominations: Nominations;
   readonly storage: StorageView;
+  readonly devices: DeviceView;
   namespaceLabels(namespace: string): Record<string, string>;
   /** All PodDisruptionBudgets. */
   budgets(): PodDisruptionBudget[];
@@ -52,6 +54,8 @@ export interface FilterPlugin {
   readonly helpedByNodes?: boolean;
   /** Whether its rejections may be lifted by a change of a claim, a volume, a storage class or the like. */
   readonly helpedByStorage?: boolean;
+  /** Whether its rejections may be lifted by a change of a ResourceClaim, a DeviceClass or a ResourceSlice. */
+  readonly helpedByDevices?: boolean;
   /** Called once a cycle: why the pod fits nowhere, whatever the node. */
   preFilter?(cycle: Cycle): Rejection | undefined;
   /**

@@ -47,7 +47,10 @@ export class SchedulingQueue {
   readonly #clock: Clock;
   /** Called when `pop` may return something again. */
   readonly #wake: () => void;
+  /** Why a pod waits beside its gates. */
+  readonly #lacks: (info: PodInfo) => boolean;
   readonly #pods = new Map<string, QueuedPod>();
+  readonly #gated = new Set<QueuedPod>();
   readonly #unschedulable = new Set<QueuedPod>();
   readonly #heaps = {
     active: new Heap<Ticket>(byTurn),
@@ -58,9 +61,10 @@ export class SchedulingQueue {
   #cancelTimer: (() => void) | undefined;
   #closed = false;
 
-  constructor(clock: Clock, wake: () => void) {
+  constructor(clock: Clock, wake: () => void, lacks: (info: PodInfo) => boolean = () => false) {
     this.#clock = clock;
     this.#wake = wake;
+    this.#lacks = lacks;
   }
 
   /** A pod without a node appeared, or changed in a way that may matter. */
@@ -78,18 +82,25 @@ export class SchedulingQueue {
         serial: this.#serial++,
       };
       this.#pods.set(info.uid, pod);
-      this.#move(pod, isGated(info) ? 'gated' : 'active');
+      this.#move(pod, this.#isGated(info) ? 'gated' : 'active');
       return;
     }
     known.info = info;
-    if (known.where === 'gated' && !isGated(info)) this.#move(known, 'active');
+    if (known.where === 'gated') this.#openGate(known);
     else if (known.where === 'unschedulable') this.#retry(known);
   }
 
   /** A change that cannot matter for scheduling, such as of the status. */
   refresh(info: PodInfo): void {
     const known = this.#pods.get(info.uid);
-    if (known !== undefined) known.info = info;
+    if (known === undefined) return;
+    known.info = info;
+    if (known.where === 'gated') this.#openGate(known);
+  }
+
+  /** What pods may lack has changed. */
+  openGates(): void {
+    for (const pod of [...this.#gated]) this.#openGate(pod);
   }
 
   /** It has a node, is gone, or need not be scheduled. */
@@ -136,6 +147,14 @@ export class SchedulingQueue {
     this.#cancelTimer?.();
   }
 
+  #isGated(info: PodInfo): boolean {
+    return (info.pod.spec.schedulingGates?.length ?? 0) > 0 || this.#lacks(info);
+  }
+
+  #openGate(pod: QueuedPod): void {
+    if (!this.#isGated(pod.info)) this.#move(pod, 'active');
+  }
+
   #retry(pod: QueuedPod): void {
     this.#move(pod, pod.notBefore > this.#clock.elapsed() ? 'backoff' : 'active');
   }
@@ -150,10 +169,12 @@ export class SchedulingQueue {
 
   #move(pod: QueuedPod, where: Where): void {
     this.#unschedulable.delete(pod);
+    this.#gated.delete(pod);
     pod.where = where;
     pod.since = this.#clock.elapsed();
     pod.moves++;
     if (where === 'unschedulable') this.#unschedulable.add(pod);
+    else if (where === 'gated') this.#gated.add(pod);
     else if (where === 'active' || where === 'backoff' || where === 'failed')
       this.#heaps[where].push({ pod, move: pod.moves });
     if (where === 'active' || where === 'backoff') this.#wake();
@@ -190,8 +211,4 @@ export class SchedulingQueue {
       this.#setTimer();
     });
   }
-}
-
-function isGated({ pod }: PodInfo): boolean {
-  return (pod.spec.schedulingGates?.length ?? 0) > 0;
 }

@@ -8,6 +8,8 @@ import { namespaces, nodes, podDisruptionBudgets, pods } from '../api/resources/
 import { type Client, EventRecorder, type Informer, type Informers } from '../client/index.js';
 import { filterNode, findNode } from './algorithm.js';
 import { Cache } from './cache.js';
+import { DeviceBinder } from './devices/binder.js';
+import { lacksClaims } from './devices/view.js';
 import type { Cycle, PodEvent, Preemption } from './framework.js';
 import { Nominations } from './nominations.js';
 import { filterPlugins } from './plugins/index.js';
@@ -47,6 +49,7 @@ export class Scheduler {
   readonly #budgets: Informer<PodDisruptionBudget>;
   readonly #nominations = new Nominations();
   readonly #storage: VolumeBinder;
+  readonly #devices: DeviceBinder;
   /** Bindings and evictions under way. */
   readonly #binding = new Set<Promise<void>>();
   readonly #unsubscribe: (() => void)[];
@@ -63,7 +66,11 @@ export class Scheduler {
     this.#events = new EventRecorder(this.#client, { component: this.#name, clock, logger: this.#logger });
     this.#random = options.random ?? Math.random;
     this.#clock = clock;
-    this.#queue = new SchedulingQueue(clock, () => this.#wake());
+    this.#queue = new SchedulingQueue(
+      clock,
+      () => this.#wake(),
+      ({ pod }) => lacksClaims(pod, this.#devices),
+    );
     this.#pods = informers.of(pods);
     this.#namespaces = informers.of(namespaces);
     this.#budgets = informers.of(podDisruptionBudgets);
@@ -72,6 +79,12 @@ export class Scheduler {
       informers,
       clock,
       changed: () => this.#retryHelpedByStorage(),
+    });
+    this.#devices = new DeviceBinder({
+      client: this.#client,
+      informers,
+      changed: () => this.#retryHelpedByDevices(),
+      failed: (err, claim) => this.#logger.warn({ err, claim }, 'a claim could not be written'),
     });
     const nodeInformer = informers.of(nodes);
     this.#unsubscribe = [
@@ -87,7 +100,11 @@ export class Scheduler {
       }),
     ];
     const informed = [nodeInformer, this.#pods, this.#namespaces, this.#budgets];
-    void Promise.all([...informed.map(({ synced }) => synced), this.#storage.synced]).then(() => {
+    void Promise.all([
+      ...informed.map(({ synced }) => synced),
+      this.#storage.synced,
+      this.#devices.synced,
+    ]).then(() => {
       this.#ready = true;
       this.#wake();
     });
@@ -98,6 +115,7 @@ export class Scheduler {
     for (const unsubscribe of this.#unsubscribe) unsubscribe();
     this.#queue.close();
     this.#storage.close();
+    this.#devices.close();
     await Promise.all(this.#binding);
     await this.#events.close();
   }
@@ -197,12 +215,21 @@ export class Scheduler {
     );
   }
 
+  /** Tries those again that lack a device, and those that wait for a claim. */
+  #retryHelpedByDevices(): void {
+    this.#queue.openGates();
+    this.#queue.retry(({ rejectedBy }) =>
+      filterPlugins.some((plugin) => plugin.helpedByDevices && rejectedBy.has(plugin.name)),
+    );
+  }
+
   #cycle(pod: PodInfo): Cycle {
     return {
       pod,
       cache: this.#cache,
       nominations: this.#nominations,
       storage: this.#storage,
+      devices: this.#devices,
       budgets: () => this.#budgets.list(),
       namespaceLabels: (name) => this.#namespaces.get(name)?.metadata.labels ?? {},
     };
@@ -242,7 +269,8 @@ export class Scheduler {
     this.#cache.assume(info, result.node.name);
     const isWanted = () => this.#isWaiting(info);
     const volumes = this.#storage.reserve(info.pod, result.node.node!, isWanted);
-    this.#track(this.#bind(pod, result.node.name, volumes));
+    const claims = this.#devices.reserve(info.pod, result.node.node!);
+    this.#track(this.#bind(pod, result.node.name, { volumes, claims }));
   }
 
   #track(work: Promise<void>): void {
@@ -287,13 +315,19 @@ export class Scheduler {
       });
   }
 
-  /** First the pod's volumes, then its node. */
-  async #bind(pod: QueuedPod, node: string, volumes?: () => Promise<void>): Promise<void> {
+  /** First the pod's volumes and devices, then its node. */
+  async #bind(
+    pod: QueuedPod,
+    node: string,
+    { volumes, claims }: { volumes?: Reserved; claims?: ReturnType<DeviceBinder['reserve']> },
+  ): Promise<void> {
     const { namespace = '', name, uid } = pod.info.pod.metadata;
+    const failed = (plugin: string) => (error: Error) => {
+      throw new Error(`running PreBind plugin "${plugin}": ${error.message}`);
+    };
     try {
-      await volumes?.().catch((error: Error) => {
-        throw new Error(`running PreBind plugin "VolumeBinding": ${error.message}`);
-      });
+      await volumes?.().catch(failed('VolumeBinding'));
+      await claims?.bind().catch(failed('DynamicResources'));
       await this.#client.of(pods).createSubresource(namespace, name, 'binding', {
         apiVersion: 'v1',
         kind: 'Binding',
@@ -303,6 +337,7 @@ export class Scheduler {
       const message = `Successfully assigned ${namespace}/${name} to ${node}`;
       this.#events.event(pod.info.pod, 'Normal', 'Scheduled', message);
     } catch (error) {
+      await claims?.undo();
       this.#bindFailed(pod, node, error);
     }
   }
@@ -349,6 +384,8 @@ export class Scheduler {
 function isTerminal(pod: Pod): boolean {
   return pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed';
 }
+
+type Reserved = (() => Promise<void>) | undefined;
 
 /** Whether nothing that scheduling looks at has changed. */
 function samePod(a: Pod, b: Pod): boolean {

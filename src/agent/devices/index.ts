@@ -1,15 +1,19 @@
-/** The devices of the node, put together: of device plugins. */
+/** The devices of the node, put together: of device plugins, and of drivers of dynamic resource allocation. */
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Container, Pod, ResourceStatus } from '#types';
 import type { Clock } from '../../api/machinery/clock.js';
+import type { Client } from '../../client/client.js';
 import type { ContainerEdits } from '../cdi/edits.js';
 import { cdiEdits } from '../cdi/registry.js';
 import type { PluginHandler } from '../plugins/watcher.js';
 import { ConfigError } from '../pods/env.js';
 import { DevicePlugins } from './device-plugins.js';
+import { Dra } from './dra/index.js';
 
 export interface NodeDevicesOptions {
+  node: string;
+  client: Client;
   /** The kubelet's folder, as plugins know it. */
   root: string;
   clock: Clock;
@@ -29,18 +33,26 @@ export class AdmissionError extends Error {
 
 export class NodeDevices {
   readonly #plugins: DevicePlugins;
+  readonly #dra: Dra;
+  readonly #logger: Logger;
 
-  constructor({ root, ...shared }: NodeDevicesOptions) {
-    this.#plugins = new DevicePlugins({ ...shared, dir: join(root, 'device-plugins') });
+  constructor({ changed, ...shared }: NodeDevicesOptions) {
+    const { root, logger } = shared;
+    this.#logger = logger;
+    this.#plugins = new DevicePlugins({ ...shared, changed, dir: join(root, 'device-plugins') });
+    this.#dra = new Dra(shared);
   }
 
   /** For the folder of plugins. */
   get handlers(): Record<string, PluginHandler> {
-    return { DevicePlugin: this.#plugins };
+    return { DevicePlugin: this.#plugins, DRAPlugin: this.#dra.drivers };
   }
 
-  recover(): Promise<void> {
-    return this.#plugins.recover();
+  async recover(): Promise<void> {
+    await this.#plugins.recover();
+    await this.#dra.claims
+      .recover()
+      .catch((err) => this.#logger.error({ err }, 'what is noted of claims cannot be read'));
   }
 
   start(): Promise<void> {
@@ -48,6 +60,7 @@ export class NodeDevices {
   }
 
   close(): Promise<void> {
+    this.#dra.close();
     return this.#plugins.close();
   }
 
@@ -62,12 +75,29 @@ export class NodeDevices {
     });
   }
 
+  /** Before a pod's sandbox: its claims are made ready. Rejects while they are not. */
+  async prepareClaims(pod: Pod): Promise<void> {
+    if (pod.spec.resourceClaims?.length) await this.#dra.claims.prepare(pod);
+  }
+
+  /** Whether a pod has claims that are to be given back at its end. */
+  holdsClaims(uid: string): boolean {
+    return this.#dra.claims.holds(uid);
+  }
+
+  /** After a pod's end. Rejects while a driver does not do its part. */
+  unprepareClaims(uid: string): Promise<void> {
+    return this.#dra.claims.unprepare(uid);
+  }
+
   /** Before each start of a container: what its devices change of it. @throws ConfigError; Error for CDI devices that can't be given */
-  async prepare(pod: Pod, { name }: Container): Promise<{ given: ContainerEdits; cdi: ContainerEdits }> {
-    const { edits, cdi } = await this.#plugins.prepare(pod.metadata.uid!, name).catch((error: Error) => {
+  async prepare(pod: Pod, container: Container): Promise<{ given: ContainerEdits; cdi: ContainerEdits }> {
+    const { uid = '' } = pod.metadata;
+    const { edits, cdi } = await this.#plugins.prepare(uid, container.name).catch((error: Error) => {
       throw new ConfigError(error.message, true);
     });
-    return { given: edits, cdi: await cdiEdits(cdi) };
+    const names = [...cdi, ...this.#dra.claims.cdiDevices(pod, container)];
+    return { given: edits, cdi: await cdiEdits(names) };
   }
 
   health(pod: Pod, container: string): ResourceStatus[] {
@@ -78,7 +108,9 @@ export class NodeDevices {
     this.#plugins.release(uid);
   }
 
+  /** Of all other pods nothing is left. */
   retain(uids: ReadonlySet<string>): void {
     this.#plugins.retain(uids);
+    void this.#dra.retain(uids);
   }
 }

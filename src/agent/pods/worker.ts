@@ -319,6 +319,14 @@ export class PodWorker implements PodContext {
     const { pod } = this;
     if (!(await this.#admit())) return;
     try {
+      await this.#deps.devices.prepareClaims(pod);
+    } catch (error) {
+      const message = `Failed to prepare dynamic resources: ${(error as Error).message}`;
+      this.#deps.event(pod, undefined, 'Warning', 'FailedPrepareDynamicResources', message);
+      await this.#operations.pause('sandbox');
+      return;
+    }
+    try {
       await this.#sandbox.create(pod, () => this.#host.started());
       this.#operations.succeeded('sandbox');
     } catch (error) {
@@ -366,6 +374,8 @@ export class PodWorker implements PodContext {
 
   /** Everything has ended: tells so, and takes down what is left. */
   async #finish(): Promise<void> {
+    // The end of the pod frees its devices for others, which may come to this node at once.
+    await this.#deps.devices.unprepareClaims(this.pod.metadata.uid!);
     this.#tell(true);
     const ended = { pod: this.pod, end: this.#end, sandbox: this.#sandbox, storage: this.#storage };
     if ((await takeDown(ended, this.#deps)) === 'kept') {
@@ -379,6 +389,7 @@ export class PodWorker implements PodContext {
   }
 
   #tell(over: boolean): void {
+    if (over && this.#deps.devices.holdsClaims(this.pod.metadata.uid!)) return;
     if (over && !this.#isOver) {
       this.#isOver = true;
       // Before the scheduler hears of it: it may send the next pod at once.

@@ -20,6 +20,7 @@ export {
   type Expression,
 } from './admission.js';
 export { func, method, type Overload } from './declare.js';
+export { compileSelector, deviceInput } from './device.js';
 export {
   type Compiled,
   createEnvironment,

@@ -86,6 +86,9 @@ export abstract class MapValue {
   abstract readonly size: number;
   abstract find(key: Value): Value | undefined;
   abstract keys(): Iterable<Value>;
+  has(key: Value): boolean {
+    return this.find(key) !== undefined;
+  }
 }
 
 /** Keys of maps that are equal have one form: `1`, `1u` and `1.0` are the same key. */

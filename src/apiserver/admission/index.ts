@@ -2,6 +2,7 @@
 import type { Authorizer } from '../../auth/user.js';
 import type { Store } from '../../store/store.js';
 import type { WebhookClient } from '../webhooks/index.js';
+import { adminAccess } from './admin-access.js';
 import { type Admission, createAdmission } from './admission.js';
 import { certificateRequests } from './certificates.js';
 import { claimResize } from './claim-resize.js';
@@ -52,6 +53,7 @@ export function builtInAdmission({
     storageProtection,
     claimResize(store),
     runtimeClass(store),
+    adminAccess(store),
     mutatingPolicies(parts),
     mutatingWebhooks(parts),
     validatingPolicies(parts),

@@ -35,6 +35,7 @@ export function nodeRestriction(store: Store): AdmissionPlugin {
       if (node === undefined) return;
       if (is(request, '', 'nodes')) restrictNode(request, node);
       if (is(request, 'storage.k8s.io', 'csinodes')) restrictCsiNode(request, node);
+      if (is(request, 'resource.k8s.io', 'resourceslices')) restrictSlice(request, node);
       if (is(request, '', 'pods')) restrictPod(store, request, node);
       if (is(request, 'coordination.k8s.io', 'leases')) restrictLease(request, node);
       if (is(request, '', 'serviceaccounts') && request.subresource === 'token')
@@ -76,6 +77,11 @@ function changedLabels(next: Record<string, string> = {}, old: Record<string, st
 
 /** Labels by which administrators keep pods on trusted nodes. */
 const isReserved = (label: string): boolean => /^(?:[^/]+\.)?node-restriction\.kubernetes\.io\//.test(label);
+
+function restrictSlice(request: AdmissionRequest, node: string): void {
+  if (request.operation === 'CREATE' && request.object?.['spec']?.nodeName !== node)
+    throw refuse(request, 'can only create ResourceSlice with the same NodeName as the requesting node');
+}
 
 function restrictPod(store: Store, request: AdmissionRequest, node: string): void {
   const pod = request.object as unknown as Pod | undefined;

@@ -47,6 +47,9 @@ const POD_WRITES = rule('core', 'pods pods/status pods/eviction', 'get update pa
 const POD_READS = rule('core', 'pods', 'list watch');
 const REFERENCED = rule('core', 'configmaps secrets persistentvolumeclaims', READ);
 const CLAIM_STATUS = rule('core', 'persistentvolumeclaims/status', 'get update patch');
+const DEVICE_CLAIMS = rule('resource.k8s.io', 'resourceclaims', 'get');
+const SLICE_LISTS = rule('resource.k8s.io', 'resourceslices', 'list watch deletecollection');
+const SLICES = rule('resource.k8s.io', 'resourceslices', 'get create update patch delete');
 const TOKENS = rule('core', 'serviceaccounts/token', 'create');
 
 const allow = { decision: 'allow' as const, reason: '' };
@@ -87,6 +90,9 @@ export class NodeAuthorizer implements Authorizer {
     if (ruleAllows(POD_WRITES, a)) return this.#pod(a, node);
     if (ruleAllows(REFERENCED, a)) return this.#referenced(a, node, a.resource);
     if (ruleAllows(CLAIM_STATUS, a)) return this.#referenced(a, node, 'persistentvolumeclaims');
+    if (ruleAllows(DEVICE_CLAIMS, a)) return this.#referenced(a, node, 'resourceclaims');
+    if (ruleAllows(SLICE_LISTS, a)) return this.#sliceList(a, node);
+    if (ruleAllows(SLICES, a)) return this.#slice(a, node);
     if (ruleAllows(TOKENS, a)) return this.#referenced(a, node, 'serviceaccounts');
     return none('');
   }
@@ -99,11 +105,22 @@ export class NodeAuthorizer implements Authorizer {
     return none('can only access node lease with the same name as the requesting node');
   }
 
-  #podList({ fieldSelector = '' }: Attributes, node: string) {
-    const own = fieldSelector
-      .split(',')
-      .some((term) => /^spec\.nodeName==?/.test(term) && term.split('=').at(-1) === node);
-    return own ? allow : none('can only list/watch pods with spec.nodeName field selector');
+  #podList(a: Attributes, node: string) {
+    return selectsNode(a, node) ? allow : none('can only list/watch pods with spec.nodeName field selector');
+  }
+
+  #sliceList(a: Attributes, node: string) {
+    return selectsNode(a, node)
+      ? allow
+      : none('can only list/watch/deletecollection resourceslices with spec.nodeName field selector');
+  }
+
+  #slice({ name, verb }: Attributes, node: string) {
+    // A create names its node in the body: admission looks at that.
+    if (verb === 'create') return allow;
+    const slice = this.#store.get(`resource.k8s.io/resourceslices//${name}`)?.object;
+    if (slice === undefined || slice['spec']?.nodeName === node) return allow;
+    return none(`no relationship found between node '${node}' and this object`);
   }
 
   #pod({ namespace, name }: Attributes, node: string) {
@@ -123,3 +140,6 @@ export class NodeAuthorizer implements Authorizer {
     return this.#store.get(`core/pods/${namespace}/${name}`)?.object;
   }
 }
+
+const selectsNode = ({ fieldSelector = '' }: Attributes, node: string): boolean =>
+  fieldSelector.split(',').some((term) => /^spec\.nodeName==?/.test(term) && term.split('=').at(-1) === node);

@@ -33,6 +33,8 @@ export function referencesOf(pod: Pod): Set<string> {
     }
   }
   for (const volume of spec.volumes ?? []) addVolume(pod, volume, add);
+  for (const one of [...(spec.resourceClaims ?? []), ...(pod.status?.resourceClaimStatuses ?? [])])
+    add('resourceclaims', one.resourceClaimName);
   return found;
 }
 

@@ -155,6 +155,14 @@ const CONTROLLERS: Record<string, PolicyRule[]> = {
     allow(READ, 'core', 'persistentvolumeclaims'),
     allow('get', 'core', 'services'),
   ],
+  'resource-claim-controller': [
+    allow(READ, 'core', 'pods'),
+    allow('update', 'core', 'pods/finalizers'),
+    allow(`create delete ${READ}`, 'resource.k8s.io', 'resourceclaims'),
+    allow('patch update', 'resource.k8s.io', 'resourceclaims resourceclaims/status'),
+    allow(READ, 'resource.k8s.io', 'resourceclaimtemplates'),
+    allow('patch update', 'core', 'pods/status'),
+  ],
   'ephemeral-volume-controller': [
     allow(READ, 'core', 'pods'),
     allow('update', 'core', 'pods/finalizers'),

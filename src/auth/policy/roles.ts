@@ -220,6 +220,10 @@ const forComponents = (): ClusterRole[] => [
     allow(READ, 'core', 'namespaces'),
     allow(READ, STORAGE, 'csidrivers'),
     allow(READ, STORAGE, 'csistoragecapacities'),
+    allow(READ, 'resource.k8s.io', 'deviceclasses'),
+    allow(`${READ} patch update`, 'resource.k8s.io', 'resourceclaims resourceclaims/status'),
+    allow(`${READ} patch update`, 'core', 'pods/finalizers'),
+    allow(READ, 'resource.k8s.io', 'resourceslices'),
   ]),
   clusterRole('system:volume-scheduler', [
     allow(`${READ} patch update`, 'core', 'persistentvolumes'),

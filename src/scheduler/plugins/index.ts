@@ -1,10 +1,11 @@
 /** The plugins of the default profile, in the order they run. */
 import type { FilterPlugin, PostFilterPlugin, ScorePlugin } from '../framework.js';
+import { dynamicResources } from './dynamic-resources.js';
 import { imageLocality } from './image-locality.js';
 import { nodeAffinity, nodeName } from './node-affinity.js';
 import { nodePorts } from './node-ports.js';
 import { interPodAffinity } from './pod-affinity.js';
-import { defaultPreemption, dynamicResources } from './preemption.js';
+import { defaultPreemption } from './preemption.js';
 import { balancedAllocation, nodeResourcesFit } from './resources.js';
 import { nodeUnschedulable, taintToleration } from './taints.js';
 import { podTopologySpread } from './topology-spread.js';
@@ -24,6 +25,7 @@ export const filterPlugins: FilterPlugin[] = [
   volumeZone,
   podTopologySpread,
   interPodAffinity,
+  dynamicResources,
 ];
 
 export const postFilterPlugins: PostFilterPlugin[] = [dynamicResources, defaultPreemption];

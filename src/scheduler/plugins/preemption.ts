@@ -18,12 +18,6 @@ const NO_VICTIMS = 'No preemption victims found for incoming pod';
 const MIN_CANDIDATES = 100;
 const CANDIDATE_SHARE = 0.1;
 
-/** Upstream's plugin for device claims says so of every pod that fits nowhere. */
-export const dynamicResources: PostFilterPlugin = {
-  name: 'DynamicResources',
-  postFilter: () => ({ message: 'no new claims to deallocate' }),
-};
-
 /** A node on which the pod fits once the victims are gone. */
 export interface Candidate {
   node: NodeInfo;

@@ -24,6 +24,9 @@ import { FakeClock } from '../../fixtures/fake-clock.js';
 /** A node without devices. */
 const NO_DEVICES = {
   admit: async () => {},
+  prepareClaims: async () => {},
+  unprepareClaims: async () => {},
+  holdsClaims: () => false,
   prepare: async () => ({}),
   health: () => [],
   release() {},

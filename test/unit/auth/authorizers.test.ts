@@ -68,13 +68,16 @@ describe('auth: the default policy', () => {
     it(`${title}: ${expected}`, async () => assert.equal(await allowed(a), expected));
 });
 
+const DEVICES = 'resource.k8s.io';
+
 describe('auth: nodes', () => {
   let h: Harness;
   before(async () => {
     h = await startHarness();
     for (const name of ['mine', 'other']) await h.of('configmaps').create(configMap(name));
     const volumes = [{ name: 'v', configMap: { name: 'mine' } }];
-    await h.of('pods').create(pod('p1', { nodeName: 'n1', volumes }));
+    const resourceClaims = [{ name: 'device', resourceClaimName: 'mine' }];
+    await h.of('pods').create(pod('p1', { nodeName: 'n1', volumes, resourceClaims }));
     await h
       .of('pods')
       .create(pod('p2', { nodeName: 'n2', volumes: [{ name: 'v', configMap: { name: 'other' } }] }));
@@ -120,6 +123,20 @@ describe('auth: nodes', () => {
         name: 'n2',
       }),
       "renews another's lease",
+    ],
+    [true, ask(NODE, 'get', 'resourceclaims', { group: DEVICES, name: 'mine' }), "reads its pod's claim"],
+    [false, ask(NODE, 'get', 'resourceclaims', { group: DEVICES, name: 'other' }), "reads another's claim"],
+    [
+      true,
+      ask(NODE, 'deletecollection', 'resourceslices', {
+        ...{ group: DEVICES, namespace: '', fieldSelector: 'spec.nodeName=n1,spec.driver=d' },
+      }),
+      'deletes its slices',
+    ],
+    [
+      false,
+      ask(NODE, 'deletecollection', 'resourceslices', { group: DEVICES, namespace: '' }),
+      'deletes all slices',
     ],
     [false, ask(NODE, 'create', 'deployments', { group: 'apps' }), 'makes deployments'],
     [false, ask({ ...NODE, groups: [] }, 'get', 'configmaps', { name: 'mine' }), 'counts without its group'],
@@ -172,6 +189,7 @@ describe('auth: what a pod refers to', () => {
       metadata: { name: 'p', namespace: 'n' },
       spec: {
         serviceAccountName: 'sa',
+        resourceClaims: [{ name: 'x', resourceClaimName: 'device' }],
         imagePullSecrets: [{ name: 'pull' }],
         initContainers: [{ name: 'i', envFrom: [{ secretRef: { name: 'envfrom' } }] }],
         containers: [
@@ -188,6 +206,7 @@ describe('auth: what a pod refers to', () => {
       'configmaps/n/env',
       'configmaps/n/projected',
       'persistentvolumeclaims/n/claim',
+      'resourceclaims/n/device',
       'secrets/n/envfrom',
       'secrets/n/pull',
       'secrets/n/vol',

@@ -1,6 +1,7 @@
 /** Pods, nodes and caches for tests of the scheduler's pure parts. */
 import type { Node, Pod, PodDisruptionBudget } from '#types';
 import { Cache } from '../../../src/scheduler/cache.js';
+import { NO_DEVICES } from '../../../src/scheduler/devices/view.js';
 import type { Cycle } from '../../../src/scheduler/framework.js';
 import type { NodeInfo } from '../../../src/scheduler/node-info.js';
 import { Nominations } from '../../../src/scheduler/nominations.js';
@@ -90,6 +91,7 @@ export function cycleOf(
     cache,
     nominations: new Nominations(),
     storage,
+    devices: NO_DEVICES,
     budgets: () => budgets,
     namespaceLabels: (name) => ({ name }),
   };

@@ -123,7 +123,7 @@ export const operators: Overload[] = [
     (item: Value, list: ListValue) => contains(list, item),
     ([, list]) => sizeOf(list!),
   ),
-  func('@in(K, map<K, V>): bool', (key: Value, map: MapValue) => map.find(key) !== undefined),
+  func('@in(K, map<K, V>): bool', (key: Value, map: MapValue) => map.has(key)),
 ];
 
 /** The evaluator has these built in: their operands are not always evaluated. */

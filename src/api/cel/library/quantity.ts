@@ -100,3 +100,8 @@ export const quantities: Overload[] = [
     ),
   ]),
 ];
+
+export const QUANTITY = TYPE;
+
+/** @throws CelError for what is no quantity. */
+export const quantityValueOf = (text: string): Opaque => parse(text);

@@ -81,3 +81,6 @@ export const semvers: Overload[] = [
   method(S, 'minor(): int', ({ numbers }: Semver) => numbers[1]!),
   method(S, 'patch(): int', ({ numbers }: Semver) => numbers[2]!),
 ];
+
+/** @throws CelError for what is no version. */
+export const semverValue = (text: string): Opaque => semver(text);

@@ -1,5 +1,6 @@
 /** What the kinds of dynamic resource allocation share: names, and lists with a bound. */
 import type { DeviceSelector, DeviceToleration } from '#types';
+import { compileSelector } from '../../cel/index.js';
 import {
   child,
   duplicate,
@@ -105,8 +106,11 @@ export const validateFullName = (name: string, path: string): FieldError[] => [
 export const validateSelectors = (selectors: DeviceSelector[] | undefined, path: string): FieldError[] =>
   validateSlice(selectors, SELECTORS_MAX, path, ({ cel }, at) => {
     if (!cel) return [required(child(at, 'cel'))];
-    const tooLarge = Buffer.byteLength(cel.expression ?? '') > EXPRESSION_MAX_BYTES;
-    return tooLarge ? [tooLong(child(at, 'cel.expression'), EXPRESSION_MAX_BYTES)] : [];
+    const { expression = '' } = cel;
+    const where = child(at, 'cel.expression');
+    if (Buffer.byteLength(expression) > EXPRESSION_MAX_BYTES) return [tooLong(where, EXPRESSION_MAX_BYTES)];
+    const compiled = compileSelector(expression);
+    return typeof compiled === 'string' ? [invalid(where, expression, compiled)] : [];
   });
 
 const OPERATORS = ['Equal', 'Exists'];
