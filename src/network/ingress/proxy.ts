@@ -11,6 +11,7 @@ import {
   exchange,
   type FrontRequest,
   type FrontResponse,
+  isHttp2,
   type Outcome,
   ProxyError,
   TIMEOUTS,
@@ -20,7 +21,7 @@ import type { Origin } from './headers.js';
 import type { IngressMetrics } from './metrics.js';
 import { answer, endWith, redirect } from './own-answers.js';
 import type { Route, RoutingTable } from './routes.js';
-import { upgrade } from './upgrade.js';
+import { isWebSocket, type Upgrading, upgrade, upgradeOf, webSocketOf } from './upgrade.js';
 import type { Upstreams } from './upstream.js';
 
 export interface ProxyOptions {
@@ -84,7 +85,11 @@ export class IngressProxy {
       allowHTTP1: true,
       handshakeTimeout: HANDSHAKE_MS,
       minVersion: 'TLSv1.2',
-      settings: { maxConcurrentStreams: MAX_STREAMS, maxHeaderListSize: MAX_HEADER_BYTES },
+      settings: {
+        maxConcurrentStreams: MAX_STREAMS,
+        maxHeaderListSize: MAX_HEADER_BYTES,
+        enableConnectProtocol: true,
+      },
       maxHeaderListPairs: 256,
       SNICallback: (name, done) => {
         certificates.context(name).then(
@@ -138,11 +143,13 @@ export class IngressProxy {
     });
     server.on('request', (req: FrontRequest, res: FrontResponse) => void this.#request(req, res, protocol));
     server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
-      void this.#upgrade(req, socket, head, protocol);
+      const refuse = (status: number) => endWith(socket, status, http.STATUS_CODES[status] ?? '');
+      void this.#upgrade(req, upgradeOf(req, socket, head), protocol, 101, refuse);
     });
-    server.on('connect', (_: unknown, to: Duplex | http2.Http2ServerResponse) => {
-      if ('writeHead' in to) to.writeHead(405).end();
-      else endWith(to, 405, 'Method Not Allowed');
+    server.on('connect', (req: FrontRequest, to: Duplex | http2.Http2ServerResponse) => {
+      if (!('writeHead' in to)) endWith(to, 405, 'Method Not Allowed');
+      else if (!isHttp2(req) || !isWebSocket(req)) to.writeHead(405).end();
+      else void this.#upgrade(req, webSocketOf(req), protocol, 200, (status) => answer(req, to, status));
     });
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) =>
       this.#malformed(error, socket),
@@ -182,20 +189,28 @@ export class IngressProxy {
     }
   }
 
-  async #upgrade(req: IncomingMessage, socket: Duplex, head: Buffer, protocol: Origin['protocol']) {
+  /** `accepted`: the status that tells of success. */
+  async #upgrade(
+    req: FrontRequest,
+    client: Upgrading,
+    protocol: Origin['protocol'],
+    accepted: number,
+    refuse: (status: number) => void,
+  ) {
+    const { socket } = client;
     const started = performance.now();
     const outcome: Outcome = { retries: 0, bytes: 0 };
     let way: Asked | undefined;
-    let status = 101;
+    let status = accepted;
     socket.on('error', () => socket.destroy());
     socket.once('close', () => this.#over(req, status, started, way, outcome));
     try {
       way = ask(req, protocol, this.#options.routes());
-      await upgrade(this.#deps, this.#target(way), req, { socket, head }, way, outcome);
+      await upgrade(this.#deps, this.#target(way), client, way, outcome);
     } catch (error) {
       outcome.error ??= (error as Error).message;
       status = error instanceof ProxyError ? error.status : 502;
-      endWith(socket, status, http.STATUS_CODES[status] ?? '');
+      refuse(status);
     }
   }
 

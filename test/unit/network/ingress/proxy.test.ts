@@ -400,6 +400,57 @@ describe('the ingress proxy', function () {
     assert.match(String(error), /403/);
   });
 
+  it('joins WebSockets within HTTP/2, beside its other streams, and passes refusals on', async () => {
+    const backend = await bench.backend(hello);
+    const sockets = new WebSocketServer({ noServer: true });
+    backend.on('upgrade', (req, socket, head) => {
+      if (req.url === '/no') return socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno');
+      sockets.handleUpgrade(req, socket, head, (ws) => {
+        ws.on('message', (data) => ws.send(`echo ${data} ${req.headers['x-forwarded-proto']}`));
+        ws.on('close', () => ws.terminate());
+      });
+    });
+    bench.serve(backend.port);
+    const ca = await bench.useCertificate('1');
+    const session = http2.connect('https://app.test', {
+      createConnection: () =>
+        tls.connect({
+          ...{ host: '127.0.0.1', port: bench.tlsPort, servername: 'app.test', ca },
+          ...{ checkServerIdentity: () => undefined, ALPNProtocols: ['h2'] },
+        }),
+    });
+    const [settings] = await once(session, 'remoteSettings');
+    assert.equal(settings.enableConnectProtocol, true);
+    const open = (path: string, protocol = 'websocket') =>
+      session.request(
+        { ':method': 'CONNECT', ':protocol': protocol, ':path': path, 'sec-websocket-version': '13' },
+        { endStream: false },
+      );
+    const joined = open('/');
+    const [accepted] = await once(joined, 'response');
+    assert.equal(accepted[':status'], 200);
+    assert.equal(accepted['sec-websocket-accept'], undefined);
+    // A text frame of "hi", masked with zeros.
+    joined.write(Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69]));
+    const [frame] = await once(joined, 'data');
+    assert.equal(String(frame.subarray(2)), 'echo hi https');
+    const other = session.request({ ':path': '/' });
+    assert.equal((await once(other, 'response'))[0][':status'], 200);
+    other.resume();
+    joined.end();
+    await once(joined, 'close');
+
+    const refused = open('/no');
+    assert.equal((await once(refused, 'response'))[0][':status'], 403);
+    let text = '';
+    for await (const chunk of refused) text += chunk;
+    assert.equal(text, 'no');
+    const unknown = open('/', 'webtransport');
+    assert.equal((await once(unknown, 'response'))[0][':status'], 405);
+    unknown.resume();
+    session.close();
+  });
+
   it('speaks HTTP/2 and HTTP/1.1 over TLS, by the certificate of the name', async () => {
     const backend = await bench.backend((req, res) => {
       res.setHeader('x-proto', String(req.headers['x-forwarded-proto']));
