@@ -1,6 +1,7 @@
 /** The admission plugins that are always on, in upstream's order. */
 import type { Authorizer } from '../../auth/user.js';
 import type { Store } from '../../store/store.js';
+import { conversionWebhook } from '../extensions/conversion-webhook.js';
 import type { WebhookClient } from '../webhooks/index.js';
 import { adminAccess } from './admin-access.js';
 import { type Admission, createAdmission } from './admission.js';
@@ -35,7 +36,7 @@ export function builtInAdmission({
   webhooks: WebhookClient;
   podSecurity?: PodSecurityConfiguration;
 }): Admission {
-  const parts = { store, authorizer, webhooks };
+  const parts = { store, authorizer, webhooks, convert: conversionWebhook({ webhooks }) };
   return createAdmission([
     namespaceLifecycle(store),
     limitRanger(store),

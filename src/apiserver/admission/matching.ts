@@ -6,7 +6,6 @@ import type { KubeObject } from '../../api/machinery/types.js';
 import type { Resource } from '../../api/resources/define.js';
 import { resources } from '../../api/resources/index.js';
 import type { Store } from '../../store/store.js';
-import { isRenaming, renamed } from '../extensions/convert.js';
 import { prefixOf } from '../keys.js';
 import type { AdmissionRequest } from './admission.js';
 
@@ -64,8 +63,7 @@ export function matchRules(
 /** Other versions of the resource, whose objects are the same ones. */
 function equivalents(resource: Resource): Resource[] {
   const definition = resource.custom?.definition;
-  if (definition)
-    return isRenaming(definition) ? definition.served.filter((other) => other !== resource) : [];
+  if (definition) return definition.served.filter((other) => other !== resource);
   const prefix = prefixOf(resource, '');
   return resources.filter((other) => other !== resource && prefixOf(other, '') === prefix);
 }
@@ -127,11 +125,4 @@ export function matchesNamespace(
   const stored = store.get(`core/namespaces//${of}`);
   if (!stored) throw notFound({ group: '', resource: 'namespaces' }, of);
   return labelSelector(selector).matches(stored.object.metadata.labels);
-}
-
-/** The object in another version of its resource; a copy. */
-export function convertObject(object: KubeObject, from: Resource, to: Resource): KubeObject {
-  if (to.custom) return object.apiVersion === from.apiVersion ? renamed(object, to.apiVersion) : object;
-  const stored = from.conversion ? from.conversion.toStored(object) : object;
-  return to.conversion ? to.conversion.fromStored(stored) : stored;
 }

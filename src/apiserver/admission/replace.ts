@@ -2,22 +2,27 @@
 import { isDeepStrictEqual } from 'node:util';
 import { deepCopy, type KubeObject } from '../../api/machinery/types.js';
 import { decode } from '../../api/schema/index.js';
+import type { ConversionWebhook } from '../extensions/convert.js';
 import type { AdmissionRequest } from './admission.js';
-import { convertObject, type Matched } from './matching.js';
+import { convertObject } from './convert.js';
+import type { Matched } from './matching.js';
 
 /**
  * `change` gets the object as the matched version has it and returns another; the draft of the request then has that
  * content, with the defaults of what is new. Returns whether anything changed; throws what is wrong with the result.
  */
-export function replaceObject(
+export async function replaceObject(
+  webhook: ConversionWebhook,
   request: AdmissionRequest,
   { convert }: Matched,
   change: (object: KubeObject) => KubeObject,
-): boolean {
+): Promise<boolean> {
   const draft = request.object!;
-  const before = convert ? convertObject(deepCopy(draft), request.resource, convert) : deepCopy(draft);
+  const before = convert
+    ? await convertObject(webhook, deepCopy(draft), request.resource, convert)
+    : deepCopy(draft);
   const made = change(before);
-  const changed = convert ? convertObject(made, convert, request.resource) : made;
+  const changed = convert ? await convertObject(webhook, made, convert, request.resource) : made;
   const { apiVersion, kind } = draft;
   const { object } = decode<KubeObject>(apiVersion, kind, changed, { mode: 'ignore' });
   const { apiVersion: _version, kind: _kind, metadata, ...rest } = object;

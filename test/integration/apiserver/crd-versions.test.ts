@@ -149,6 +149,44 @@ describe('versions and rules of custom resources with kubectl', function () {
     await ok('delete hosts --all');
   });
 
+  it('shows policies the version that they match', async () => {
+    const rules = `{resourceRules: [{apiGroups: [stable.example.com], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [hosts]}]}`;
+    const policy = (kind: string, name: string, spec: string) =>
+      ok(
+        'create -f -',
+        [
+          'apiVersion: admissionregistration.k8s.io/v1',
+          `kind: ${kind}`,
+          `metadata: {name: ${name}}`,
+          `spec: ${spec}`,
+        ].join('\n'),
+      );
+    await policy(
+      'MutatingAdmissionPolicy',
+      'ports',
+      `{reinvocationPolicy: Never, matchConstraints: ${rules}, mutations: [{patchType: JSONPatch, jsonPatch: {expression: '[JSONPatch{op: "replace", path: "/hostPort", value: object.hostPort.replace(":1", ":10")}]'}}]}`,
+    );
+    await policy('MutatingAdmissionPolicyBinding', 'ports', '{policyName: ports}');
+    await policy(
+      'ValidatingAdmissionPolicy',
+      'hosts',
+      `{matchConstraints: ${rules}, validations: [{expression: "object.hostPort.startsWith('good')", messageExpression: "'not ' + object.hostPort + ' in ' + object.apiVersion"}]}`,
+    );
+    await policy(
+      'ValidatingAdmissionPolicyBinding',
+      'hosts',
+      '{policyName: hosts, validationActions: [Deny]}',
+    );
+    const host = (name: string) =>
+      `apiVersion: stable.example.com/v2\nkind: Host\nmetadata: {name: h}\nhost: ${name}\nport: "1"\n`;
+    await fails('create -f -', /: not bad:10 in stable.example.com\/v1/, host('bad'));
+    await ok('create -f -', host('good'));
+    assert.equal((await get('hosts.v2.stable.example.com h')).port, '10');
+    for (const kind of ['mutatingadmissionpolicies', 'validatingadmissionpolicies'])
+      await ok(`delete ${kind} --all`);
+    await ok('delete hosts --all');
+  });
+
   it('keeps a version in which objects were stored', async () => {
     const moved = versioned('{strategy: None}')
       .replace('storage: true', 'storage: X')

@@ -10,8 +10,10 @@ import {
 } from '../../../api/cel/index.js';
 import type { KubeObject } from '../../../api/machinery/types.js';
 import type { Authorizer, User } from '../../../auth/user.js';
+import type { ConversionWebhook } from '../../extensions/convert.js';
 import type { AdmissionRequest } from '../admission.js';
-import { convertObject, kindOf, type Matched, resourceOf } from '../matching.js';
+import { objectsOf } from '../convert.js';
+import { kindOf, type Matched, resourceOf } from '../matching.js';
 
 /** What expressions see of one request. */
 export interface Inputs {
@@ -77,24 +79,14 @@ const userInfo = ({ name, uid, groups, extra }: User): Record<string, unknown> =
   ...(extra && { extra }),
 });
 
-/** The request's objects as the matched version has them. */
-export function objectsOf(
-  { object, old, resource }: AdmissionRequest,
-  { convert }: Matched,
-): { object: KubeObject | undefined; old: KubeObject | undefined } {
-  const view = (each: KubeObject | undefined) =>
-    each && convert ? convertObject(each, resource, convert) : each;
-  return { object: view(object), old: view(old) };
-}
-
 /** What expressions see of the request. */
-export function inputsOf(
+export async function inputsOf(
+  { authorizer, convert }: { authorizer: Authorizer; convert: ConversionWebhook },
   request: AdmissionRequest,
   matched: Matched,
-  authorizer: Authorizer,
   namespaceObject?: KubeObject,
-): Inputs {
-  const { object, old } = objectsOf(request, matched);
+): Promise<Inputs> {
+  const { object, old } = await objectsOf(convert, request, matched);
   const ask = askAuthorizer(authorizer, request.user);
   const { group, plural } = request.resource;
   const { subresource, namespace, name } = request;

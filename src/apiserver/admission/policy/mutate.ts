@@ -14,6 +14,7 @@ import {
 } from '../../../api/cel/index.js';
 import type { KubeObject } from '../../../api/machinery/types.js';
 import { applyJsonPatch } from '../../../api/patch/index.js';
+import type { ConversionWebhook } from '../../extensions/convert.js';
 import type { AdmissionRequest } from '../admission.js';
 import type { Matched } from '../matching.js';
 import { replaceObject } from '../replace.js';
@@ -53,6 +54,7 @@ export function compileMutations(policy: MutatingAdmissionPolicy): CompiledMutat
 
 /** Changes the request's object. Throws Error with what stands in the way. */
 export async function mutate(
+  convert: ConversionWebhook,
   request: AdmissionRequest,
   matched: Matched,
   { type, expression }: CompiledMutations['mutations'][number],
@@ -62,11 +64,11 @@ export async function mutate(
   if (error !== undefined) throw new Error(error);
   if (type === 'JSONPatch') {
     const operations = value instanceof ListValue ? Array.from(value, toJson) : [];
-    replaceObject(request, matched, (object) => applyPatch(object, operations));
+    await replaceObject(convert, request, matched, (object) => applyPatch(object, operations));
     return;
   }
   const configuration = toJson(value!) as Record<string, unknown>;
-  replaceObject(request, matched, (object) => apply(object, configuration));
+  await replaceObject(convert, request, matched, (object) => apply(object, configuration));
 }
 
 function applyPatch(object: KubeObject, operations: unknown[]): KubeObject {

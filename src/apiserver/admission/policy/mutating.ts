@@ -74,7 +74,7 @@ async function applyBinding(
 }
 
 async function invoke(
-  { store, authorizer }: PolicyParts,
+  parts: PolicyParts,
   request: AdmissionRequest,
   { policy, binding, matched, param }: Invocation,
   rounds: Rounds,
@@ -86,12 +86,14 @@ async function invoke(
     param?.metadata.name,
   ].join('/');
   const compiled = compileMutations(policy);
-  const namespace = namespaceOf(store, request);
-  const inputs = () => withVariables(compiled, inputsOf(request, matched, authorizer, namespace), param);
+  const namespace = namespaceOf(parts.store, request);
+  const inputs = async () =>
+    withVariables(compiled, await inputsOf(parts, request, matched, namespace), param);
   try {
-    if (!(await conditionsHold(compiled.conditions, inputs())) || rounds.skips(key)) return;
+    if (!(await conditionsHold(compiled.conditions, await inputs())) || rounds.skips(key)) return;
     const before = structuredClone(request.object);
-    for (const mutation of compiled.mutations) await mutate(request, matched, mutation, inputs());
+    for (const mutation of compiled.mutations)
+      await mutate(parts.convert, request, matched, mutation, await inputs());
     if (!isDeepStrictEqual(before, request.object)) {
       rounds.callAgain();
       requestReinvocation(request);

@@ -5,11 +5,10 @@ import type { KubeObject } from '../../../api/machinery/types.js';
 import type { Resource } from '../../../api/resources/define.js';
 import { findKind } from '../../../api/resources/index.js';
 import type { Store } from '../../../store/store.js';
-import { conversionWebhook } from '../../extensions/conversion-webhook.js';
+import type { ConversionWebhook } from '../../extensions/convert.js';
 import { CustomStore } from '../../extensions/custom-store.js';
 import { listCustomResources } from '../../extensions/definitions.js';
 import { keyOf, prefixOf } from '../../keys.js';
-import type { WebhookClient } from '../../webhooks/index.js';
 
 /** What is wrong with a policy or binding; `failurePolicy` says what that means. */
 export class ConfigurationError extends Error {}
@@ -33,7 +32,7 @@ export async function paramResource(
 
 /** One evaluation for each: `undefined` is one without parameters. Throws ConfigurationError. */
 export async function collectParams(
-  { store: base, webhooks }: { store: Store; webhooks: WebhookClient },
+  { store: base, convert }: { store: Store; convert: ConversionWebhook },
   resource: Resource | undefined,
   ref: ParamRef | undefined,
   requestNamespace: string,
@@ -47,7 +46,7 @@ export async function collectParams(
       'cannot use namespaced paramRef in policy binding that matches cluster-scoped resources',
     );
   const { custom } = resource;
-  const view = custom && new CustomStore(base, resource, custom, conversionWebhook({ webhooks }));
+  const view = custom && new CustomStore(base, resource, custom, convert);
   if (ref.name) await view?.prime(keyOf(resource, namespace, ref.name));
   const store = view ?? base;
   const found = ref.name

@@ -7,7 +7,7 @@ import { StatusError } from '../../../api/machinery/status.js';
 import type { KubeObject } from '../../../api/machinery/types.js';
 import type { Authorizer } from '../../../auth/user.js';
 import type { Store } from '../../../store/store.js';
-import type { WebhookClient } from '../../webhooks/index.js';
+import type { ConversionWebhook } from '../../extensions/convert.js';
 import { type AdmissionPlugin, type AdmissionRequest, annotateAudit, refuse } from '../admission.js';
 import { isExempt, type Matched } from '../matching.js';
 import { inputsOf } from './evaluate.js';
@@ -19,7 +19,8 @@ import { bindingMatches, boundPolicies, matchResources } from './policies.js';
 export interface PolicyParts {
   store: Store;
   authorizer: Authorizer;
-  webhooks: WebhookClient;
+  /** Converts custom objects whose versions differ in more than their names. */
+  convert: ConversionWebhook;
 }
 
 interface Denial extends Decision {
@@ -91,14 +92,14 @@ async function judgeBinding(
   policy: ValidatingAdmissionPolicy,
   binding: ValidatingAdmissionPolicyBinding,
 ): Promise<Judgement[]> {
-  const { store, authorizer } = parts;
+  const { store } = parts;
   if (!bindingMatches(store, request, binding.spec?.matchResources)) return [];
   const resource = await paramResource(store, policy.spec?.paramKind);
   const params = await collectParams(parts, resource, binding.spec?.paramRef, request.namespace);
   const namespace = namespaceOf(store, request);
   const judgements: Judgement[] = [];
   for (const param of params)
-    judgements.push(await judge(policy, inputsOf(request, matched, authorizer, namespace), param));
+    judgements.push(await judge(policy, await inputsOf(parts, request, matched, namespace), param));
   return judgements;
 }
 

@@ -1,10 +1,16 @@
 /** One call of one webhook. */
 import { badRequest, internalError, StatusError } from '../../../api/machinery/status.js';
+import type { ConversionWebhook } from '../../extensions/convert.js';
 import type { WebhookClient } from '../../webhooks/index.js';
 import { type AdmissionRequest, annotateAudit } from '../admission.js';
 import type { Matched } from '../matching.js';
 import type { Hook } from './hooks.js';
 import { createReview, type Review, readVerdict, type Verdict } from './review.js';
+
+export interface CallParts {
+  webhooks: WebhookClient;
+  convert: ConversionWebhook;
+}
 
 /** The webhook could not be asked, or its answer is none: `failurePolicy` says what that means. */
 class CallFailure extends Error {
@@ -18,7 +24,7 @@ class CallFailure extends Error {
  * denies the request, or failed and counts.
  */
 export async function callWebhook(
-  client: WebhookClient,
+  parts: CallParts,
   hook: Hook,
   request: AdmissionRequest,
   matched: Matched,
@@ -29,7 +35,7 @@ export async function callWebhook(
   if (request.dryRun && sideEffects !== 'None' && sideEffects !== 'NoneOnDryRun')
     throw badRequest(`admission webhook ${JSON.stringify(name)} does not support dry run`);
   try {
-    const verdict = await ask(client, hook, request, matched, mutating);
+    const verdict = await ask(parts, hook, request, matched, mutating);
     for (const [key, value] of Object.entries(verdict.auditAnnotations ?? {}))
       annotateAudit(request, `${name}/${key}`, value);
     request.warnings.push(...(verdict.warnings ?? []));
@@ -49,7 +55,7 @@ export async function callWebhook(
 }
 
 async function ask(
-  client: WebhookClient,
+  parts: CallParts,
   { webhook }: Hook,
   request: AdmissionRequest,
   matched: Matched,
@@ -59,12 +65,13 @@ async function ask(
   let review: Review;
   let answer: unknown;
   try {
-    review = createReview(request, matched, admissionReviewVersions);
+    review = await createReview(parts.convert, request, matched, admissionReviewVersions);
   } catch (error) {
+    if (error instanceof StatusError) throw error;
     throw new CallFailure(name, (error as Error).message);
   }
   try {
-    answer = await client.post(clientConfig as Parameters<WebhookClient['post']>[0], review, {
+    answer = await parts.webhooks.post(clientConfig as Parameters<WebhookClient['post']>[0], review, {
       timeoutMs: timeoutSeconds * 1000,
     });
   } catch (error) {

@@ -8,6 +8,7 @@ import type { KubeObject } from '../../../api/machinery/types.js';
 import { applyJsonPatch } from '../../../api/patch/index.js';
 import type { Authorizer } from '../../../auth/user.js';
 import type { Store } from '../../../store/store.js';
+import type { ConversionWebhook } from '../../extensions/convert.js';
 import type { WebhookClient } from '../../webhooks/index.js';
 import { type AdmissionPlugin, type AdmissionRequest, requestReinvocation } from '../admission.js';
 import { isExempt, type Matched, matchesNamespace, matchesObject, matchRules } from '../matching.js';
@@ -22,20 +23,21 @@ export interface WebhookParts {
   store: Store;
   authorizer: Authorizer;
   webhooks: WebhookClient;
+  convert: ConversionWebhook;
 }
 
 /** How the webhook sees the request; undefined where it is not concerned. Throws StatusError. */
 async function matchHook(
-  { store, authorizer }: WebhookParts,
+  parts: WebhookParts,
   { webhook, conditions }: Hook,
   request: AdmissionRequest,
 ): Promise<Matched | undefined> {
   if (!matchesObject(request, webhook.objectSelector)) return undefined;
   const matched = matchRules(request, webhook.rules ?? [], webhook.matchPolicy);
-  if (!matched || !matchesNamespace(store, request, webhook.namespaceSelector)) return undefined;
+  if (!matched || !matchesNamespace(parts.store, request, webhook.namespaceSelector)) return undefined;
   if (conditions.length === 0) return matched;
   try {
-    return (await conditionsHold(conditions, inputsOf(request, matched, authorizer))) ? matched : undefined;
+    return (await conditionsHold(conditions, await inputsOf(parts, request, matched))) ? matched : undefined;
   } catch (error) {
     if (webhook.failurePolicy === 'Ignore') return undefined;
     const { group, plural } = request.resource;
@@ -53,7 +55,7 @@ export function validatingWebhooks(parts: WebhookParts): AdmissionPlugin {
       const calls: Promise<unknown>[] = [];
       for (const hook of hooks) {
         const matched = await matchHook(parts, hook, request);
-        if (matched) calls.push(callWebhook(parts.webhooks, hook, request, matched, false));
+        if (matched) calls.push(callWebhook(parts, hook, request, matched, false));
       }
       const failed = (await Promise.allSettled(calls)).find((each) => each.status === 'rejected');
       if (failed) throw failed.reason;
@@ -84,8 +86,9 @@ async function callIfConcerned(
 ): Promise<void> {
   const matched = await matchHook(parts, hook, request);
   if (!matched || rounds.skips(hook.uid)) return;
-  const verdict = await callWebhook(parts.webhooks, hook, request, matched, true);
-  const changed = verdict?.patch !== undefined && patchObject(hook, request, matched, verdict.patch);
+  const verdict = await callWebhook(parts, hook, request, matched, true);
+  const changed =
+    verdict?.patch !== undefined && (await patchObject(parts, hook, request, matched, verdict.patch));
   if (changed) {
     rounds.callAgain();
     requestReinvocation(request);
@@ -94,12 +97,13 @@ async function callIfConcerned(
 }
 
 /** Whether the patch changed anything. Throws 500. */
-function patchObject(
+async function patchObject(
+  { convert }: WebhookParts,
   { webhook }: Hook,
   request: AdmissionRequest,
   matched: Matched,
   patch: unknown,
-): boolean {
+): Promise<boolean> {
   if (Array.isArray(patch) && patch.length === 0) return false;
   if (!request.object)
     throw internalError(
@@ -108,7 +112,12 @@ function patchObject(
       ),
     );
   try {
-    return replaceObject(request, matched, (object): KubeObject => applyJsonPatch(object, patch));
+    return await replaceObject(
+      convert,
+      request,
+      matched,
+      (object): KubeObject => applyJsonPatch(object, patch),
+    );
   } catch (error) {
     // A patch that does not apply says why in its cause.
     const { cause } = error as Error;

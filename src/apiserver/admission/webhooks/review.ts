@@ -1,8 +1,10 @@
 /** AdmissionReviews: what a webhook is asked, and what its answer has to look like. */
 import { randomUUID } from 'node:crypto';
+import type { ConversionWebhook } from '../../extensions/convert.js';
 import type { AdmissionRequest } from '../admission.js';
+import { objectsOf } from '../convert.js';
 import type { Matched } from '../matching.js';
-import { admissionRequest, objectsOf } from '../policy/evaluate.js';
+import { admissionRequest } from '../policy/evaluate.js';
 
 export interface Review {
   apiVersion: string;
@@ -21,17 +23,18 @@ export interface Verdict {
 const SUPPORTED = ['v1', 'v1beta1'];
 
 /** In the first version of `versions` that is supported. Throws Error if there is none. */
-export function createReview(
+export async function createReview(
+  convert: ConversionWebhook,
   request: AdmissionRequest,
   matched: Matched,
   versions: readonly string[],
-): Review {
+): Promise<Review> {
   const version = versions.find((each) => SUPPORTED.includes(each));
   if (!version)
     throw new Error(
       'could not create admission objects: webhook does not accept known AdmissionReview versions (v1, v1beta1)',
     );
-  const { object, old } = objectsOf(request, matched);
+  const { object, old } = await objectsOf(convert, request, matched);
   return {
     apiVersion: `admission.k8s.io/${version}`,
     kind: 'AdmissionReview',
