@@ -7,6 +7,7 @@ import type { Resource } from '../../api/resources/define.js';
 import type { Store } from '../../store/store.js';
 import type { Call, Result } from '../context.js';
 import type { Aggregator } from '../extensions/aggregation/aggregator.js';
+import { mergeParts, type PartV2 } from '../extensions/aggregation/openapi-v2.js';
 import { listCustomResources } from '../extensions/definitions.js';
 import {
   additionsV2,
@@ -51,7 +52,13 @@ export async function openapi(
     throw error;
   });
   const custom = await listCustomResources(store);
-  if (path === '/openapi/v2') return documentV2(call, known, custom);
+  if (path === '/openapi/v2')
+    return documentV2(
+      call,
+      known,
+      custom,
+      (remote?.versions ?? []).map(({ openapiV2 }) => openapiV2).filter(({ id }) => id !== ''),
+    );
   const versions = groupVersions(custom);
   if (path === '/openapi/v3') return listV3(call, known, versions, remote);
   return documentV3(path.slice('/openapi/v3/'.length), call, known, versions);
@@ -72,24 +79,35 @@ function choose(call: Call, offered: string[]): string {
   throw notAcceptableFor(offered);
 }
 
-async function documentV2(call: Call, known: Index, custom: Resource[]): Promise<Result> {
+async function documentV2(call: Call, known: Index, custom: Resource[], remote: PartV2[]): Promise<Result> {
   const type = choose(call, [JSON_TYPE, PROTO_V2]);
   const name = type === JSON_TYPE ? 'v2.json' : 'v2.pb';
-  if (custom.length === 0) return file(name, call, known);
-  return send(await mergedV2(name, custom), type, call);
+  if (custom.length === 0 && remote.length === 0) return file(name, call, known);
+  return send(await mergedV2(name, custom, remote), type, call);
 }
 
-/** The newest documents of version 2 with custom kinds in them. */
+/** The newest documents of version 2 with custom kinds and those of other servers in them. */
 const merged = new Map<string, { id: string; document: Document }>();
 
-async function mergedV2(name: string, custom: Resource[]): Promise<Document> {
-  const id = idOf(custom);
+async function mergedV2(name: string, custom: Resource[], remote: PartV2[]): Promise<Document> {
+  const id = [idOf(custom), ...remote.map((part) => part.id)].join();
   const kept = merged.get(name);
   if (kept?.id === id) return kept.document;
-  const additions = additionsV2(custom);
+  const additions = await additionsOf(custom, remote);
   const document = hashed(name === 'v2.json' ? await mergedJson(additions) : await mergedProto(additions));
   merged.set(name, { id, document });
   return document;
+}
+
+async function additionsOf(custom: Resource[], remote: PartV2[]): Promise<ReturnType<typeof additionsV2>> {
+  const own = additionsV2(custom);
+  if (remote.length === 0) return own;
+  const base = await readBuiltIn('v2.json');
+  const others = mergeParts({ ...base.definitions, ...own.definitions }, remote);
+  return {
+    paths: { ...others.paths, ...own.paths },
+    definitions: { ...own.definitions, ...others.definitions },
+  };
 }
 
 async function mergedJson({ paths, definitions }: ReturnType<typeof additionsV2>): Promise<Buffer> {

@@ -13,6 +13,37 @@ const GROUP = 'wardle.example.com';
 const APISERVICES = '/apis/apiregistration.k8s.io/v1/apiservices';
 const FLUNDERS = `/apis/${GROUP}/v1alpha1/namespaces/default/flunders`;
 
+/** The Status of this server is another than the built-in one. */
+const OPENAPI_V2 = {
+  swagger: '2.0',
+  info: { title: 'wardle', version: '1' },
+  paths: {
+    [`/apis/${GROUP}/v1alpha1/flunders`]: {
+      get: {
+        operationId: 'listFlunders',
+        responses: {
+          200: { description: 'OK', schema: { $ref: '#/definitions/com.example.wardle.Flunder' } },
+        },
+      },
+    },
+    '/apis/other.example.com/v1/things': {},
+  },
+  definitions: {
+    'com.example.wardle.Flunder': {
+      description: 'What is kept here.',
+      type: 'object',
+      properties: {
+        apiVersion: { type: 'string' },
+        kind: { type: 'string' },
+        status: { $ref: '#/definitions/io.k8s.apimachinery.pkg.apis.meta.v1.Status' },
+      },
+      'x-kubernetes-group-version-kind': [{ group: GROUP, version: 'v1alpha1', kind: 'Flunder' }],
+    },
+    'io.k8s.apimachinery.pkg.apis.meta.v1.Status': { type: 'object', description: 'Another one.' },
+    'com.example.wardle.Unused': { type: 'object' },
+  },
+};
+
 /** An API server of its own: one kind, kept in memory. It believes nobody without the proxy's certificate. */
 class Extension {
   readonly seen: { url: string; headers: IncomingMessage['headers'] }[] = [];
@@ -67,6 +98,7 @@ class Extension {
           },
         ],
       });
+    if (url === '/openapi/v2') return void json(200, OPENAPI_V2);
     if (url === '/openapi/v3')
       return void json(200, {
         paths: {
@@ -281,6 +313,18 @@ describe('API aggregation', function () {
     const v3 = await get('/openapi/v3');
     const url = v3.paths[`apis/${GROUP}/v1alpha1`].serverRelativeURL;
     assert.equal((await get(url)).openapi, '3.0.0');
+    const v2 = await get('/openapi/v2');
+    assert.ok(v2.paths[`/apis/${GROUP}/v1alpha1/flunders`] && v2.paths['/api/v1/pods']);
+    assert.equal(v2.paths['/apis/other.example.com/v1/things'], undefined);
+    const STATUS = 'io.k8s.apimachinery.pkg.apis.meta.v1.Status';
+    const flunder = v2.definitions['com.example.wardle.Flunder'];
+    assert.equal(flunder.properties.status.$ref, `#/definitions/${STATUS}_v2`);
+    assert.equal(v2.definitions[`${STATUS}_v2`].description, 'Another one.');
+    assert.notEqual(v2.definitions[STATUS].description, 'Another one.');
+    assert.equal(v2.definitions['com.example.wardle.Unused'], undefined);
+    const proto = 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf';
+    const encoded = await api.http('GET', '/openapi/v2', { headers: { accept: proto } });
+    assert.match(encoded.text, /com\.example\.wardle\.Flunder/);
     const { stdout } = await api.kubectl('get flunders -o name');
     assert.equal(stdout, `flunder.${GROUP}/one\n`);
   });

@@ -17,7 +17,8 @@ import { follow } from '../../follow.js';
 import { forward, type Route } from '../../proxy/forward.js';
 import type { Reach } from '../../proxy/targets.js';
 import { checkAvailability, type Verdict } from './availability.js';
-import { type DiscoveredResource, discover, openapiPaths } from './documents.js';
+import { type DiscoveredResource, discover, openapiPaths, openapiV2 } from './documents.js';
+import { NO_PART, type PartV2 } from './openapi-v2.js';
 import { backendOf, type FrontProxy, serviceOf, tlsOf, userHeaders } from './remote.js';
 
 export interface AggregatorOptions {
@@ -39,6 +40,7 @@ export interface RemoteVersion {
   resources: DiscoveredResource[];
   fresh: boolean;
   openapi: Record<string, { serverRelativeURL: string }>;
+  openapiV2: PartV2;
 }
 
 interface Remote extends RemoteVersion {
@@ -166,6 +168,7 @@ export class Aggregator {
       resources: [],
       fresh: false,
       openapi: {},
+      openapiV2: NO_PART,
       ...(sameSpec ? before : {}),
       group: groupParts.join('.'),
       version,
@@ -215,11 +218,12 @@ export class Aggregator {
     const { reach, frontProxy, logger } = this.#options;
     try {
       const backend = await backendOf(reach, apiService, tlsOf(apiService, frontProxy));
-      const [resources, openapi] = await Promise.all([
+      const [resources, openapi, v2] = await Promise.all([
         discover(backend, group, version),
         openapiPaths(backend, group, version).catch(() => ({})),
+        openapiV2(backend, group, version).catch(() => NO_PART),
       ]);
-      this.#replace(id, { resources, openapi, fresh: true });
+      this.#replace(id, { resources, openapi, openapiV2: v2, fresh: true });
     } catch (error) {
       logger.warn({ err: error, apiService: apiService.metadata.name }, 'no discovery of an APIService');
       this.#replace(id, { fresh: false });

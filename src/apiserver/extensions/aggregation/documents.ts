@@ -1,5 +1,6 @@
 /** What other servers say of their own group versions: discovery in its aggregated form, and OpenAPI v3. */
 import type { Backend } from '../../proxy/backend.js';
+import { NO_PART, type PartV2, partOf } from './openapi-v2.js';
 import { fetchDocument } from './remote.js';
 
 const TIMEOUT_MS = 5000;
@@ -67,4 +68,10 @@ export async function openapiPaths(
   const { paths = {} } = JSON.parse(body.toString());
   const own = `apis/${group}/${version}`;
   return paths[own] ? { [own]: paths[own] } : {};
+}
+
+/** What the server's `/openapi/v2` says of this group version; nothing where it has no such document. */
+export async function openapiV2(backend: Backend, group: string, version: string): Promise<PartV2> {
+  const { code, body } = await fetchDocument(backend, '/openapi/v2', 'application/json', TIMEOUT_MS);
+  return code === 200 ? partOf(JSON.parse(body.toString()), group, version) : NO_PART;
 }
