@@ -18,6 +18,10 @@ import {
   type SandboxConfig,
 } from './types.js';
 
+/** Of most file systems, in bytes: longer names of links are cut, as upstream does. */
+const MAX_FILE_NAME = 255;
+const LOG_SUFFIX = '.log';
+
 export class Container {
   readonly cgroup: string;
   readonly logPath: string;
@@ -157,7 +161,8 @@ export class Container {
 
   #link(): string {
     const { name, namespace } = this.sandbox;
-    return join(this.#env.logLinkDir, `${name}_${namespace}_${this.config.name}-${this.config.id}.log`);
+    const file = `${name}_${namespace}_${this.config.name}-${this.config.id}`;
+    return join(this.#env.logLinkDir, `${file.slice(0, MAX_FILE_NAME - LOG_SUFFIX.length)}${LOG_SUFFIX}`);
   }
 }
 

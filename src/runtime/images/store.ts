@@ -35,6 +35,9 @@ export interface Installation {
   signal?: AbortSignal | undefined;
 }
 
+/** An id without its algorithm: no repository may be called so. */
+const ID = /^[a-f0-9]{64}$/;
+
 export class LocalImageStore implements ImageStore {
   readonly state: StateFile;
   readonly blobs: BlobStore;
@@ -77,9 +80,7 @@ export class LocalImageStore implements ImageStore {
   }
 
   find(reference: string): Image | undefined {
-    const byId = this.get(reference);
-    if (byId) return byId;
-    return this.findName(reference, 0);
+    return this.get(reference) ?? (ID.test(reference) ? undefined : this.findName(reference, 0));
   }
 
   private findName(name: string, depth: number): Image | undefined {
@@ -97,7 +98,7 @@ export class LocalImageStore implements ImageStore {
   get(id: string): Image | undefined {
     const unfinished = this.unfinished.get(id);
     if (unfinished) return unfinished;
-    const digest = /^[a-f0-9]{64}$/.test(id) ? `sha256:${id}` : id;
+    const digest = ID.test(id) ? `sha256:${id}` : id;
     const state = this.state.current();
     const record = state.images[digest];
     // One that has lost a layer counts as not there, so that it is pulled again.
