@@ -1,9 +1,11 @@
 // The container's mount namespace: overlay root, mounts, pivot_root, masked and read-only paths.
+#include <linux/magic.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #include "sandbox.h"
 #include "spec.h"
@@ -89,6 +91,14 @@ static int clone_shm() {
   return tree;
 }
 
+// Overlayfs and devtmpfs can't map ids: devices, and what is only read of an image's files, belong to nobody in the pod.
+static bool keeps_ids(const MountSpec& m) {
+  struct stat file;
+  struct statfs system;
+  if (fstat(m.tree, &file) == 0 && (S_ISCHR(file.st_mode) || S_ISBLK(file.st_mode))) return true;
+  return (m.flags & MS_RDONLY) && fstatfs(m.tree, &system) == 0 && system.f_type == OVERLAYFS_SUPER_MAGIC;
+}
+
 // While mounts still are the host's peers, so that `rshared` and `rslave` binds stay connected to it.
 static void clone_sources(Spec& spec) {
   for (uint32_t i = 0; i < spec.mounts.count; i++) {
@@ -96,7 +106,7 @@ static void clone_sources(Spec& spec) {
     if (m.kind != kBind) continue;
     m.tree = open_tree(AT_FDCWD, m.source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
     if (m.tree < 0) fail("bind mount", m.source);
-    map_ids(m.tree, m.source);
+    if (!keeps_ids(m)) map_ids(m.tree, m.source);
     uint64_t propagation = m.propagation == kShared ? MS_SHARED : m.propagation == kSlave ? MS_SLAVE : MS_PRIVATE;
     bool deep = m.flags & MS_REC;
     set_attributes(m.tree, true, deep && m.flags & MS_RDONLY, propagation);

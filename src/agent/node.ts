@@ -14,6 +14,7 @@ import { serveLocalApi } from './local-api.js';
 import { imagesInUse } from './node/images-in-use.js';
 import { type NodeFlags, nodeSettings } from './node/settings.js';
 import { removeLeftovers } from './pods/saved-pods.js';
+import { removeTree } from './volumes/volumes.js';
 
 export interface NodeOptions {
   cluster: string;
@@ -131,6 +132,8 @@ export async function openNode(options: NodeOptions): Promise<RunningNode> {
   };
 }
 
+const criState = (runDir: string): string => join(runDir, 'cri');
+
 /** Loaded here, as few look at a node this way. */
 async function startCri(
   { runDir, imagesDir }: NodeOptions,
@@ -141,7 +144,7 @@ async function startCri(
   return serveCri({
     ...{
       socket: join(runDir, 'cri.sock'),
-      stateDir: join(runDir, 'cri'),
+      stateDir: criState(runDir),
       imagesDir,
       images,
       runtime,
@@ -165,6 +168,7 @@ export async function switchNodeOff(options: NodeOptions): Promise<void> {
   const { images, runtime, network } = await openNodeParts(options);
   const left = await runtime.recover();
   await Promise.all(left.map((sandbox) => runtime.removeSandbox(sandbox.id)));
+  await removeTree(criState(options.runDir));
   if (!options.ownNetwork) {
     await removeBalancerAddresses(options.runDir);
     await network.teardown();

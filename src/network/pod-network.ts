@@ -7,7 +7,7 @@ import { AddressPool } from './ipam.js';
 import { bridgeMac, bridgeName, linkGroup, podMac, routePriority, vethName } from './names.js';
 import { applyLinkTable, applyTable, deleteTables } from './nftables.js';
 import { PolicyEnforcer } from './policy/index.js';
-import { hostPortsOf } from './services/host-ports.js';
+import { type HostPort, hostPortsOf } from './services/host-ports.js';
 import { ServiceProxy } from './services/index.js';
 import type { NetworkConfig, NodeRoute, PodAddress, PodNetwork, PolicyPod, ServiceRules } from './types.js';
 
@@ -166,7 +166,7 @@ class BridgeNetwork implements PodNetwork {
         { op: 'addRoute', destination: 'default', gateway: pool.gateway, name: 'eth0' },
       ]);
       const ports = pod ? hostPortsOf(pod) : [];
-      if (ports.length > 0) this.services.hostPortsChanged(sandboxId, { uid: sandboxId, ip, ports });
+      if (ports.length > 0) this.claimPorts(sandboxId, ip, ports);
       return { ip, gateway: pool.gateway };
     } catch (error) {
       await this.removeVeth(sandboxId).catch(() => {});
@@ -201,6 +201,10 @@ class BridgeNetwork implements PodNetwork {
       const renew: NetlinkOperation[] = kept ? [] : [{ op: 'deleteLink', name }, ...add];
       await native.netlink('', [...renew, ...configure]);
     }
+  }
+
+  claimPorts(sandboxId: string, ip: string, ports: HostPort[]): void {
+    this.services.hostPortsChanged(sandboxId, { uid: sandboxId, ip, ports });
   }
 
   async detach(sandboxId: string): Promise<void> {

@@ -1,6 +1,6 @@
 /** The node's networking as the agent sees it. */
 import type { EndpointSlice, NetworkPolicy, Pod, Service } from '#types';
-import type { HostPortPod } from './services/host-ports.js';
+import type { HostPort, HostPortPod } from './services/host-ports.js';
 
 export interface NetworkConfig {
   /** Names the bridge and the nftables table. */
@@ -27,6 +27,8 @@ export interface PodNetwork {
    * in place before its first packet.
    */
   attach(sandboxId: string, netns: string, pod?: PolicyPod): Promise<PodAddress>;
+  /** Ports of the node whose connections a sandbox gets until it is detached; `attach` claims those of a pod. */
+  claimPorts(sandboxId: string, ip: string, ports: HostPort[]): void;
   detach(sandboxId: string): Promise<void>;
   /** Tells which addresses are in use after a restart. */
   recover(inUse: Map<string, string>): void;

@@ -36,7 +36,7 @@ export const runtimeService = {
     ...(['CreateContainer', 'StartContainer', 'StopContainer', 'RemoveContainer', 'ListContainers'] as const),
     ...(['ContainerStatus', 'UpdateContainerResources', 'ReopenContainerLog', 'ExecSync', 'Exec'] as const),
     ...(['Attach', 'PortForward', 'ContainerStats', 'ListContainerStats', 'PodSandboxStats'] as const),
-    'ListPodSandboxStats',
+    ...(['ListPodSandboxStats', 'UpdatePodSandboxResources'] as const),
   ] as const),
   GetContainerEvents: event<any, any>('GetContainerEvents', v1.GetEventsRequest, v1.ContainerEventResponse, {
     down: true,

@@ -111,8 +111,11 @@ export class Container {
     });
     for (const mount of mounts) fields.nested(Tag.mount, mount);
     if (privileged) return fields;
-    if (!config.security.unmasked)
-      fields.texts(Tag.masked, MASKED_PATHS).texts(Tag.readOnlyPath, READ_ONLY_PATHS);
+    const { unmasked, maskedPaths, readOnlyPaths } = config.security;
+    if (!unmasked)
+      fields
+        .texts(Tag.masked, maskedPaths ?? MASKED_PATHS)
+        .texts(Tag.readOnlyPath, readOnlyPaths ?? READ_ONLY_PATHS);
     for (const { rule } of this.#devices) fields.number(Tag.device, ruleNumber(rule));
     return fields.text(Tag.deviceCgroup, cgroups.deviceFolder(this.cgroup));
   }

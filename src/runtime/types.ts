@@ -64,6 +64,9 @@ export interface ContainerSecurity {
   readOnlyRoot: boolean;
   /** All of /proc is in sight, and what its user may write of it can be written. */
   unmasked?: boolean;
+  /** Paths that can't be read, and that can't be written, in place of those of the kernel's files. */
+  maskedPaths?: string[];
+  readOnlyPaths?: string[];
   /** Names without `CAP_`; added to and dropped from the runtime's default set; `ALL` is allowed in both. */
   addCapabilities: string[];
   dropCapabilities: string[];

@@ -1,4 +1,5 @@
 /** Containers of the interface: all can be seen, and those of sandboxes made through it be changed. */
+import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { status } from '@grpc/grpc-js';
@@ -7,6 +8,7 @@ import { Cri as V1 } from '../../rpc/cri.js';
 import { RuntimeError } from '../../runtime/types.js';
 import type { CriDeps } from './deps.js';
 import { CriFailure, invalid, notFound } from './errors.js';
+import { containerMounts, removeMounts } from './mounts.js';
 import type { OwnContainer, OwnSandbox } from './own.js';
 import { limits, prepare } from './prepare.js';
 import { ofCluster } from './sandboxes.js';
@@ -44,13 +46,19 @@ export async function createContainer(
       status.UNKNOWN,
       `name ${config.metadata?.name} is reserved for container ${clash.id}`,
     );
-  const prepared = await prepare(view.own, config, image, deps.own.folder(view.id));
-  const { id } = prepared;
+  const id = randomBytes(32).toString('hex');
+  const { mounts, volumes } = await containerMounts(deps, view.own, config, id);
+  const folder = deps.own.folder(view.id);
+  const prepared = await prepare(view.own, config, image, { id, folder, mounts }).catch(async (error) => {
+    await removeMounts(folder, id);
+    throw error;
+  });
   view.own.containers[id] = {
     id,
     config,
     createdAt: Date.now(),
     imageId: image.id,
+    volumes: volumes.map((volume) => volume.id),
     prepared,
     started: false,
   };
@@ -103,6 +111,7 @@ export async function removeContainer(deps: CriDeps, id: string): Promise<void> 
   const { sandbox, container } = found;
   await stopContainer(deps, container.id, 0);
   await deps.runtime.removeContainer(container.id);
+  await removeMounts(deps.own.folder(sandbox.id), container.id);
   delete sandbox.containers[container.id];
   deps.own.save(sandbox);
 }

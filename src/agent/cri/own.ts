@@ -1,8 +1,10 @@
 /** Sandboxes that were made through this interface, and their containers: kept in files, so that they outlive the agent. */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Cri } from '../../rpc/cri.js';
+import { namesIn } from '../../runtime/state.js';
 import type { ContainerConfig } from '../../runtime/types.js';
+import { removeTree } from '../volumes/volumes.js';
 
 export interface OwnContainer {
   id: string;
@@ -10,6 +12,8 @@ export interface OwnContainer {
   config: Cri.ContainerConfig.$Properties;
   createdAt: number;
   imageId: string;
+  /** Images that it has mounted. */
+  volumes?: string[];
   /** What the runtime starts. */
   prepared: ContainerConfig;
   /** It has been started: the runtime knows it. */
@@ -36,13 +40,7 @@ export class OwnSandboxes {
   constructor(dir: string) {
     this.#dir = dir;
     mkdirSync(dir, { recursive: true, mode: 0o700 });
-    for (const name of readdirSync(dir).filter((file) => file.endsWith('.json')))
-      try {
-        const sandbox = JSON.parse(readFileSync(join(dir, name), 'utf8')) as OwnSandbox;
-        this.#sandboxes.set(sandbox.id, sandbox);
-      } catch {
-        rmSync(join(dir, name), { force: true });
-      }
+    for (const sandbox of notesIn(dir)) this.#sandboxes.set(sandbox.id, sandbox);
   }
 
   get(id: string): OwnSandbox | undefined {
@@ -73,9 +71,30 @@ export class OwnSandboxes {
     renameSync(`${file}.new`, file);
   }
 
-  remove(id: string): void {
+  /** With its files, and what is mounted among them. */
+  async remove(id: string): Promise<void> {
     this.#sandboxes.delete(id);
+    await removeTree(this.folder(id));
     rmSync(join(this.#dir, `${id}.json`), { force: true });
-    rmSync(this.folder(id), { recursive: true, force: true });
   }
+}
+
+/** Ids of the images that the containers whose notes are in `dir` have or mount: also of those not yet started. */
+export function ownImages(dir: string): string[] {
+  return notesIn(dir).flatMap(({ containers }) =>
+    Object.values(containers).flatMap(({ imageId, volumes = [] }) => [imageId, ...volumes]),
+  );
+}
+
+/** One that can't be read belongs to nothing any more. */
+function notesIn(dir: string): OwnSandbox[] {
+  return namesIn(dir)
+    .filter((file) => file.endsWith('.json'))
+    .flatMap((file) => {
+      try {
+        return [JSON.parse(readFileSync(join(dir, file), 'utf8')) as OwnSandbox];
+      } catch {
+        return [];
+      }
+    });
 }

@@ -1,5 +1,4 @@
 /** From a container of the interface to what the runtime starts. */
-import { randomBytes } from 'node:crypto';
 import { dirname, join, resolve } from 'node:path';
 import type { Container, Pod } from '#types';
 import type { Cri } from '../../rpc/cri.js';
@@ -18,7 +17,6 @@ import type { OwnSandbox } from './own.js';
 
 const CPU_PERIOD = 100_000;
 const PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-const PROPAGATION = ['private', 'rslave', 'rshared'] as const;
 const PROFILES = V1.SecurityProfile.ProfileType;
 /** The limits of an unsigned `Int64Value` that was not sent. */
 type Number64 = { value?: unknown } | null | undefined;
@@ -35,8 +33,7 @@ export function sandboxConfig(
   const namespaces = linux?.securityContext?.namespaceOptions;
   const mode = (value: V1.NamespaceMode | null | undefined) => value ?? V1.NamespaceMode.POD;
   const pid = mode(namespaces?.pid);
-  if (namespaces?.usernsOptions && mode(namespaces.usernsOptions.mode) === V1.NamespaceMode.POD)
-    throw invalid('user namespaces are not given through this interface');
+  const users = userRange(namespaces?.usernsOptions);
   const isHost = mode(namespaces?.network) === V1.NamespaceMode.NODE;
   return {
     ...{ id, name: name || id, namespace: namespace || 'cri', cgroup: join('cri', `pod${id}`) },
@@ -46,9 +43,28 @@ export function sandboxConfig(
     pid: pid === V1.NamespaceMode.NODE ? 'host' : pid === V1.NamespaceMode.POD ? 'pod' : 'container',
     ipc: mode(namespaces?.ipc) === V1.NamespaceMode.NODE ? 'host' : 'pod',
     sysctls: { ...linux?.sysctls },
+    ...(users ? { users } : {}),
     logDirectory: config.logDirectory || join(folder, 'logs'),
     labels: { owner: 'cri', name: name ?? '', namespace: namespace ?? '' },
   };
+}
+
+/** Undefined: the host's. @throws INVALID_ARGUMENT for what the runtime can't map. */
+function userRange(options: Cri.UserNamespace.$Properties | null | undefined): SandboxConfig['users'] {
+  const mode = options?.mode ?? V1.NamespaceMode.POD;
+  if (!options || mode === V1.NamespaceMode.NODE) return undefined;
+  if (mode !== V1.NamespaceMode.POD)
+    throw invalid(`unsupported user namespace mode ${V1.NamespaceMode[mode]}`);
+  const [users, groups] = [options.uids, options.gids].map((mappings) => {
+    if (mappings?.length !== 1)
+      throw invalid('a user namespace needs one mapping of users and one of groups');
+    const [{ containerId, hostId, length }] = mappings as [Cri.IDMapping.$Properties];
+    if (containerId || !length) throw invalid('a user namespace must map the ids from 0 on');
+    return { base: hostId ?? 0, size: length };
+  });
+  if (users!.base !== groups!.base || users!.size !== groups!.size)
+    throw invalid('a user namespace must map users and groups alike');
+  return users;
 }
 
 /** CPU quotas are of the runtime's own period. */
@@ -71,9 +87,8 @@ export async function prepare(
   sandbox: OwnSandbox,
   config: Cri.ContainerConfig.$Properties,
   image: Image,
-  folder: string,
+  { id, folder, mounts }: { id: string; folder: string; mounts: Mount[] },
 ): Promise<ContainerConfig> {
-  const id = randomBytes(32).toString('hex');
   const context = config.linux?.securityContext ?? {};
   const user = await userOf(sandbox, context, config, image);
   const { command = [], args = [] } = config;
@@ -81,7 +96,6 @@ export async function prepare(
     ? [...command, ...(args ?? [])]
     : [...image.config.entrypoint, ...(args?.length ? args : image.config.command)];
   if (argv.length === 0) throw invalid('no command specified');
-  if (config.devices?.length) throw invalid('devices are not given through this interface');
   const name = config.metadata?.name ?? '';
   if (!name) throw invalid('container name in metadata is empty');
   const own = (config.envs ?? []).map(({ key, value }) => `${key}=${value ?? ''}`);
@@ -90,7 +104,12 @@ export async function prepare(
     ...{ id, sandboxId: sandbox.id, name, attempt: config.metadata?.attempt ?? 0, imageId: image.id, argv },
     env: [PATH, `HOME=${user.home}`, ...image.config.env, ...own],
     workingDirectory: config.workingDir || image.config.workingDirectory || '/',
-    mounts: mounts(config, sandbox, folder),
+    mounts,
+    devices: (config.devices ?? []).map(({ hostPath, containerPath, permissions }) => ({
+      source: hostPath ?? '',
+      target: containerPath || (hostPath ?? ''),
+      access: permissions || 'rwm',
+    })),
     limits: limits(config.linux?.resources),
     oomScoreAdj: Number(config.linux?.resources?.oomScoreAdj ?? 0),
     security: security(context, user),
@@ -107,27 +126,6 @@ function logPath(root: string, path: string): string {
   if (dirname(whole) !== root && !whole.startsWith(`${root}/`))
     throw invalid(`the log path ${path} leaves its folder`);
   return whole;
-}
-
-function mounts(
-  config: Cri.ContainerConfig.$Properties,
-  { config: pod }: OwnSandbox,
-  folder: string,
-): Mount[] {
-  const asked = (config.mounts ?? []).map(({ hostPath, containerPath, readonly, propagation }) => ({
-    source: hostPath ?? '',
-    target: containerPath ?? '',
-    readOnly: readonly ?? false,
-    propagation: PROPAGATION[propagation ?? 0],
-  }));
-  const taken = new Set(asked.map(({ target }) => target));
-  const isHost = pod.linux?.securityContext?.namespaceOptions?.network === V1.NamespaceMode.NODE;
-  const files = isHost && !pod.dnsConfig ? ['hosts', 'hostname'] : ['hosts', 'hostname', 'resolv.conf'];
-  const standard = files
-    .map((file) => ({ source: join(folder, file), target: `/etc/${file}`, readOnly: false }))
-    .filter(({ target }) => !taken.has(target));
-  const readOnlyRoot = config.linux?.securityContext?.readonlyRootfs ?? false;
-  return [...standard.map((mount) => ({ ...mount, readOnly: readOnlyRoot })), ...asked];
 }
 
 /** The rules are those of a pod: so one is made of it. */
@@ -170,13 +168,16 @@ function security(
   context: Cri.LinuxContainerSecurityContext.$Properties,
   { uid, gid, supplementalGroups }: { uid: number; gid: number; supplementalGroups: number[] },
 ): ContainerSecurity {
-  const { privileged, noNewPrivs, readonlyRootfs, capabilities, seccomp } = context;
+  const { privileged, noNewPrivs, readonlyRootfs, capabilities, seccomp, maskedPaths, readonlyPaths } =
+    context;
   const names = (list: string[] | null | undefined) => (list ?? []).map((name) => name.replace(/^CAP_/, ''));
   const profile = seccomp?.profileType ?? (seccomp ? PROFILES.RuntimeDefault : PROFILES.Unconfined);
   return {
     ...{ uid, gid, supplementalGroups, privileged: privileged ?? false },
     noNewPrivileges: noNewPrivs ?? false,
     readOnlyRoot: readonlyRootfs ?? false,
+    ...(maskedPaths?.length ? { maskedPaths } : {}),
+    ...(readonlyPaths?.length ? { readOnlyPaths: readonlyPaths } : {}),
     addCapabilities: names(capabilities?.addCapabilities),
     dropCapabilities: names(capabilities?.dropCapabilities),
     seccomp:

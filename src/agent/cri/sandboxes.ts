@@ -8,7 +8,7 @@ import { Cri as V1 } from '../../rpc/cri.js';
 import { type CriDeps, HANDLERS } from './deps.js';
 import { CriFailure, invalid, nanos } from './errors.js';
 import type { OwnSandbox } from './own.js';
-import { sandboxConfig } from './prepare.js';
+import { limits, sandboxConfig } from './prepare.js';
 import {
   containerStatus,
   containerViews,
@@ -17,6 +17,9 @@ import {
   type SandboxView,
   sandboxViews,
 } from './view.js';
+
+/** By the number that the interface has for them. */
+const PROTOCOLS = ['tcp', 'udp', 'sctp'] as const;
 
 export async function runPodSandbox(
   deps: CriDeps,
@@ -30,8 +33,6 @@ export async function runPodSandbox(
       status.UNKNOWN,
       `failed to get sandbox runtime: no runtime for ${JSON.stringify(handler)} is configured`,
     );
-  if (config.portMappings?.some(({ hostPort }) => hostPort))
-    throw invalid('ports of the host are not given through this interface');
   const id = randomBytes(16).toString('hex');
   const sandbox: OwnSandbox = {
     id,
@@ -49,15 +50,31 @@ export async function runPodSandbox(
     own.save(sandbox);
     const { netns } = await runtime.createSandbox(made);
     if (made.network === 'pod') sandbox.ip = (await network.attach(id, netns)).ip;
+    claimPorts(deps, sandbox);
     await writeFiles(own.folder(id), config, made.hostname, sandbox.ip);
     own.save(sandbox);
   } catch (error) {
     await network.detach(id).catch(() => {});
     await runtime.removeSandbox(id).catch(() => {});
-    own.remove(id);
+    await own.remove(id);
     throw error;
   }
   return { podSandboxId: id };
+}
+
+/** What comes to these ports of the node goes to the sandbox, until it is stopped. */
+export function claimPorts({ network }: CriDeps, { id, config, ip, stopped }: OwnSandbox): void {
+  const ports = (config.portMappings ?? []).flatMap(({ hostPort, hostIp, containerPort, protocol }) =>
+    hostPort
+      ? [
+          {
+            ...{ hostPort, containerPort: containerPort ?? 0, protocol: PROTOCOLS[protocol ?? 0] },
+            hostIP: hostIp === '0.0.0.0' ? '' : (hostIp ?? ''),
+          },
+        ]
+      : [],
+  );
+  if (ports.length > 0 && ip && !stopped) network.claimPorts(id, ip, ports);
 }
 
 async function writeFiles(
@@ -99,7 +116,16 @@ export async function removePodSandbox(deps: CriDeps, id: string): Promise<void>
   if (!sandbox) return;
   await stopPodSandbox(deps, sandbox.id);
   await deps.runtime.removeSandbox(sandbox.id);
-  deps.own.remove(sandbox.id);
+  await deps.own.remove(sandbox.id);
+}
+
+export async function updatePodResources(
+  deps: CriDeps,
+  { podSandboxId, resources }: Cri.UpdatePodSandboxResourcesRequest.$Properties,
+): Promise<void> {
+  const { id, own, metadata } = findSandbox(deps, podSandboxId ?? '');
+  if (!own) throw ofCluster(metadata);
+  await deps.runtime.updateLimits(id, { ...deps.runtime.sandbox(id)?.limits, ...limits(resources) });
 }
 
 /** Undefined: it is gone already. @throws FAILED_PRECONDITION for a pod of the cluster. */

@@ -49,6 +49,7 @@ export async function serveCri(options: CriOptions): Promise<{ close(): void }> 
     RemoveImage: unary(({ image }) => images.removeImage(deps, image?.image ?? '')),
     ImageFsInfo: unary(() => images.imageFsInfo(deps)),
   });
+  for (const sandbox of deps.own.list()) sandboxes.claimPorts(deps, sandbox);
   await streams.start();
   rmSync(options.socket, { force: true });
   await new Promise<void>((resolve, reject) =>
@@ -100,6 +101,7 @@ function runtimeHandlers(deps: CriDeps) {
     ListContainerStats: unary(({ filter }) => stats.listContainerStats(deps, filter)),
     PodSandboxStats: unary(({ podSandboxId = '' }) => stats.podSandboxStats(deps, podSandboxId)),
     ListPodSandboxStats: unary(({ filter }) => stats.listPodSandboxStats(deps, filter)),
+    UpdatePodSandboxResources: unary((request) => sandboxes.updatePodResources(deps, request)),
     GetContainerEvents: (call: ServerWritableStream<any, any>) => containerEvents(call, deps),
   };
 }
@@ -118,7 +120,7 @@ function status({ networkNotReady }: CriDeps, verbose: boolean) {
     },
     runtimeHandlers: HANDLERS.map((name) => ({
       name,
-      features: { recursiveReadOnlyMounts: false, userNamespaces: false },
+      features: { recursiveReadOnlyMounts: true, userNamespaces: true },
     })),
     features: { supplementalGroupsPolicy: true },
     ...(verbose ? { info: { config: JSON.stringify({ cgroupDriver: 'cgroupfs', version: VERSION }) } } : {}),

@@ -4,9 +4,9 @@ import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
-import { type WebSocket, WebSocketServer } from 'ws';
 import { asStatusError } from '../../api/machinery/status.js';
-import { chooseProtocol, type Protocol, SESSION_PROTOCOLS } from '../../streams/channels.js';
+import { acceptWebSocket, SPDY_TUNNEL } from '../../streams/accept.js';
+import { chooseProtocol, SESSION_PROTOCOLS } from '../../streams/channels.js';
 import { serveSession } from '../../streams/exec.js';
 import { FORWARD_PROTOCOLS, serveForward } from '../../streams/port-forward.js';
 import type { OpenedSession, StreamSession } from '../../streams/session-status.js';
@@ -17,20 +17,13 @@ import { serveSpdySocket, serveSpdyTunnel } from '../../streams/spdy-transport.j
 /** How long an address is good for. */
 const VALID_MS = 60_000;
 const MAX_WAITING = 1000;
-const MAX_MESSAGE_BYTES = 1024 * 1024;
-const SPDY_TUNNEL: Protocol = { name: 'SPDY/3.1+portforward.k8s.io', base64: false, version: 1 };
 
-type Request = IncomingMessage & { chosen?: string };
-type Serve = (request: Request, socket: Duplex, head: Buffer) => Promise<void>;
+type Serve = (request: IncomingMessage, socket: Duplex, head: Buffer) => Promise<void>;
 
 export class StreamServer {
   readonly #logger: Logger;
   readonly #waiting = new Map<string, { serve: Serve; timer: NodeJS.Timeout }>();
   readonly #closing = new AbortController();
-  readonly #sockets = new WebSocketServer({
-    ...{ noServer: true, clientTracking: false, perMessageDeflate: false, maxPayload: MAX_MESSAGE_BYTES },
-    handleProtocols: (_asked, request) => (request as Request).chosen || false,
-  });
   #server: Server | undefined;
   #port = 0;
 
@@ -86,13 +79,19 @@ export class StreamServer {
         );
       const asked = protocolsOf(request);
       if (asked.includes(SPDY_TUNNEL.name)) {
-        const webSocket = await this.#accept(request, socket, head, SPDY_TUNNEL);
+        const webSocket = await acceptWebSocket(request, socket, head, SPDY_TUNNEL);
         return serveSpdyTunnel(webSocket, (send) => spdyPortForward(send, pod, open), signal);
       }
       const protocol = chooseProtocol(asked, FORWARD_PROTOCOLS);
       if (!protocol) throw new Error('none of the requested protocols is served');
       const ports = new URL(request.url ?? '/', 'http://node').searchParams.getAll('port').map(Number);
-      return serveForward(await this.#accept(request, socket, head, protocol), protocol, ports, open, signal);
+      return serveForward(
+        await acceptWebSocket(request, socket, head, protocol),
+        protocol,
+        ports,
+        open,
+        signal,
+      );
     });
   }
 
@@ -106,7 +105,7 @@ export class StreamServer {
     return { url: `http://127.0.0.1:${this.#port}${path}` };
   }
 
-  async #upgraded(request: Request, socket: Duplex, head: Buffer): Promise<void> {
+  async #upgraded(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on('error', () => socket.destroy());
     const path = (request.url ?? '').split('?', 1)[0]!;
     const waiting = this.#waiting.get(path);
@@ -127,7 +126,12 @@ export class StreamServer {
     }
   }
 
-  async #serveSession(opened: OpenedSession, request: Request, socket: Duplex, head: Buffer): Promise<void> {
+  async #serveSession(
+    opened: OpenedSession,
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+  ): Promise<void> {
     const { signal } = this.#closing;
     if (isSpdy(request)) {
       const asked = String(request.headers['x-stream-protocol-version'] ?? 'channel.k8s.io').split(/\s*,\s*/);
@@ -139,25 +143,13 @@ export class StreamServer {
     }
     const protocol = chooseProtocol(protocolsOf(request), SESSION_PROTOCOLS);
     if (!protocol) throw new Error('none of the requested protocols is served');
-    await serveSession(await this.#accept(request, socket, head, protocol), protocol, opened, signal);
-  }
-
-  #accept(request: Request, socket: Duplex, head: Buffer, protocol: Protocol): Promise<WebSocket> {
-    request.chosen = protocol.name;
-    return new Promise((resolve, reject) => {
-      const failed = () => reject(new Error('the connection ended before the upgrade'));
-      socket.once('close', failed);
-      this.#sockets.handleUpgrade(request, socket, head, (webSocket) => {
-        socket.off('close', failed);
-        resolve(webSocket);
-      });
-    });
+    await serveSession(await acceptWebSocket(request, socket, head, protocol), protocol, opened, signal);
   }
 }
 
-const isSpdy = ({ headers }: Request): boolean => /^spdy\/3\.1$/i.test(String(headers.upgrade));
+const isSpdy = ({ headers }: IncomingMessage): boolean => /^spdy\/3\.1$/i.test(String(headers.upgrade));
 
-const protocolsOf = ({ headers }: Request): string[] =>
+const protocolsOf = ({ headers }: IncomingMessage): string[] =>
   String(headers['sec-websocket-protocol'] ?? '')
     .split(',')
     .map((name) => name.trim())

@@ -1,7 +1,7 @@
 /** Sandboxes and containers as the interface tells them: those of the cluster's pods, and those made through it. */
 import type { Cri } from '../../rpc/cri.js';
 import { Cri as V1 } from '../../rpc/cri.js';
-import type { ContainerConfig, ContainerStatus, Image, Limits } from '../../runtime/types.js';
+import type { ContainerConfig, ContainerStatus, Image, Limits, Mount } from '../../runtime/types.js';
 import type { CriDeps } from './deps.js';
 import { nanos, notFound } from './errors.js';
 import type { OwnContainer, OwnSandbox } from './own.js';
@@ -193,14 +193,7 @@ export function containerStatus(view: ContainerView, image?: Image): Cri.Contain
     exitCode,
     reason: exited ? reasonOf(exitCode, status, failed !== undefined) : '',
     message: failed?.message ?? '',
-    mounts: (config?.mounts ?? []).map(({ source, target, readOnly, propagation = 'private' }) => ({
-      ...{
-        hostPath: source,
-        containerPath: target,
-        readonly: readOnly,
-        propagation: PROPAGATION[propagation],
-      },
-    })),
+    mounts: own ? askedMounts(own) : (config?.mounts ?? []).map(mountMessage),
     logPath: own ? (own.config.logPath ? (own.prepared.logPath ?? '') : '') : (status?.logPath ?? ''),
     resources: { linux: resources(config?.limits ?? {}, config?.oomScoreAdj ?? 0) },
     ...(security
@@ -214,6 +207,31 @@ export function containerStatus(view: ContainerView, image?: Image): Cri.Contain
         }
       : {}),
   };
+}
+
+const mountMessage = (mount: Mount): Cri.Mount.$Properties => ({
+  ...{ hostPath: mount.source, containerPath: mount.target, readonly: mount.readOnly },
+  ...{
+    recursiveReadOnly: mount.recursive ?? false,
+    propagation: PROPAGATION[mount.propagation ?? 'private'],
+  },
+});
+
+/** Not those that every container has; with the image that stands for each mounted one. */
+function askedMounts({ config, prepared, volumes = [] }: OwnContainer): Cri.Mount.$Properties[] {
+  const asked = config.mounts ?? [];
+  const made = asked.length > 0 ? prepared.mounts.slice(-asked.length) : [];
+  let next = 0;
+  return made.map((mount, i) => ({
+    ...mountMessage(mount),
+    ...(asked[i]!.image?.image
+      ? {
+          image: { ...asked[i]!.image, imageRef: volumes[next++]! },
+          imageSubPath: asked[i]!.imageSubPath ?? '',
+          hostPath: '',
+        }
+      : {}),
+  }));
 }
 
 function reasonOf(exitCode: number, status: ContainerStatus | undefined, failed: boolean): string {

@@ -1,9 +1,10 @@
 /** WebSocket upgrades: exec, attach, port-forward, logs and watches. What fails before the upgrade is a plain Status. */
 import { STATUS_CODES } from 'node:http';
 import type { Duplex, Readable } from 'node:stream';
-import { type WebSocket, WebSocketServer } from 'ws';
+import type { WebSocket } from 'ws';
 import { asStatusError, badRequest, StatusError, serviceUnavailable } from '../../api/machinery/status.js';
 import type { Attributes } from '../../auth/user.js';
+import { acceptWebSocket, SPDY_TUNNEL } from '../../streams/accept.js';
 import { Channels, chooseProtocol, type Protocol, SESSION_PROTOCOLS } from '../../streams/channels.js';
 import { serveSession } from '../../streams/exec.js';
 import { FORWARD_PROTOCOLS, serveForward } from '../../streams/port-forward.js';
@@ -27,12 +28,10 @@ import { JSON_ACCEPTED } from './media-types.js';
 import { credentialsOf, parseUrl, protocols } from './request.js';
 
 /** Larger messages than any client of the channel protocols sends. */
-const MAX_MESSAGE_BYTES = 1024 * 1024;
 
 const SESSIONS = new Set(['exec', 'attach', 'portforward']);
 
 const SPDY = 'SPDY/3.1';
-const SPDY_TUNNEL: Protocol = { name: 'SPDY/3.1+portforward.k8s.io', base64: false, version: 1 };
 
 const LOG_PROTOCOLS: Protocol[] = [
   { name: 'binary.k8s.io', base64: false, version: 1 },
@@ -222,26 +221,8 @@ function portsOf(query: URLSearchParams): number[] {
   return ports;
 }
 
-const server = new WebSocketServer({
-  noServer: true,
-  clientTracking: false,
-  perMessageDeflate: false,
-  maxPayload: MAX_MESSAGE_BYTES,
-  handleProtocols: (_asked, request) => (request as IncomingRequest & { chosen?: string }).chosen || false,
-});
-
-function accept({ request, socket, head }: Upgrade, protocol: Protocol): Promise<WebSocket> {
-  (request as IncomingRequest & { chosen?: string }).chosen = protocol.name;
-  return new Promise((resolve, reject) => {
-    const failed = () =>
-      reject(new StatusError(400, 'BadRequest', 'the connection ended before the upgrade'));
-    socket.once('close', failed);
-    server.handleUpgrade(request, socket, head, (webSocket) => {
-      socket.off('close', failed);
-      resolve(webSocket);
-    });
-  });
-}
+const accept = ({ request, socket, head }: Upgrade, protocol: Protocol): Promise<WebSocket> =>
+  acceptWebSocket(request, socket, head, protocol);
 
 async function* lines(
   batches: AsyncGenerator<WatchMessage[], void>,

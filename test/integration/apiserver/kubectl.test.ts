@@ -236,13 +236,18 @@ describe('apiserver with kubectl', function () {
         await once(target, 'listening');
         const { port } = target.address() as AddressInfo;
         process.env['KUBECTL_PORT_FORWARD_WEBSOCKETS'] = websockets;
-        const forward = startKubectl(`port-forward pod/p :${port}`, s.dir);
+        const forward = startKubectl(`port-forward pod/p :${port} -v=6`, s.dir);
+        let told = '';
+        forward.stderr.on('data', (data) => {
+          told += data;
+        });
         delete process.env['KUBECTL_PORT_FORWARD_WEBSOCKETS'];
         try {
           const [line] = await once(forward.stdout, 'data');
           const local = /127\.0\.0\.1:(\d+)/.exec(String(line))![1];
           for (let i = 0; i < 3; i++)
             assert.equal(await (await fetch(`http://127.0.0.1:${local}/`)).text(), 'hello');
+          assert.doesNotMatch(told, /fallback/, 'a refused WebSocket lets kubectl try SPDY');
         } finally {
           forward.kill();
           target.close();

@@ -9,6 +9,7 @@ import { eventually, startTestCluster, type TestCluster } from '../../fixtures/c
 import { shellPod } from '../../fixtures/pods.js';
 
 const IMAGE = 'keelson.dev/demo:blue';
+const HOST_PORT = 21_081;
 const LOGS = '/tmp/keelson-cri-test-logs';
 const SANDBOX = {
   metadata: { name: 'made', namespace: 'outside', uid: 'u1', attempt: 1 },
@@ -206,6 +207,81 @@ describe('the Container Runtime Interface of a node', function () {
     ]);
     stream.cancel();
     watcher.close();
+  });
+
+  it('gives containers images, devices, ids of their own, and paths that they can not see or write', async () => {
+    const mapping = [{ hostId: 2_000_000, containerId: 0, length: 65_536 }];
+    const usernsOptions = { mode: Cri.NamespaceMode.POD, uids: mapping, gids: mapping };
+    const metadata = { name: 'apart', namespace: 'outside', uid: 'u2' };
+    const sandbox = { metadata, linux: { securityContext: { namespaceOptions: { pid: 1, usernsOptions } } } };
+    const { podSandboxId } = await call('RunPodSandbox', { config: sandbox });
+    const create = (more: object) =>
+      call('CreateContainer', {
+        podSandboxId,
+        config: {
+          ...{ metadata: { name: 'c' }, image: { image: IMAGE }, command: ['sleep', '100000'] },
+          ...more,
+        },
+      });
+    const volume = { containerPath: '/volume', readonly: true, image: { image: IMAGE } };
+    const wrong: [object, RegExp][] = [
+      [{ ...volume, readonly: false }, /image mounts must be read-only/],
+      [{ ...volume, imageSubPath: 'none' }, /the image has no "none"/],
+      [{ ...volume, image: { image: 'none.test/none' } }, /NotFound/],
+      [
+        { containerPath: '/h', hostPath: '/tmp', recursiveReadOnly: true },
+        /conflicts with a read-write mount/,
+      ],
+    ];
+    for (const [mount, message] of wrong) await assert.rejects(create({ mounts: [mount] }), message);
+    const { containerId } = await create({
+      mounts: [volume, { ...volume, containerPath: '/part', imageSubPath: 'bin' }],
+      devices: [{ hostPath: '/dev/zero', containerPath: '/dev/nought', permissions: 'r' }],
+      linux: { securityContext: { maskedPaths: ['/etc/passwd'], readonlyPaths: ['/tmp'] } },
+    });
+    await call('StartContainer', { containerId });
+    const run = async (script: string) => {
+      const done = await call('ExecSync', { containerId, cmd: ['sh', '-c', script] });
+      return done.stdout.toString().trim() + done.stderr.toString().trim();
+    };
+    assert.equal(await run('cat /proc/self/uid_map | tr -s " "'), '0 2000000 65536');
+    assert.equal(await run('ls /volume/bin/busybox /part/busybox'), '/part/busybox\n/volume/bin/busybox');
+    assert.match(await run('touch /volume/x'), /Read-only file system/);
+    assert.equal(await run('head -c 3 /dev/nought | wc -c'), '3');
+    assert.equal(await run('cat /etc/passwd'), '');
+    assert.match(await run('touch /tmp/x'), /Read-only file system/);
+    const { status } = await call('ContainerStatus', { containerId });
+    assert.deepEqual(
+      status.mounts.map(({ containerPath, image: { imageRef } }: any) => [containerPath, imageRef]),
+      [
+        ['/volume', status.imageId],
+        ['/part', status.imageId],
+      ],
+    );
+    await call('RemovePodSandbox', { podSandboxId });
+    assert.doesNotMatch(readFileSync('/proc/self/mountinfo', 'utf8'), new RegExp(podSandboxId));
+  });
+
+  it('leads ports of the host to a pod, and streams to its ports', async () => {
+    const metadata = { name: 'serving', namespace: 'outside', uid: 'u3' };
+    const config = { metadata, portMappings: [{ containerPort: 8080, hostPort: HOST_PORT }] };
+    const { podSandboxId } = await call('RunPodSandbox', { config });
+    const container = { metadata: { name: 'c' }, image: { image: IMAGE } };
+    const { containerId } = await call('CreateContainer', { podSandboxId, config: container });
+    await call('StartContainer', { containerId });
+    const get = async (port: number) => (await fetch(`http://127.0.0.1:${port}/healthy`)).text();
+    await eventually('its port', async () => (await get(HOST_PORT).catch(() => '')) === 'ok');
+
+    const { url } = await call('PortForward', { podSandboxId, port: [8080] });
+    const stream = new WebSocket(`${url.replace('http', 'ws')}?port=8080`, 'v4.channel.k8s.io');
+    const parts: string[] = [];
+    stream.on('message', (data: Buffer) => data[0] === 0 && parts.push(data.subarray(1).toString()));
+    await new Promise((resolve) => stream.once('open', resolve));
+    stream.send(Buffer.from('\0GET /healthy HTTP/1.0\r\n\r\n'));
+    await eventually('the answer', async () => parts.join('').endsWith('ok'));
+    stream.terminate();
+    await call('RemovePodSandbox', { podSandboxId });
+    await assert.rejects(get(HOST_PORT));
   });
 
   it('says what it can not do', async () => {
