@@ -160,7 +160,7 @@ describe('custom resources with kubectl', function () {
     );
     await fails(
       patch('a', '{"spec":{"color":"green"}}'),
-      /spec\.color: Unsupported value: "green": supported values: "blue", "red"/,
+      /spec\.color: Unsupported value: "green": supported values: "red", "blue"/,
     );
     await fails(
       patch('a', '{"spec":{"cronSpec":"x"}}'),
