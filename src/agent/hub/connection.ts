@@ -26,6 +26,9 @@ import {
 import { NodeObjects } from './objects.js';
 import { HubTransport } from './transport.js';
 
+/** A dial that has no answer by then is given up: the kernel alone asks again ever more rarely. */
+const WELCOME_MS = 10_000;
+
 export interface ConnectionOptions extends JoinSource {
   version: string;
   clock: Clock;
@@ -119,21 +122,25 @@ export class HubConnection {
 
   /** One Sync call, to its end. */
   #sync(welcomed: () => void): Promise<void> {
-    const { hub, node, version } = this.#options;
+    const { hub, node, version, clock } = this.#options;
     const { credentials, options } = channel(hub, this.#credentials!);
     const client = new GrpcClient(hub, credentials, {
       ...options,
       ...KEEPALIVE,
       'grpc.max_send_message_length': MAX_UP,
+      // Each dial is one of its own: none waits for that of a client before.
+      'grpc.use_local_subchannel_pool': 1,
     });
     this.#client = client;
     const { path, requestSerialize, responseDeserialize } = hubService.sync;
     const call: SyncCall = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
-    return new Promise((resolve, reject) => {
+    const cancelLimit = clock.after(WELCOME_MS, () => call.cancel());
+    const answer = new Promise<void>((resolve, reject) => {
       call.on('error', reject);
       call.on('end', resolve);
       call.on('data', (message: HubMessage) => {
         if (message.welcome) {
+          cancelLimit();
           this.#call = call;
           welcomed();
           this.#options.connected(message.welcome);
@@ -141,6 +148,7 @@ export class HubConnection {
       });
       call.write({ hello: { node, version, known: this.objects.known() } });
     });
+    return answer.finally(cancelLimit);
   }
 
   #received(client: GrpcClient, message: HubMessage): void {

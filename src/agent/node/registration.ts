@@ -67,7 +67,12 @@ export class NodeRegistration {
   /** The Node as the API has it, for labels and transition times that others set. */
   observed(node: Node | undefined): void {
     // A Node that was deleted is not made again by a running agent, as upstream.
-    if (node) this.#node = node;
+    if (!node) return;
+    this.#node = node;
+    // The control plane has given it up meanwhile: it is told anew, whatever was sent before.
+    if (!node.status?.conditions?.some(({ reason }) => reason?.startsWith('NodeStatus'))) return;
+    this.#sentText = '';
+    this.changed();
   }
 
   close(): void {

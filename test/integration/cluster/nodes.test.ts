@@ -98,6 +98,63 @@ describe('several nodes on one machine', function () {
     await cluster.kubectl('delete', 'deployment', 'spread');
   });
 
+  it('one that is cut off works on alone; what was evicted from it meanwhile ends when it is back', async () => {
+    const tolerations = (tolerationSeconds: number) =>
+      ['not-ready', 'unreachable'].map((what) => ({
+        ...{ key: `node.kubernetes.io/${what}`, operator: 'Exists', effect: 'NoExecute', tolerationSeconds },
+      }));
+    const pod = (name: string, script: string, seconds: number) =>
+      shellPod(name, script, { spec: { nodeName: 'node-3', tolerations: tolerations(seconds) } });
+    // Some shell of the machine runs this.
+    const runs = (mark: string) => {
+      const commands = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+      return commands.filter((pid) => {
+        try {
+          return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(mark);
+        } catch {
+          return false;
+        }
+      });
+    };
+    await apply(
+      cluster,
+      pod('evicted', 'true evicted-mark; sleep 1000 & wait', 0),
+      pod('tolerant', 'true tolerant-mark; sleep 1000 & wait', 3600),
+    );
+    await cluster.kubectl('wait', '--for=condition=Ready', 'pod/evicted', 'pod/tolerant', '--timeout=30s');
+    const evictedRun = runs('evicted-mark');
+    const [tolerantRun] = runs('tolerant-mark');
+    const link = (state: string) =>
+      execFileSync('ip', ['link', 'set', nodeLinkName(cluster.name, 'node-3'), state]);
+    link('down');
+    try {
+      await eventually('node-3 Unknown', async () => (await ready('node-3')) === 'Unknown');
+      await eventually('an eviction', () =>
+        cluster.kubectl('get', 'pod', 'evicted', '-o', 'jsonpath={.metadata.deletionTimestamp}'),
+      );
+      // Nobody can tell the node: what runs there runs on, and what ends there starts again.
+      assert.deepEqual(runs('evicted-mark'), evictedRun);
+      process.kill(Number(tolerantRun), 'SIGKILL');
+      await eventually(
+        'another run',
+        async () => ![[], [tolerantRun]].flat().includes(runs('tolerant-mark')[0]),
+      );
+    } finally {
+      link('up');
+    }
+    await cluster.kubectl('wait', '--for=condition=Ready', 'node/node-3', 'pod/tolerant', '--timeout=40s');
+    await cluster.kubectl('wait', '--for=delete', 'pod/evicted', '--timeout=30s');
+    assert.deepEqual(runs('evicted-mark'), []);
+    const count = 'jsonpath={.status.containerStatuses[0].restartCount}';
+    await eventually(
+      'the restart to be told',
+      async () => (await cluster.kubectl('get', 'pod', 'tolerant', '-o', count)) === '1',
+    );
+    const left = await node('node-3', '.spec.taints[*].key');
+    assert.doesNotMatch(left, /unreachable|not-ready/);
+    await cluster.kubectl('delete', 'pod', 'tolerant');
+  });
+
   it('one that is stopped goes NotReady, its pods go elsewhere, and it comes back', async () => {
     const unreachable = ['not-ready', 'unreachable'].map((what) => ({
       key: `node.kubernetes.io/${what}`,
