@@ -26,6 +26,8 @@ export interface ControllersOptions {
   legacyToken?(token: { namespace: string; secret: string; account: string; uid: string }): Promise<string>;
   /** Certifies the key of a request (PEM) for its own subject; that of a kubelet must be a node. */
   signCsr?(csrPem: string, days: number, ofKubelet: boolean): Promise<string>;
+  /** Keelson's own. */
+  version?: string;
   /** How long (ms) a node may be silent before it is Unknown; 40 s when absent. */
   nodeMonitorGracePeriod?: number;
   /** How many terminated pods may stay; 12,500 when absent. */

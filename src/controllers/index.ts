@@ -21,6 +21,7 @@ import { startLocalPathProvisioner } from './local-path/index.js';
 import { startNamespaceController } from './namespace.js';
 import { startNodeIpam } from './node-ipam.js';
 import { startNodeLifecycle } from './node-lifecycle/index.js';
+import { startOwnWorkloads } from './own-workloads/index.js';
 import { startPersistentVolumeBinder } from './persistent-volume/index.js';
 import { startPodGc } from './pod-gc.js';
 import { startReplicaSetController, startReplicationController } from './replicaset/index.js';
@@ -76,6 +77,7 @@ const ALL: ((options: ControllersOptions) => Controller)[] = [
   startEphemeralVolumeController,
   startResourceClaimController,
   startAttachDetachController,
+  startOwnWorkloads,
 ];
 
 /**

@@ -203,6 +203,7 @@ async function assemble(
     logger,
     clusterCidr,
     nodeCidrMaskSize: options.nodeCidrMaskSize,
+    version: options.version,
     ...(options.nodeMonitorGracePeriod ? { nodeMonitorGracePeriod: options.nodeMonitorGracePeriod } : {}),
     loadBalancerPool: options.loadBalancerPool,
     caCert: pki.caCert,

@@ -195,6 +195,11 @@ const CONTROLLERS: Record<string, PolicyRule[]> = {
     allow(READ, 'discovery.k8s.io', 'endpointslices'),
     allow('list watch', 'core', 'nodes'),
   ],
+  'own-workloads-controller': [
+    allow(`${READ} create patch`, 'apps', 'daemonsets deployments'),
+    allow('update patch', 'apps', 'daemonsets/status deployments/status'),
+    allow(READ, 'core', 'nodes'),
+  ],
   'ttl-controller': [allow('update patch list watch', 'core', 'nodes')],
 };
 

@@ -7,6 +7,7 @@ import type { Informer } from '../../client/index.js';
 import { namespaceIndex, onChildren } from '../children.js';
 import { type Context, type Controller, type ControllersOptions, contextOf, WorkLoop } from '../context.js';
 import { Expectations } from '../expectations.js';
+import { isOwnWorkload } from '../own-workloads/objects.js';
 import { CONTROLLER_INDEX, claim, controllerIndex, orphansOf } from '../owners.js';
 import { createPod, deletePod, isNamespaceTerminating } from '../pod-control.js';
 import { nextAvailability } from '../replicaset/status.js';
@@ -98,6 +99,7 @@ class DaemonSetController {
   async #reconcile(key: string): Promise<void> {
     const set = this.#sets.get(key);
     if (set === undefined) return this.#expectations.forget(key);
+    if (isOwnWorkload(key)) return;
     if (set.metadata.deletionTimestamp !== undefined) return;
     const { current, old, collisionCount } = await this.#revisions.history(set);
     const hash = current.metadata.labels?.[HASH_LABEL] ?? '';

@@ -6,6 +6,7 @@ import { deployments, pods, replicaSets } from '../../api/resources/index.js';
 import type { Informer } from '../../client/index.js';
 import { namespaceIndex, onChildren } from '../children.js';
 import { type Context, type Controller, type ControllersOptions, contextOf, WorkLoop } from '../context.js';
+import { isOwnWorkload } from '../own-workloads/objects.js';
 import { CONTROLLER_INDEX, claim, controllerIndex, controllerOf, orphansOf } from '../owners.js';
 import { isRollingUpdate } from './arithmetic.js';
 import { Rollout } from './rollout.js';
@@ -54,7 +55,7 @@ class DeploymentController {
 
   async #reconcile(key: string): Promise<void> {
     const d = this.#deployments.get(key);
-    if (d === undefined) return;
+    if (d === undefined || isOwnWorkload(key)) return;
     if (isEmptySelector(d.spec.selector)) return this.#refuse(d);
     const sets = await this.#setsOf(d);
     const podsOf = (rs: ReplicaSet) => this.#pods.byIndex(CONTROLLER_INDEX, rs.metadata.uid ?? '');
