@@ -18,6 +18,7 @@ export type StatsResponse = csi.v1.NodeGetVolumeStatsResponse.$Properties;
 type Empty = Record<string, never>;
 
 export const AccessMode = v1.VolumeCapability.AccessMode.Mode;
+export const UsageUnit = v1.VolumeUsage.Unit;
 export const NodeCapability = v1.NodeServiceCapability.RPC.Type;
 
 const node = methodsOf('csi.v1.Node');

@@ -28,9 +28,9 @@ export class Csi {
 
   constructor(options: CsiOptions) {
     this.#options = options;
-    const { node, root, objects, clock, logger, inUseChanged } = options;
+    const { node, root, objects, client, clock, logger, inUseChanged } = options;
     this.drivers = new CsiDrivers(() => this.#write());
-    const shared = { node, root, objects, clock, logger };
+    const shared = { node, root, objects, client, clock, logger };
     this.volumes = new CsiVolumes({ ...shared, drivers: this.drivers, changed: inUseChanged });
   }
 

@@ -21,6 +21,7 @@ export interface CsiVolume {
   /** `namespace/name` of Secrets. */
   stageSecret?: string;
   publishSecret?: string;
+  expandSecret?: string;
 }
 
 const secretKey = (ref: { namespace?: string; name?: string } | undefined, namespace = '') =>
@@ -41,6 +42,7 @@ export function persistentCsiVolume({ spec, metadata }: PersistentVolume, readOn
     mountOptions: spec.mountOptions ?? [],
     stageSecret: secretKey(csi.nodeStageSecretRef),
     publishSecret: secretKey(csi.nodePublishSecretRef),
+    expandSecret: secretKey(csi.nodeExpandSecretRef),
   };
 }
 

@@ -1,12 +1,16 @@
 /** The volumes of one pod as its worker sees them: whether they are there, and what follows changes of what they show. */
-import type { Pod } from '#types';
+import type { Pod, Volume } from '#types';
 import { crashPoint } from '../../runtime/crash-points.js';
+import type { VolumeUsage } from '../csi/upkeep.js';
 import { VolumeError } from '../volumes/payloads.js';
 import { MountError, PodVolumes } from '../volumes/volumes.js';
 import type { Operations } from './operations.js';
 import { makePodFolder } from './pod-folder.js';
 import { TokenSource } from './token-source.js';
 import type { WorkerDeps } from './worker-deps.js';
+
+/** Volumes whose drivers want it are published again after this. */
+const REPUBLISH_MS = 60_000;
 
 /** The pod as it is now. */
 export interface PodSource {
@@ -63,6 +67,8 @@ export class PodStorage {
       crashPoint('volumes made');
       this.state = 'ready';
       operations.succeeded('volumes');
+      this.grow();
+      this.#publishAgain();
     } catch (error) {
       const { message } = error as Error;
       if (!(error instanceof MountError))
@@ -96,6 +102,36 @@ export class PodStorage {
         // What was deleted under a running pod stays in its files, as upstream.
         if (!(error instanceof VolumeError)) throw error;
       }
+    });
+  }
+
+  /** Claims may have become larger. */
+  grow(): void {
+    const { deps, of, operations } = this;
+    const hasClaims = of.pod.spec.volumes?.some((one) => one.persistentVolumeClaim ?? one.ephemeral);
+    if (this.state !== 'ready' || !hasClaims) return;
+    operations.run('growVolumes', async () => {
+      try {
+        for (const name of await this.#volumes.grow(of.pod)) {
+          const message = `MountVolume.NodeExpandVolume succeeded for volume ${JSON.stringify(name)} ${deps.facts.name}`;
+          deps.event(of.pod, undefined, 'Normal', 'FileSystemResizeSuccessful', message);
+        }
+      } catch (error) {
+        deps.event(of.pod, undefined, 'Warning', 'VolumeResizeFailed', (error as Error).message);
+        operations.retry('grow', () => this.grow());
+      }
+    });
+  }
+
+  usage(volume: Volume): Promise<VolumeUsage | undefined> {
+    return this.#volumes.usage(this.of.pod, volume);
+  }
+
+  #publishAgain(): void {
+    if (this.state !== 'ready' || !this.#volumes.wantsRepublish(this.of.pod)) return;
+    this.operations.after(REPUBLISH_MS, () => {
+      this.refresh();
+      this.#publishAgain();
     });
   }
 

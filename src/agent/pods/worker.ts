@@ -1,6 +1,6 @@
 /** One pod: compares what is wanted with what there is, and does what comes next, one operation of a kind at a time. */
 import { join } from 'node:path';
-import type { Container, Pod } from '#types';
+import type { Container, Pod, Volume } from '#types';
 import { crashPoint } from '../../runtime/crash-points.js';
 import type { ContainerStatus } from '../../runtime/types.js';
 import type { Rejection, ResizeRefusal } from './admission.js';
@@ -94,6 +94,11 @@ export class PodWorker implements PodContext {
 
   get volumes(): Map<string, string> {
     return this.#storage.paths;
+  }
+
+  /** What the driver of a volume says of its use; undefined where it says nothing. */
+  volumeUsage(volume: Volume): ReturnType<PodStorage['usage']> {
+    return this.#storage.usage(volume);
   }
 
   get podIP(): string {
@@ -197,6 +202,7 @@ export class PodWorker implements PodContext {
   /** A claim, a volume or the like has changed: what waits for its volumes looks again. */
   storageChanged(): void {
     if (this.#storage.retry()) this.changed();
+    else this.#storage.grow();
   }
 
   exited(status: ContainerStatus): void {

@@ -3,10 +3,13 @@ import { chmod, chown, mkdir, readdir, readFile, rm, stat } from 'node:fs/promis
 import { basename, dirname, join } from 'node:path';
 import type { CSIDriver, PersistentVolume, Pod, Volume } from '#types';
 import { quantityValue } from '../../api/machinery/quantity.js';
+import { claimNameOf } from '../../api/storage/pod-claims.js';
 import { native } from '../../runtime/native.js';
 import type { Image } from '../../runtime/types.js';
+import { AttachPending, DeviceError } from '../csi/context.js';
 import { type CsiVolume, ephemeralCsiVolume, persistentCsiVolume } from '../csi/request.js';
-import { AttachPending, type CsiVolumes, DeviceError } from '../csi/volumes.js';
+import type { VolumeUsage } from '../csi/upkeep.js';
+import type { CsiVolumes } from '../csi/volumes.js';
 import { writePayload } from './atomic-writer.js';
 import { type ClaimSources, ProcessError, volumeOfClaim } from './claims.js';
 import { hostPath } from './host-path.js';
@@ -88,6 +91,59 @@ export class PodVolumes {
   async refresh(pod: Pod): Promise<void> {
     for (const volume of pod.spec.volumes ?? [])
       if (isPayloadVolume(volume) && this.paths.has(volume.name)) await this.#write(pod, volume);
+    await this.#eachCsi(pod, (volume) => this.sources.csi.upkeep.republish(pod, volume, this.sources.token));
+  }
+
+  /** Whether a driver wants its volumes published again and again. */
+  wantsRepublish(pod: Pod): boolean {
+    const drivers = (pod.spec.volumes ?? []).flatMap((volume) => this.#driverOf(pod, volume) ?? []);
+    return drivers.some((name) => this.sources.csiDriver(name)?.spec.requiresRepublish);
+  }
+
+  /** Lets those grow whose claims have become larger; gives their PersistentVolumes' names. Rejects with upstream's words. */
+  async grow(pod: Pod): Promise<string[]> {
+    const grown: string[] = [];
+    for (const volume of pod.spec.volumes ?? []) {
+      const found = this.#mounted(pod, volume);
+      const claim = found && this.sources.claim(claimNameOf(pod, volume)!);
+      if (!claim) continue;
+      const { name } = found.metadata;
+      try {
+        if (await this.sources.csi.upkeep.grow(pod, found, claim)) grown.push(name);
+      } catch (error) {
+        throw new Error(
+          `NodeExpandVolume.NodeExpandVolume failed for volume ${JSON.stringify(name)} : ${(error as Error).message}`,
+        );
+      }
+    }
+    return grown;
+  }
+
+  /** What the driver says that a volume holds; undefined where it says nothing. */
+  async usage(pod: Pod, volume: Volume): Promise<VolumeUsage | undefined> {
+    const found = this.#mounted(pod, volume);
+    return found?.spec.csi && this.sources.csi.upkeep.usage(pod, persistentCsiVolume(found, false));
+  }
+
+  /** The volume behind a claim, where it is mounted. */
+  #mounted(pod: Pod, volume: Volume): PersistentVolume | undefined {
+    const name = claimNameOf(pod, volume);
+    const claim = name && this.paths.has(volume.name) ? this.sources.claim(name) : undefined;
+    return claim?.spec.volumeName ? this.sources.persistentVolume(claim.spec.volumeName) : undefined;
+  }
+
+  #driverOf(pod: Pod, volume: Volume): string | undefined {
+    return volume.csi?.driver ?? this.#mounted(pod, volume)?.spec.csi?.driver;
+  }
+
+  async #eachCsi(pod: Pod, work: (volume: CsiVolume) => Promise<void>): Promise<void> {
+    for (const volume of pod.spec.volumes ?? []) {
+      if (!this.paths.has(volume.name)) continue;
+      const found = this.#mounted(pod, volume);
+      const readOnly = volume.persistentVolumeClaim?.readOnly ?? false;
+      if (volume.csi) await work(ephemeralCsiVolume(pod, volume, this.sources.csiDriver(volume.csi.driver)));
+      else if (found?.spec.csi) await work(persistentCsiVolume(found, readOnly));
+    }
   }
 
   async tearDown(): Promise<void> {

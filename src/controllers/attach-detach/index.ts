@@ -22,6 +22,9 @@ import { type Context, type Controller, type ControllersOptions, contextOf, Work
 import { isPodTerminal } from '../pods.js';
 
 const NODE_INDEX = 'node';
+const OUT_OF_SERVICE = 'node.kubernetes.io/out-of-service';
+/** Upstream's `maxWaitForUnmountDuration`: after this a node that is not ready is asked no more. */
+const MAX_WAIT_MS = 6 * 60_000;
 const VOLUME_INDEX = 'volume';
 
 export function startAttachDetachController(options: ControllersOptions): Controller {
@@ -49,6 +52,9 @@ class AttachDetach {
   readonly #volumes: Informer<PersistentVolume>;
   readonly #attachments: Informer<VolumeAttachment>;
   readonly #drivers: Informer<CSIDriver>;
+
+  /** Since when nobody uses an attachment that its node says is mounted. */
+  readonly #unusedSince = new Map<string, number>();
 
   constructor(context: Context) {
     this.#context = context;
@@ -106,7 +112,8 @@ class AttachDetach {
       }),
       this.#nodes.on({
         updated: (old, node) => {
-          if (!sameJson(old.status?.volumesInUse, node.status?.volumesInUse)) nodeChanged(node);
+          const shown = ({ spec, status }: Node) => [status?.volumesInUse, spec?.taints];
+          if (!sameJson(shown(old), shown(node))) nodeChanged(node);
         },
         deleted: nodeChanged,
       }),
@@ -129,6 +136,7 @@ class AttachDetach {
     const volume = this.#volumes.get(volumeName);
     const attachment = this.#find(nodeName, volumeName);
     const users = volume === undefined ? [] : this.#usersOf(volume, nodeName);
+    if (users.length > 0 || !attachment) this.#unusedSince.delete(key);
     if (users.length === 0) {
       if (attachment) await this.#detach(attachment, volume);
       return;
@@ -197,8 +205,11 @@ class AttachDetach {
   async #detach(attachment: VolumeAttachment, volume: PersistentVolume | undefined): Promise<void> {
     const { nodeName } = attachment.spec;
     const node = this.#nodes.get(nodeName);
-    // The node says when nothing of it is mounted any more.
-    if (volume && node?.status?.volumesInUse?.includes(inUseName(volume))) return;
+    // The node says when nothing of it is mounted any more: unless it can't.
+    const key = keyOf(nodeName, attachment.spec.source.persistentVolumeName ?? '');
+    if (volume && node?.status?.volumesInUse?.includes(inUseName(volume)) && !this.#isForced(node, key))
+      return;
+    this.#unusedSince.delete(key);
     if (volume && node) await this.#setAttached(nodeName, inUseName(volume), false);
     if (attachment.metadata.deletionTimestamp) return;
     try {
@@ -206,6 +217,18 @@ class AttachDetach {
     } catch (error) {
       if (!isReason(error, 'NotFound')) throw error;
     }
+  }
+
+  /** Whether to detach what a node still has mounted, as far as it says: it is out of service, or long silent. */
+  #isForced({ spec, status }: Node, key: string): boolean {
+    if (spec?.taints?.some((taint) => taint.key === OUT_OF_SERVICE)) return true;
+    const { clock } = this.#context;
+    const since = this.#unusedSince.get(key) ?? clock.elapsed();
+    this.#unusedSince.set(key, since);
+    const isHealthy = status?.conditions?.some((one) => one.type === 'Ready' && one.status === 'True');
+    const left = since + MAX_WAIT_MS - clock.elapsed();
+    if (left > 0) this.loop.queue.addAfter(key, left);
+    return left <= 0 && !isHealthy;
   }
 
   /** Whether that was news. */

@@ -224,6 +224,70 @@ describe('storage drivers', function () {
     assert.equal(await attachments(), '');
   });
 
+  it('lets a volume grow while it is used', async () => {
+    driver.calls.splice(0);
+    driver.refuse = 'no room';
+    const storage = '2Gi';
+    const grow = (what: string, spec: object) =>
+      kubectl('patch', ...what.split(' '), '--type=merge', '-p', JSON.stringify({ spec }));
+    await grow('pvc db', { resources: { requests: { storage } } });
+    // What csi-resizer does.
+    await grow('pv pv-db', { capacity: { storage } });
+    await eventOf(
+      'q',
+      'VolumeResizeFailed',
+      /^NodeExpandVolume.NodeExpandVolume failed for volume "pv-db" : rpc error: code = Internal desc = no room/,
+    );
+    assert.equal(await get('pvc db', '.status.capacity.storage'), '1Gi');
+    driver.refuse = undefined;
+    await eventually(
+      'the claim to have grown',
+      async () => (await get('pvc db', '.status.capacity.storage')) === storage,
+    );
+    await eventOf(
+      'q',
+      'FileSystemResizeSuccessful',
+      new RegExp(`^MountVolume.NodeExpandVolume succeeded for volume "pv-db" ${cluster.node}`),
+    );
+    assert.deepEqual(driver.calls.splice(0), ['NodeExpandVolume handle-db 2147483648']);
+  });
+
+  it('tells what the driver says of the use of a volume', async () => {
+    const summary = await kubectl('get', '--raw', `/api/v1/nodes/${cluster.node}/proxy/stats/summary`);
+    const { volume } = JSON.parse(summary).pods.find((one: any) => one.podRef.name === 'q');
+    const { usedBytes, capacityBytes, availableBytes } = volume.find((one: any) => one.name === 'data');
+    assert.deepEqual([usedBytes, capacityBytes, availableBytes], [10, 1000, 990]);
+  });
+
+  it('publishes a volume again where the driver wants that', async () => {
+    await kubectl('patch', 'csidriver', NAME, '--type=merge', '-p', '{"spec":{"requiresRepublish":true}}');
+    let count = 0;
+    await eventually('a second publication', async () => {
+      // The node may not have heard of what the driver wants yet.
+      await kubectl('label', 'pod', 'q', `count=${++count}`, '--overwrite');
+      return driver.calls.includes('NodePublishVolume handle-db');
+    });
+    assert.equal(await kubectl('exec', 'q', '--', 'cat', '/data/file'), 'hello\n');
+    await kubectl('patch', 'csidriver', NAME, '--type=merge', '-p', '{"spec":{"requiresRepublish":false}}');
+  });
+
+  it('keeps a volume of one pod from others', async () => {
+    const single = claim('single');
+    single.spec.accessModes = ['ReadWriteOncePod'];
+    await apply(single, pod('first', claimed('single')));
+    await provision('single');
+    await ready('first');
+    const second = pod('second', claimed('single'));
+    await apply({ ...second, spec: { ...second.spec, nodeName: cluster.node } });
+    await eventOf(
+      'second',
+      'FailedMount',
+      /^MountVolume.SetUp failed for volume "pv-single" : volume uses the ReadWriteOncePod access mode and is already in use by another pod/,
+    );
+    await kubectl('delete', 'pod', 'first', 'second');
+    await kubectl('delete', 'pvc', 'single');
+  });
+
   it('keeps what is mounted when the agent is killed, and unmounts it later', async () => {
     process.kill(cluster.pid('agent'), 'SIGKILL');
     process.kill(cluster.pid('server'), 'SIGKILL');

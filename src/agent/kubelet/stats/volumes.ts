@@ -23,18 +23,19 @@ export async function volumeStats(
 }
 
 async function statsOf(
-  { pod, volumes }: PodWorker,
+  worker: PodWorker,
   volume: Volume,
   disk: FileSystemStats | undefined,
   time: string,
 ): Promise<VolumeStats | undefined> {
+  const { pod, volumes } = worker;
   const path = volumes.get(volume.name);
   if (path === undefined) return undefined;
   const { name, emptyDir } = volume;
   const claim =
     volume.persistentVolumeClaim?.claimName ?? (volume.ephemeral && `${pod.metadata.name}-${name}`);
   if (claim || emptyDir?.medium === 'Memory') {
-    const system = await fileSystem(path);
+    const system = (claim && (await worker.volumeUsage(volume))) || (await fileSystem(path));
     const pvcRef = claim && { name: claim, namespace: pod.metadata.namespace ?? '' };
     return system && { shown: { time, ...system, name, ...(pvcRef ? { pvcRef } : {}) }, use: undefined };
   }
