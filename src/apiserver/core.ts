@@ -7,7 +7,7 @@ import { convertingStore } from './conversion.js';
 import { authorize } from './filters/authorize.js';
 import { impersonated } from './filters/impersonate.js';
 import { requestInfo } from './filters/request-info.js';
-import { route } from './handlers/router.js';
+import { isServed, route } from './handlers/router.js';
 import { keyOf } from './keys.js';
 import type { NonResource } from './nonresource/index.js';
 
@@ -50,7 +50,7 @@ export async function handle(
     const result = await deps.aggregator.proxy({ ...call, user });
     return { result, resource: undefined, attributes, warnings: [] };
   }
-  if (!attributes.isResource) {
+  if (!attributes.isResource || !isServed(attributes, deps.store)) {
     const result = await nonResource(call);
     return { result, resource: undefined, attributes, warnings: [] };
   }

@@ -7,6 +7,7 @@ import type { Store } from '../../store/store.js';
 import type { Context, Result } from '../context.js';
 import { findCustomResource } from '../extensions/definitions.js';
 import type { RequestInfo } from '../filters/request-info.js';
+import { servedHere } from '../nonresource/discovery.js';
 import { findReview } from '../reviews/index.js';
 import { subresources } from '../subresources/index.js';
 import { findVirtual } from '../virtual/index.js';
@@ -44,6 +45,16 @@ const noSuchMethod = () =>
 export interface Route {
   resource: Resource;
   handler: Handler;
+}
+
+let builtIn: Set<string> | undefined;
+
+/** Whether the server has the group version, or a custom kind of it: nothing else is a resource at all. */
+export function isServed({ group, version, resource }: RequestInfo, store: Store): boolean {
+  builtIn ??= new Set(servedHere().map((one) => `${one.group}/${one.version}`));
+  return (
+    builtIn.has(`${group}/${version}`) || findCustomResource(store, group, version, resource) !== undefined
+  );
 }
 
 /** Throws 404 and 405 as upstream words them. */

@@ -92,6 +92,8 @@ describe('apiserver over HTTPS', function () {
       [(await s.http('GET', '/nowhere')).code, (await s.http('GET', '/nowhere')).text],
       [404, '404 page not found\n'],
     );
+    const unknown = await s.http('GET', '/apis/unknown.example.com/v1/namespaces/default/things');
+    assert.deepEqual([unknown.code, unknown.text], [404, '404 page not found\n']);
     await status(
       404,
       'NotFound',
