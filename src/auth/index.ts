@@ -62,7 +62,7 @@ export function createAuth({
     clock,
     find: findCore,
   });
-  const legacy = legacyTokens(pki.serviceAccountKey, findCore);
+  const legacy = legacyTokens(pki.serviceAccountKey, findCore, clock);
   const node = new NodeAuthorizer(store);
   const rbac = new RbacAuthorizer(store);
   const find = (name: string) => store.get(`core/secrets/kube-system/${name}`)?.object as Secret | undefined;

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { type Clock, systemClock } from '../api/machinery/clock.js';
+import { secrets } from '../api/resources/index.js';
 import type { AuditSettings } from '../apiserver/audit/index.js';
 import type { FrontProxy } from '../apiserver/extensions/aggregation/remote.js';
 import { FRONT_PROXY_NAME } from '../apiserver/extensions/aggregation/trust.js';
@@ -166,6 +167,13 @@ async function assemble(
   });
   closers.push(() => apiServer.close());
   const clientFor = (user: User) => new Client(apiServer.transport(user));
+
+  auth.legacyTokens.onUse((namespace, name, labels) => {
+    clientFor(MASTERS)
+      .of(secrets)
+      .patch(namespace, name, { metadata: { labels } }, { type: 'merge' })
+      .catch((err) => logger.warn({ err, namespace, name }, 'the use of a token could not be told'));
+  });
 
   const informers = new Informers(clientFor(MASTERS), { clock, logger });
   closers.push(() => informers.close());

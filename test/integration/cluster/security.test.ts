@@ -152,6 +152,10 @@ describe('security', function () {
         `--token=${token} --kubeconfig=/dev/null --insecure-skip-tls-verify --server=${server} auth whoami`,
       );
     assert.match((await whoami()).stdout, /^Username +system:serviceaccount:default:robot$/m);
+    const day = new Date().toISOString().slice(0, 10);
+    await eventually('the day of its last use', async () =>
+      (await k('get secret robot --show-labels')).includes(`kubernetes.io/legacy-token-last-used=${day}`),
+    );
     await k('delete secret robot');
     assert.match((await whoami()).stderr, /\(Unauthorized\)/);
     const { data } = JSON.parse(await k('get configmap cluster-info -n kube-public -o json'));
