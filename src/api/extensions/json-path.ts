@@ -7,7 +7,7 @@ type Step = (values: unknown[]) => unknown[];
 export type JsonPath = (object: unknown) => unknown[];
 
 const TOKEN =
-  /\.\.(?<deep>[\w-]+|\*)|\.(?<name>(?:[^.[\]\\]|\\.)+)|\[(?:'(?<quoted>[^']*)'|"(?<double>[^"]*)"|(?<all>\*)|(?<index>-?\d+)|(?<slice>-?\d*:-?\d*)|\?\((?<filter>[^)]*)\))\]/y;
+  /\.\.(?<deep>[\w-]+|\*)|\.(?<name>(?:[^.[\]\\]|\\.)+)|\[(?:'(?<quoted>[^']*)'|"(?<double>[^"]*)"|(?<all>\*)|(?<index>-?\d+)|(?<slice>-?\d*:-?\d*)|\?\((?<filter>(?:[^)"']|"[^"]*"|'[^']*')*)\))\]/y;
 
 /** Compiles a path such as `.spec.conditions[?(@.type=="Ready")].status`. Throws Error where it can't. */
 export function compileJsonPath(text: string): JsonPath {
@@ -15,10 +15,11 @@ export function compileJsonPath(text: string): JsonPath {
   if (path === '' || path === '.') return (object) => [object];
   const source = path.startsWith('.') || path.startsWith('[') ? path : `.${path}`;
   const steps: Step[] = [];
-  TOKEN.lastIndex = 0;
-  while (TOKEN.lastIndex < source.length) {
+  for (let at = 0; at < source.length; ) {
+    TOKEN.lastIndex = at;
     const match = TOKEN.exec(source);
     if (match === null) throw new Error(`unrecognized JSON path ${JSON.stringify(text)}`);
+    at += match[0].length;
     steps.push(stepOf(match.groups as Record<string, string | undefined>));
   }
   return (object) => steps.reduce((values, step) => step(values), [object]);
