@@ -23,6 +23,7 @@ import { Housekeeping } from './node/housekeeping.js';
 import { NodeNetworking } from './node/networking.js';
 import { NodeRegistration } from './node/registration.js';
 import type { NodeSettings } from './node/settings.js';
+import { SHUTTING_DOWN, ShutdownManager } from './node/shutdown/manager.js';
 import { PluginWatcher } from './plugins/watcher.js';
 import { podEvents } from './pods/events.js';
 import { ImagePuller } from './pods/image-puller.js';
@@ -91,6 +92,7 @@ export class Agent {
   readonly #networking: NodeNetworking;
   readonly #podApi: PodApi;
   #housekeeping: Housekeeping | undefined;
+  #shutdown: ShutdownManager | undefined;
   readonly #ingress: NodeIngress | undefined;
   readonly #balancer: BalancerAddresses;
   /** Whether the API has told of this node. */
@@ -192,7 +194,7 @@ export class Agent {
         capacity: withDevices(capacity(dataDir, options.settings), this.#devices.amounts()),
         images: images.list(),
         pressures: this.#housekeeping?.pressures ?? new Set(),
-        notReady: this.#networking.notReady,
+        notReady: this.#shutdown?.isShuttingDown ? SHUTTING_DOWN : this.#networking.notReady,
         previous,
         now,
       }),
@@ -210,6 +212,7 @@ export class Agent {
       networkReady: this.#networking.ready,
       users: new UserRanges(runtime),
       settings: options.settings,
+      isShuttingDown: () => this.#shutdown?.isShuttingDown ?? false,
       pressures: () => this.#housekeeping?.pressures ?? [],
       token: (pod, audience, seconds) => this.#podApi.token(pod, audience, seconds),
       checkHandler: (pod) => checkHandler(this.#client, pod),
@@ -275,6 +278,13 @@ export class Agent {
     await this.#pods.recover();
     await this.#startStaticPods();
     this.#housekeeping = this.#keepHouse();
+    this.#shutdown = new ShutdownManager({
+      ...{ periods: this.#options.settings.shutdown, clock: this.#options.clock },
+      logger: this.#options.logger.child({ component: 'shutdown' }),
+      pods: () => this.#pods.list(),
+      changed: () => this.#registration.changed(),
+      event: (reason, message) => this.#event('Normal', reason, message),
+    });
     const registered = new Promise<void>((resolve, reject) => {
       this.#registered = resolve;
       this.#refused = reject;
@@ -283,8 +293,14 @@ export class Agent {
     await registered;
   }
 
+  /** The agent is about to be closed, maybe since the machine shuts down. */
+  async ending(): Promise<void> {
+    await this.#shutdown?.agentEnds();
+  }
+
   /** `stopPods` ends what runs; else it runs on for the next agent. */
   async close({ stopPods }: { stopPods: boolean }): Promise<void> {
+    this.#shutdown?.close();
     this.#podApi.close();
     this.#statics.close();
     this.#mirrors.close();
@@ -319,16 +335,16 @@ export class Agent {
       ...{ dataDir, stateDir, runtime, images, clock, logger, settings },
       pods: () => this.#pods.list(),
       changed: () => this.#registration.changed(),
-      warn: (reason, message) => this.#warn(reason, message),
+      warn: (reason, message) => this.#event('Warning', reason, message),
       evicted: (pod, { message, annotations }) =>
         this.#recorder.event(pod, 'Warning', 'Evicted', message, { annotations }),
     });
   }
 
   /** About the node. */
-  #warn(reason: string, message: string): void {
+  #event(type: 'Normal' | 'Warning', reason: string, message: string): void {
     const regarding = this.#connection.objects.get<Node>('nodes', this.#options.node);
-    if (regarding) this.#recorder.event(regarding, 'Warning', reason, message);
+    if (regarding) this.#recorder.event(regarding, type, reason, message);
   }
 
   /** A refusal is final; anything else is tried again for as long as the hub is there. */

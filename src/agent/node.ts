@@ -123,6 +123,7 @@ export async function openNode(options: NodeOptions): Promise<RunningNode> {
       await images.prune(await imagesInUse(options.runDir, options.dataDir));
     },
     async close() {
+      await agent?.ending();
       localApi.close();
       cri?.close();
       await agent?.close({ stopPods: false });

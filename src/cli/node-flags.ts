@@ -54,6 +54,18 @@ const FLAGS: Record<keyof NodeFlags, { type: 'string' | 'number' | 'boolean'; de
     describe: "A container's log that is larger is rotated, within 10 s [default: 10Mi]",
   },
   containerLogMaxFiles: { type: 'number', describe: "Most files of a container's log [default: 5]" },
+  shutdownGracePeriod: {
+    type: 'string',
+    describe: 'Time for pods to end in when the machine shuts down; 0s: none [default: 0s]',
+  },
+  shutdownGracePeriodCriticalPods: {
+    type: 'string',
+    describe: 'Part of that time which is for critical pods, after all others [default: 0s]',
+  },
+  shutdownGracePeriodByPodPriority: {
+    type: 'string',
+    describe: 'The same by priorities, lowest first: 0=30s,100000=10s,…',
+  },
   cri: {
     type: 'boolean',
     describe: "Serve the Container Runtime Interface on cri.sock in the node's run folder [default: true]",

@@ -27,6 +27,10 @@ export function configz({ node: { settings, dataDir } }: EndpointDeps) {
       nodeStatusUpdateFrequency: '10s',
       nodeLeaseDurationSeconds: 40,
       maxPods,
+      shutdownGracePeriodByPodPriority: settings.shutdown.map(({ priority, seconds }) => ({
+        priority,
+        shutdownGracePeriodSeconds: seconds,
+      })),
       podPidsLimit: podPids ?? -1,
       allowedUnsafeSysctls: unsafeSysctls,
       evictionHard: thresholds(true),

@@ -4,9 +4,10 @@ import type { ResourceList } from '#types';
 import { canonicalQuantity, quantityValue } from '../../api/machinery/quantity.js';
 import { duration, type EvictionSettings, evictionSettings } from './eviction/thresholds.js';
 import { type ImageGcFlags, type ImageGcSettings, imageGcSettings } from './image-gc.js';
+import { type ShutdownFlags, type ShutdownPeriod, shutdownPeriods } from './shutdown/groups.js';
 
 /** Texts as they are given on the command line; absent means the default. */
-export interface NodeFlags extends ImageGcFlags {
+export interface NodeFlags extends ImageGcFlags, ShutdownFlags {
   evictionHard?: string;
   evictionSoft?: string;
   evictionSoftGracePeriod?: string;
@@ -36,6 +37,8 @@ export interface NodeSettings {
   unsafeSysctls: string[];
   /** Where static pods are; `manifests` in the node's data folder when absent. */
   manifests: string | undefined;
+  /** How long pods have to end when the machine shuts down, lowest priority first; none: no time at all. */
+  shutdown: ShutdownPeriod[];
   /** When a container's log is rotated, in bytes, and how many files it has. */
   logs: { maxBytes: number; maxFiles: number };
 }
@@ -66,6 +69,7 @@ export function nodeSettings(flags: NodeFlags = {}): NodeSettings {
     podPids: podMaxPids > 0 ? podMaxPids : undefined,
     unsafeSysctls: (flags.allowedUnsafeSysctls ?? '').split(',').filter(Boolean),
     manifests: flags.podManifestPath ? resolve(flags.podManifestPath) : undefined,
+    shutdown: shutdownPeriods(flags, duration),
     logs: logSettings(flags),
   };
 }

@@ -46,6 +46,12 @@ export function admit(
   return undefined;
 }
 
+/** Whether a node takes pods at all. */
+export function admitAtShutdown(isShuttingDown: boolean): Rejection | undefined {
+  if (!isShuttingDown) return undefined;
+  return { reason: 'NodeShutdown', message: 'Pod was rejected as the node is shutting down.' };
+}
+
 /** Whether a node that is short of something takes a pod (kubelet's eviction manager). `pressures`: its conditions. */
 export function admitUnderPressure(pod: Pod, pressures: Iterable<string>): Rejection | undefined {
   const all = [...pressures];

@@ -8,7 +8,14 @@ import { qosLimits } from '../node/qos.js';
 import { isStatic } from '../static/manifests.js';
 import { isMirror } from '../static/mirrors.js';
 import { podFolders } from '../volumes/volumes.js';
-import { admit, admitResize, admitUnderPressure, type ResizeRefusal, rejectedStatus } from './admission.js';
+import {
+  admit,
+  admitAtShutdown,
+  admitResize,
+  admitUnderPressure,
+  type ResizeRefusal,
+  rejectedStatus,
+} from './admission.js';
 import { type Allocation, increases } from './resize.js';
 import { qosClass } from './resources.js';
 import { removeLeftover, savedPod } from './saved-pods.js';
@@ -125,6 +132,7 @@ export class PodManager {
         others.map((worker) => worker.pod),
       );
     const rejection =
+      admitAtShutdown(this.#deps.isShuttingDown()) ??
       admitUnderPressure(pod, this.#deps.pressures()) ??
       admitSysctls(pod, this.#deps.settings.unsafeSysctls) ??
       admitAppArmor(pod) ??

@@ -279,7 +279,7 @@ function conditions(
   let ready = containersReady('Ready');
   if (ready.status === 'True') ready = gates(pod) ?? ready;
   const disrupted =
-    failure?.reason === 'Evicted'
+    failure?.reason === 'Evicted' || failure?.reason === 'Terminated'
       ? [condition('DisruptionTarget', true, 'TerminationByKubelet', failure.message)]
       : [];
   const scheduled = [previous, pod.status]

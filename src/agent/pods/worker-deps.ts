@@ -36,6 +36,8 @@ export interface WorkerDeps {
   settings: Pick<NodeSettings, 'podPids' | 'unsafeSysctls'>;
   /** Ids of the host for pods with user namespaces. */
   users: UserRanges;
+  /** Whether the machine goes down: no pod begins any more. */
+  isShuttingDown(): boolean;
   /** What the node is short of now. */
   pressures(): Iterable<string>;
   /** Rejects when the pod's RuntimeClass asks for a handler that this node does not have. */

@@ -8,7 +8,7 @@ import type { ContainerRunner, PodContext } from './container-runner.js';
 import { type Action, isComplete, nextActions, type PodView } from './next-actions.js';
 import { Operations } from './operations.js';
 import { PodContainers } from './pod-containers.js';
-import { PodEnd } from './pod-end.js';
+import { PodEnd, type PodFailure } from './pod-end.js';
 import { PodReport } from './pod-report.js';
 import { PodSandbox } from './pod-sandbox.js';
 import { PodStorage } from './pod-storage.js';
@@ -47,6 +47,9 @@ export class PodWorker implements PodContext {
   readonly #report: PodReport;
   /** The node has given it the devices that it asks for. */
   #admitted = false;
+  /** Resolves when it has ended for good, and that was told. */
+  readonly finished: Promise<void>;
+  #resolveFinished = () => {};
   #finished = false;
   /** Its containers have ended for good, which the API is told at once: others may take its place. */
   #isOver = false;
@@ -61,6 +64,9 @@ export class PodWorker implements PodContext {
   ) {
     this.#desired = pod;
     this.#deps = deps;
+    this.finished = new Promise((resolve) => {
+      this.#resolveFinished = resolve;
+    });
     this.#host = host;
     this.#resizer = new Resizer(pod, deps, host.admitResize, host.allocation);
     this.pod = withAllocation(pod, this.#resizer.allocation);
@@ -192,9 +198,9 @@ export class PodWorker implements PodContext {
   }
 
   /** The node can't keep it: all its containers end and it fails. */
-  evict(message: string, graceSeconds: number): void {
+  fail(failure: PodFailure, graceSeconds: number): void {
     if (this.terminating || this.#finished) return;
-    this.#end.fail({ reason: 'Evicted', message }, graceSeconds);
+    this.#end.fail(failure, graceSeconds);
     this.#ending();
     this.changed();
   }
@@ -387,9 +393,11 @@ export class PodWorker implements PodContext {
     if ((await takeDown(ended, this.#deps)) === 'kept') {
       // If it was deleted meanwhile, the next look goes on from here.
       this.#finished = !this.#end.isDeleted;
+      if (this.#finished) this.#resolveFinished();
       return;
     }
     this.#finished = true;
+    this.#resolveFinished();
     this.close();
     this.#deps.gone(this.pod.metadata.uid!);
   }

@@ -216,6 +216,7 @@ export async function fakeNode(from?: {
     devices: NO_DEVICES,
     networkReady: Promise.resolve(),
     withdrawn: async () => {},
+    isShuttingDown: () => false,
     pressures: () => [],
     users: new UserRanges(runtime),
     settings: { unsafeSysctls: [], podPids: undefined },

@@ -124,7 +124,7 @@ export class EvictionManager {
     if (isCritical(worker.pod) || !worker.isActive || worker.terminating) return false;
     this.#options.logger.warn({ pod: worker.pod.metadata.name, message: message.message }, 'evicting a pod');
     this.#options.evicted(worker.pod, message);
-    worker.evict(message.message, graceSeconds);
+    worker.fail({ reason: 'Evicted', message: message.message }, graceSeconds);
     return true;
   }
 }
