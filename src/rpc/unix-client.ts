@@ -15,7 +15,9 @@ export class UnixClient {
   readonly #client: Client;
 
   constructor(socket: string) {
-    this.#client = new Client(`unix:${socket}`, credentials.createInsecure());
+    // A connection of its own: who serves the socket now may not be who did before.
+    const options = { 'grpc.use_local_subchannel_pool': 1 };
+    this.#client = new Client(`unix:${socket}`, credentials.createInsecure(), options);
   }
 
   /** Rejects with a ServiceError, whose message is upstream's `rpc error: …`. */

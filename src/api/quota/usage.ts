@@ -1,5 +1,5 @@
 /** What one object counts for in quotas (upstream `pkg/quota/v1/evaluator`). Amounts are canonical quantities. */
-import type { PersistentVolumeClaim, Pod, Service } from '#types';
+import type { PersistentVolumeClaim, Pod, ResourceV1ResourceClaim as ResourceClaim, Service } from '#types';
 import { addQuantities, compareQuantities } from '../machinery/quantity.js';
 import type { KubeObject } from '../machinery/types.js';
 import { type Arithmetic, aggregateWith } from '../resources/core/podspec/amounts.js';
@@ -27,6 +27,8 @@ type Kind = Pick<Resource, 'group' | 'plural'>;
 /** All that `object` uses, by the names that quotas have for it. */
 export function usageOf({ group, plural }: Kind, object: KubeObject): Amounts {
   const used: Amounts = { [`count/${plural}${group === '' ? '' : `.${group}`}`]: '1' };
+  if (group === 'resource.k8s.io' && plural === 'resourceclaims')
+    Object.assign(used, deviceUsage(object as unknown as ResourceClaim));
   if (group !== '') return used;
   if (NAMED.has(plural)) used[plural] = '1';
   if (plural === 'pods') Object.assign(used, podUsage(object as unknown as Pod));
@@ -78,6 +80,23 @@ function claimUsage(claim: PersistentVolumeClaim): Amounts {
     ...(storageClass === '' ? {} : { [`${prefix}persistentvolumeclaims`]: '1' }),
     ...(storageClass === '' || storage === undefined ? {} : { [`${prefix}requests.storage`]: storage }),
   };
+}
+
+/** What a claim that asks for all devices counts for: as many as one can have. */
+const ALL_DEVICES = 32;
+
+/** Of each class the most that the claim may get. */
+function deviceUsage({ spec }: ResourceClaim): Amounts {
+  const used: Record<string, number> = {};
+  for (const { exactly, firstAvailable = [] } of spec.devices?.requests ?? []) {
+    const most: Record<string, number> = {};
+    for (const { deviceClassName, allocationMode, count = 1 } of exactly ? [exactly] : firstAvailable) {
+      const name = `${deviceClassName}.deviceclass.resource.k8s.io/devices`;
+      most[name] = Math.max(most[name] ?? 0, allocationMode === 'All' ? ALL_DEVICES : count);
+    }
+    for (const [name, count] of Object.entries(most)) used[name] = (used[name] ?? 0) + count;
+  }
+  return Object.fromEntries(Object.entries(used).map(([name, count]) => [name, `${count}`]));
 }
 
 /** The sum of both, for the names of `names`. */

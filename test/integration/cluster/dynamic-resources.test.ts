@@ -117,6 +117,22 @@ describe('dynamic resource allocation', function () {
     );
   });
 
+  it('counts devices in quotas', async () => {
+    const hard = { 'test.deviceclass.resource.k8s.io/devices': '1' };
+    const metadata = { name: 'few', namespace: 'kube-public' };
+    await apply({ apiVersion: 'v1', kind: 'ResourceQuota', metadata, spec: { hard } });
+    const many = {
+      ...claim('many', claimSpec({ count: 2 })),
+      metadata: { name: 'many', namespace: 'kube-public' },
+    };
+    await eventually('the quota to count', async () => {
+      const { stderr } = await kubectl.try(['create', '-f', '-'], { stdin: JSON.stringify(many) });
+      return /exceeded quota: few, requested: test\.deviceclass\.resource\.k8s\.io\/devices=2, used: .*devices=0, limited: .*devices=1/.test(
+        stderr,
+      );
+    });
+  });
+
   it('makes the claim of a template, and gives the pod its device', async () => {
     await eventually('the driver to be registered', async () => driver.registered);
     await apply(using('one', [{ resourceClaimTemplateName: 'large' }]));
@@ -169,6 +185,22 @@ describe('dynamic resource allocation', function () {
       return code !== 0;
     });
     await remove('two');
+  });
+
+  it('frees the device of a pod that is done', async () => {
+    const done = shellPod('done', 'env | grep ^DEVICE_', {
+      container: { resources: { claims: [{ name: 'claim0' }] } },
+      spec: {
+        restartPolicy: 'Never',
+        resourceClaims: [{ name: 'claim0', resourceClaimTemplateName: 'large' }],
+      },
+    });
+    await apply(done);
+    await kubectl('wait', '--for=jsonpath={.status.phase}=Succeeded', 'pod/done', '--timeout=30s');
+    assert.equal(await kubectl('logs', 'done'), 'DEVICE_req=large\n');
+    assert.equal(driver.calls.at(-1), `unprepare ${await claimOf('done')}`);
+    await eventually('its claim to go', async () => (await get('resourceclaims', '.items')) === '[]');
+    await remove('done');
   });
 
   it('shares a claim, and frees its devices after the last pod', async () => {

@@ -1,16 +1,21 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
+  mkdtempSync,
   readFileSync,
   readlinkSync,
+  rmSync,
   symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { native } from '../../../src/runtime/native.js';
 import type { Mount } from '../../../src/runtime/types.js';
+import { register } from '../../fixtures/registry.js';
 import { type ContainerChanges, type Fixture, makeFixture } from './fixture.js';
 
 /** What containerd gives: CHOWN DAC_OVERRIDE FOWNER FSETID KILL SETGID SETUID SETPCAP NET_BIND_SERVICE NET_RAW … */
@@ -208,6 +213,26 @@ describe('isolation of containers', () => {
     );
     assert.equal(stdout, '/proc/self/fd\n4\n');
     assert.match(stderr, /kmsg'?: Operation not permitted/);
+  });
+
+  it('gives devices, also all of a folder', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'keelson-test-devices-'));
+    register({ kind: 'dir', path: folder });
+    mkdirSync(join(folder, 'below'));
+    writeFileSync(join(folder, 'none'), '');
+    execFileSync('mknod', [join(folder, 'below/given'), 'c', '10', '229']);
+    try {
+      const devices = [{ source: folder, target: '/dev/mine', access: 'rw' }];
+      const { stdout, stderr } = await sh('find /dev/mine -type c; exec 3<>/dev/mine/below/given', {
+        devices,
+      });
+      assert.equal(stdout, '/dev/mine/below/given\n');
+      assert.doesNotMatch(stderr, /not permitted/);
+      const node = await sh('mknod /tmp/given c 10 229 && exec 3<>/tmp/given');
+      assert.match(node.stderr, /not permitted/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('gives privileged containers everything', async () => {
