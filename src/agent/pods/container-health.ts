@@ -55,6 +55,11 @@ export class ContainerHealth {
     this.#probes = undefined;
   }
 
+  /** It is about to be stopped: until then it is as ready as it says, and may still be needed (KEP-1669). */
+  ending(): void {
+    this.#probes?.keepReadiness();
+  }
+
   async postStart(id: string): Promise<void> {
     const { container, context } = this.of;
     const hook = container.lifecycle?.postStart;

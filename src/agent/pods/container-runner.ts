@@ -204,8 +204,7 @@ export class ContainerRunner {
     const run = record.latest;
     if (run?.state !== 'running') return;
     this.#operation = 'stopping';
-    this.#health.stop();
-    record.ready = false;
+    this.#health.ending();
     deps.event(context.pod, container, 'Normal', 'Killing', reason || `Stopping container ${container.name}`);
     crashPoint('stop begun');
     const stopping = new ContainerStop(run.id, deps);

@@ -40,6 +40,7 @@ export class ContainerProbes {
   readonly #options: ProbesOptions;
   readonly #abort = new AbortController();
   readonly #cancels = new Set<() => void>();
+  #ending = false;
 
   constructor(options: ProbesOptions) {
     this.#options = options;
@@ -52,6 +53,11 @@ export class ContainerProbes {
     this.#abort.abort();
     for (const cancel of this.#cancels) cancel();
     this.#cancels.clear();
+  }
+
+  /** Asks no more whether it has started or lives. */
+  keepReadiness(): void {
+    this.#ending = true;
   }
 
   #startOthers(): void {
@@ -67,10 +73,12 @@ export class ContainerProbes {
     const delay = (probe.initialDelaySeconds ?? 0) * 1000;
     // Never more than that, also when the clock has been set back.
     const first = Math.min(delay, startedAt + delay - clock.now());
+    const isOver = () => this.#abort.signal.aborted || (this.#ending && kind !== 'readiness');
     const again = async () => {
+      if (isOver()) return;
       const begun = clock.elapsed();
       const result = await this.#ask(probe);
-      if (this.#abort.signal.aborted || !result) return;
+      if (isOver() || !result) return;
       if (!result.ok)
         this.#options.unhealthy(
           `${TITLE[kind]} probe ${result.error ? 'errored' : 'failed'}: ${result.output}`,

@@ -146,6 +146,18 @@ describe('ContainerProbes', () => {
     assert.equal(log.filter((l) => l === 'Liveness probe failed: ').length, 3);
   });
 
+  it('asks a container that ends only whether it is ready', async () => {
+    start({ livenessProbe: { periodSeconds: 1 }, readinessProbe: { periodSeconds: 1 } });
+    await clock.pass(2_500);
+    probes!.keepReadiness();
+    const before = log.length;
+    answers['liveness'] = 1;
+    await clock.pass(2_000);
+    const asked = log.slice(before);
+    assert.ok(asked.some((l) => l.endsWith('s readiness')));
+    assert.ok(!asked.some((l) => l.endsWith('liveness')));
+  });
+
   it('asks nothing more once stopped', async () => {
     start({ readinessProbe: { periodSeconds: 1 } });
     await clock.pass(1_000);
