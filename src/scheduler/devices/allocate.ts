@@ -11,7 +11,8 @@ import type {
 import { tolerated } from '../../api/machinery/taints.js';
 import { objectKey } from '../../api/machinery/types.js';
 import { allowsBoth, type Chosen } from './constraints.js';
-import { isReachable, type Pool, type PoolDevice } from './pools.js';
+import { hasCounters } from './counters.js';
+import { isReachable, type Pool, type PoolDevice, poolId } from './pools.js';
 import { allocationResult } from './result.js';
 import { matchesSelectors, SelectorError } from './selectors.js';
 
@@ -54,6 +55,7 @@ class Search {
   readonly #picks: Pick[][];
   /** Chosen by this search. */
   readonly #chosen = new Set<string>();
+  readonly #pools: ReadonlyMap<string, Pool>;
   #steps = 0;
   readonly #candidates = new Map<Alternative['part'], PoolDevice[]>();
 
@@ -63,6 +65,7 @@ class Search {
     private readonly inventory: Inventory,
   ) {
     this.#picks = claims.map(() => []);
+    this.#pools = new Map(inventory.pools.map((pool) => [poolId(pool.driver, pool.name), pool]));
   }
 
   run(): Pick[][] | undefined {
@@ -104,7 +107,7 @@ class Search {
       const pick: Pick = { ...alternative, found: candidates[i]! };
       const { id } = pick.found;
       const isOwn = !isAdmin(alternative.part);
-      if (isOwn && (this.inventory.taken.has(id) || this.#chosen.has(id))) continue;
+      if (isOwn && !this.#isFree(pick.found)) continue;
       if (!allowsBoth(constraints, pick, picks)) continue;
       picks.push(pick);
       if (isOwn) this.#chosen.add(id);
@@ -113,6 +116,12 @@ class Search {
       picks.pop();
     }
     return false;
+  }
+
+  #isFree(found: PoolDevice): boolean {
+    const isTaken = (id: string) => this.inventory.taken.has(id) || this.#chosen.has(id);
+    const pool = this.#pools.get(poolId(found.driver, found.pool))!;
+    return !isTaken(found.id) && hasCounters(pool, found, isTaken);
   }
 
   /** Devices that are what is asked for, whether they are free or not. */

@@ -1,5 +1,5 @@
 /** Pools of devices, from what drivers publish in ResourceSlices (upstream `structured/pools`). */
-import type { Device, Node, ResourceSlice } from '#types';
+import type { CounterSet, Device, Node, ResourceSlice } from '#types';
 import { matchesNodeSelector } from '../../api/machinery/node-selector.js';
 
 /** A device with where it is from. */
@@ -20,7 +20,11 @@ export interface Pool {
   /** Why it can't be used at all. */
   invalid?: string;
   devices: PoolDevice[];
+  /** What its devices share, by name of the set. */
+  counters: Map<string, NonNullable<CounterSet['counters']>>;
 }
+
+export const poolId = (driver: string, name: string): string => `${driver}/${name}`;
 
 export const deviceId = (driver: string, pool: string, device: string): string =>
   `${driver}/${pool}/${device}`;
@@ -30,7 +34,7 @@ export function poolsOf(slices: ResourceSlice[]): Pool[] {
   const byPool = new Map<string, ResourceSlice[]>();
   for (const slice of slices) {
     const { driver, pool } = slice.spec;
-    const key = `${driver}/${pool.name}`;
+    const key = poolId(driver, pool.name);
     const known = byPool.get(key) ?? [];
     const generation = known[0]?.spec.pool.generation ?? pool.generation;
     if (pool.generation < generation) continue;
@@ -55,6 +59,9 @@ function poolOf(slices: ResourceSlice[]): Pool {
     isIncomplete: slices.length !== pool.resourceSliceCount,
     ...(twice === undefined ? {} : { invalid: `duplicate device name ${twice}` }),
     devices,
+    counters: new Map(
+      sorted.flatMap(({ spec }) => (spec.sharedCounters ?? []).map((set) => [set.name, set.counters ?? {}])),
+    ),
   };
 }
 

@@ -148,6 +148,24 @@ describe('allocation of devices', () => {
     assert.deepEqual(given([{ requests: [exactly('r', { tolerations })] }], slices), ['r:a']);
   });
 
+  it('gives no more parts of a device than it has', () => {
+    const takes = (memory: string): Partial<Device> => ({
+      consumesCounters: [{ counterSet: 'gpu', counters: { memory: { value: memory } } }],
+    });
+    const pool = { name: 'p', generation: 1, resourceSliceCount: 2 };
+    const sharedCounters = [{ name: 'gpu', counters: { memory: { value: '8Gi' } } }];
+    const parts = [
+      model('whole', 'x', takes('8Gi')),
+      model('a', 'x', takes('4Gi')),
+      model('b', 'x', takes('4Gi')),
+    ];
+    const slices = [slice(parts, { pool }), slice([], { pool, sharedCounters })];
+    assert.deepEqual(given([{ requests: [exactly('r')] }], slices), ['r:whole']);
+    assert.deepEqual(given([{ requests: [exactly('r', { count: 2 })] }], slices), ['r:a r:b']);
+    assert.deepEqual(given([{ requests: [exactly('r')] }], slices, { taken: ['a'] }), ['r:b']);
+    assert.equal(given([{ requests: [exactly('r')] }], slices, { taken: ['whole'] }), undefined);
+  });
+
   it('knows what a node reaches', () => {
     const requests = [exactly('r')];
     const nodeSelector = {
