@@ -18,6 +18,8 @@ import type { Runtime } from '../runtime/types.js';
 import { Csi } from './csi/index.js';
 import { NodeDevices } from './devices/index.js';
 import { HubConnection } from './hub/connection.js';
+import { ImagePuller } from './images/image-puller.js';
+import { pulling } from './images/index.js';
 import { capacity, KUBELET_VERSION, ownAddress, withDevices } from './node/facts.js';
 import { Housekeeping } from './node/housekeeping.js';
 import { NodeNetworking } from './node/networking.js';
@@ -26,7 +28,6 @@ import type { NodeSettings } from './node/settings.js';
 import { SHUTTING_DOWN, ShutdownManager } from './node/shutdown/manager.js';
 import { PluginWatcher } from './plugins/watcher.js';
 import { podEvents } from './pods/events.js';
-import { ImagePuller } from './pods/image-puller.js';
 import { PodManager } from './pods/manager.js';
 import { PodApi } from './pods/pod-api.js';
 import { checkHandler } from './pods/runtime-handler.js';
@@ -65,6 +66,8 @@ export interface AgentOptions {
   ingress?: { httpPort: number; httpsPort: number; metricsPort?: number; accessLog?: boolean };
   /** The kubelet's folder, as storage drivers know it. */
   kubeletRoot: string;
+  /** Notes on which images were pulled with what. */
+  pulledDir: string;
   /** The node's resolver configuration, for pods and for the cluster's DNS; /etc/resolv.conf when absent. */
   resolvConf?: string;
   settings: NodeSettings;
@@ -203,7 +206,10 @@ export class Agent {
     const secret = (namespace: string, name: string) => objects.get<any>('secrets', `${namespace}/${name}`);
     this.#pods = new PodManager({
       ...{ runtime, images, network, objects, clock, logger: logger.child({ component: 'pods' }), event },
-      puller: new ImagePuller({ images, clock, event, secret, pulled: () => this.#registration.changed() }),
+      puller: new ImagePuller({
+        ...{ images, clock, event, secret, pulled: () => this.#registration.changed() },
+        ...pulling(options),
+      }),
       localVolumes: this.#localVolumes,
       csi: this.#csi.volumes,
       devices: this.#devices,

@@ -108,6 +108,7 @@ export async function openNode(options: NodeOptions): Promise<RunningNode> {
         hub: server,
         credentialsDir: join(options.dataDir, 'pki'),
         dataDir: options.dataDir,
+        pulledDir: join(options.imagesDir, 'pulled'),
         stateDir: options.runDir,
         kubeletRoot,
         runtime,

@@ -66,6 +66,16 @@ const FLAGS: Record<keyof NodeFlags, { type: 'string' | 'number' | 'boolean'; de
     type: 'string',
     describe: 'The same by priorities, lowest first: 0=30s,100000=10s,…',
   },
+  serializeImagePulls: { type: 'boolean', describe: 'Pull one image at a time [default: false]' },
+  maxParallelImagePulls: {
+    type: 'number',
+    describe: 'Most images that are pulled at once [default: no limit]',
+  },
+  imageCredentialProviderConfig: {
+    type: 'string',
+    describe: 'File with a CredentialProviderConfig: plugins that give credentials of registries',
+  },
+  imageCredentialProviderBinDir: { type: 'string', describe: 'Folder with the programs of these plugins' },
   cri: {
     type: 'boolean',
     describe: "Serve the Container Runtime Interface on cri.sock in the node's run folder [default: true]",

@@ -17,6 +17,10 @@ export function configz({ node: { settings, dataDir } }: EndpointDeps) {
       staticPodPath: settings.manifests ?? join(dataDir, 'manifests'),
       containerLogMaxSize: `${settings.logs.maxBytes}`,
       containerLogMaxFiles: settings.logs.maxFiles,
+      serializeImagePulls: settings.images.parallelPulls === 1,
+      ...(Number.isFinite(settings.images.parallelPulls)
+        ? { maxParallelImagePulls: settings.images.parallelPulls }
+        : {}),
       enableServer: true,
       port: 0,
       cgroupDriver: 'cgroupfs',

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import type { ResourceList } from '#types';
 import { canonicalQuantity, quantityValue } from '../../api/machinery/quantity.js';
+import { type CredentialProvider, readProviders } from '../images/credential-providers.js';
 import { duration, type EvictionSettings, evictionSettings } from './eviction/thresholds.js';
 import { type ImageGcFlags, type ImageGcSettings, imageGcSettings } from './image-gc.js';
 import { type ShutdownFlags, type ShutdownPeriod, shutdownPeriods } from './shutdown/groups.js';
@@ -23,6 +24,10 @@ export interface NodeFlags extends ImageGcFlags, ShutdownFlags {
   podManifestPath?: string;
   containerLogMaxSize?: string;
   containerLogMaxFiles?: number;
+  serializeImagePulls?: boolean;
+  maxParallelImagePulls?: number;
+  imageCredentialProviderConfig?: string;
+  imageCredentialProviderBinDir?: string;
 }
 
 export interface NodeSettings {
@@ -41,6 +46,11 @@ export interface NodeSettings {
   shutdown: ShutdownPeriod[];
   /** When a container's log is rotated, in bytes, and how many files it has. */
   logs: { maxBytes: number; maxFiles: number };
+  images: {
+    /** Most pulls at once. */
+    parallelPulls: number;
+    providers: CredentialProvider[];
+  };
 }
 
 /** For the agent and the system. */
@@ -71,6 +81,25 @@ export function nodeSettings(flags: NodeFlags = {}): NodeSettings {
     manifests: flags.podManifestPath ? resolve(flags.podManifestPath) : undefined,
     shutdown: shutdownPeriods(flags, duration),
     logs: logSettings(flags),
+    images: imageSettings(flags),
+  };
+}
+
+function imageSettings({
+  serializeImagePulls = false,
+  maxParallelImagePulls,
+  imageCredentialProviderConfig: config,
+  imageCredentialProviderBinDir: binDir,
+}: NodeFlags): NodeSettings['images'] {
+  if (maxParallelImagePulls !== undefined && !(maxParallelImagePulls >= 1))
+    throw new Error('--max-parallel-image-pulls takes a number of at least 1');
+  if (serializeImagePulls && maxParallelImagePulls !== undefined && maxParallelImagePulls > 1)
+    throw new Error('--max-parallel-image-pulls cannot be larger than 1 with --serialize-image-pulls');
+  if (!config !== !binDir)
+    throw new Error('--image-credential-provider-config and --image-credential-provider-bin-dir go together');
+  return {
+    parallelPulls: serializeImagePulls ? 1 : (maxParallelImagePulls ?? Number.POSITIVE_INFINITY),
+    providers: config && binDir ? readProviders(resolve(config), resolve(binDir)) : [],
   };
 }
 

@@ -1,8 +1,8 @@
 /** The image of one container: pulled when it is needed, and tried again when that fails. */
 import type { Container } from '#types';
 import type { Image } from '../../runtime/types.js';
+import { ImageUnavailable } from '../images/image-puller.js';
 import type { PodContext } from './container-runner.js';
-import { ImageUnavailable } from './image-puller.js';
 import type { ContainerRecord } from './status.js';
 import type { WorkerDeps } from './worker-deps.js';
 

@@ -7,11 +7,11 @@ import type { ImageStore, Runtime } from '../../runtime/types.js';
 import type { CsiVolumes } from '../csi/volumes.js';
 import type { NodeDevices } from '../devices/index.js';
 import type { NodeObjects } from '../hub/objects.js';
+import type { ImagePuller } from '../images/image-puller.js';
 import type { NodeSettings } from '../node/settings.js';
 import type { LocalPathVolumes } from '../volumes/local-path.js';
 import type { PodEvent } from './events.js';
 import type { NodeFacts } from './fields.js';
-import type { ImagePuller } from './image-puller.js';
 import type { DnsFacts } from './pod-dns.js';
 import type { UserRanges } from './user-namespaces.js';
 

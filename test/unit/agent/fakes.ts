@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import type { Pod, PodStatus } from '#types';
 import { NodeObjects } from '../../../src/agent/hub/objects.js';
-import { ImagePuller } from '../../../src/agent/pods/image-puller.js';
+import { ImagePuller } from '../../../src/agent/images/image-puller.js';
 import { PodManager } from '../../../src/agent/pods/manager.js';
 import { UserRanges } from '../../../src/agent/pods/user-namespaces.js';
 import type { WorkerDeps } from '../../../src/agent/pods/worker-deps.js';
@@ -167,6 +167,16 @@ export interface FakeNode {
   close(): Promise<void>;
 }
 
+const PULLING = {
+  nodeCredentials: async () => [],
+  records: {
+    mayUse: async () => true,
+    during: (_name: string, pull: () => unknown) => pull(),
+    note: async () => {},
+  },
+  parallel: 1,
+};
+
 export async function fakeNode(from?: {
   dir: string;
   runtime: FakeRuntime;
@@ -202,7 +212,14 @@ export async function fakeNode(from?: {
     node.events.push(`${reason}: ${message}`);
   const deps = {
     ...{ runtime, images, network, objects, clock, event, podsDir: dir, logger: pino({ level: 'silent' }) },
-    puller: new ImagePuller({ images, clock, event, secret: () => undefined, pulled() {} } as never),
+    puller: new ImagePuller({
+      images,
+      clock,
+      event,
+      secret: () => undefined,
+      pulled() {},
+      ...PULLING,
+    } as never),
     facts: {
       name: 'n1',
       ip: '10.0.0.1',

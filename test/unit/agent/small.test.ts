@@ -2,13 +2,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import type { Container, Pod } from '#types';
+import { pullPolicy } from '../../../src/agent/images/image-puller.js';
 import { goDuration, KeyedBackoff } from '../../../src/agent/pods/backoff.js';
 import { healthRequest, healthStatus } from '../../../src/agent/pods/grpc-probe.js';
-import { pullPolicy } from '../../../src/agent/pods/image-puller.js';
 import { resolvConf } from '../../../src/agent/pods/pod-dns.js';
 import { hostsFile, podHostname } from '../../../src/agent/pods/pod-files.js';
 import { Verdict } from '../../../src/agent/pods/probes.js';
-import { registryAuth } from '../../../src/agent/pods/registry-auth.js';
 import {
   containerLimits,
   cpuQuota,
@@ -296,22 +295,6 @@ describe('images', () => {
     ['busybox@sha256:abc', 'IfNotPresent'],
   ] as const)
     it(`${image} is pulled ${policy}`, () => assert.equal(pullPolicy({ name: 'c', image }), policy));
-
-  it('finds the password of the registry', () => {
-    const auths = {
-      'https://index.docker.io/v1/': { auth: Buffer.from('hub:pw').toString('base64') },
-      'reg.example:5000': { username: 'u', password: 'p:q' },
-    };
-    const data = { '.dockerconfigjson': Buffer.from(JSON.stringify({ auths })).toString('base64') };
-    const secret = () => ({ data }) as never;
-    const spec = { imagePullSecrets: [{ name: 's' }] };
-    assert.deepEqual(registryAuth(pod(spec), 'reg.example:5000/x:1', secret), {
-      username: 'u',
-      password: 'p:q',
-    });
-    assert.deepEqual(registryAuth(pod(spec), 'busybox', secret), { username: 'hub', password: 'pw' });
-    assert.equal(registryAuth(pod(spec), 'other.example/x', secret), undefined);
-  });
 });
 
 describe('gRPC health messages', () => {

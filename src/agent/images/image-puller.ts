@@ -1,10 +1,14 @@
 /** Images for containers: pull policy, back-off and events as upstream's image manager. */
 import type { Container, Pod, Secret } from '#types';
 import type { Clock } from '../../api/machinery/clock.js';
+import { isBuiltIn } from '../../runtime/images/builtin.js';
+import { parseReference } from '../../runtime/images/reference.js';
 import { type Image, ImageError, type ImageStore } from '../../runtime/types.js';
-import { KeyedBackoff } from './backoff.js';
-import type { PodEvent } from './events.js';
-import { registryAuth } from './registry-auth.js';
+import { KeyedBackoff } from '../pods/backoff.js';
+import type { PodEvent } from '../pods/events.js';
+import { type Credential, secretCredentials } from './keyring.js';
+import { PullLimit } from './pull-limit.js';
+import type { PulledImages } from './pulled-images.js';
 
 /** Why there is no image: a waiting reason and its message. */
 export class ImageUnavailable extends Error {
@@ -23,6 +27,11 @@ export interface ImagePullerOptions {
   clock: Clock;
   event: PodEvent;
   secret(namespace: string, name: string): Secret | undefined;
+  /** What the node itself has for an image, by `registry/repository`. */
+  nodeCredentials(image: string): Promise<Credential[]>;
+  records: PulledImages;
+  /** Most pulls at once. */
+  parallel: number;
   /** The node has another image. */
   pulled(): void;
 }
@@ -35,14 +44,22 @@ export function pullPolicy({ imagePullPolicy, image = '' }: Container): string {
     : 'Always';
 }
 
+interface Pulled {
+  image: Image;
+  /** How long it took, without waiting for its turn. */
+  ms: number;
+}
+
 export class ImagePuller {
   readonly #options: ImagePullerOptions;
   readonly #backoff = new KeyedBackoff();
   readonly #errors = new Map<string, string>();
-  readonly #pulls = new Map<string, Promise<Image>>();
+  readonly #pulls = new Map<string, Promise<Pulled>>();
+  readonly #limit: PullLimit;
 
   constructor(options: ImagePullerOptions) {
     this.#options = options;
+    this.#limit = new PullLimit(options.parallel);
   }
 
   /** The container's image, pulled if its policy wants that. Rejects with ImageUnavailable. */
@@ -53,36 +70,46 @@ export class ImagePuller {
       event(pod, container, type, reason, message);
     const quoted = JSON.stringify(name);
     let present: Image | undefined;
+    let repository: string;
     try {
       present = images.find(name);
+      repository = images.get(name) ? '' : parseReference(name).name;
     } catch (error) {
       throw this.#invalid(name, error, tell);
     }
     const policy = pullPolicy(container);
-    if (present && policy !== 'Always') {
-      tell(
-        'Normal',
-        'Pulled',
-        `Container image ${quoted} already present on machine and can be accessed by the pod`,
-      );
-      return present;
-    }
-    if (policy === 'Never') {
-      const message = `Container image ${quoted} is not present with pull policy of Never`;
+    const never = (message: string) => {
       tell('Warning', 'ErrImageNeverPull', message);
       tell('Warning', 'Failed', 'Error: ErrImageNeverPull');
-      throw new ImageUnavailable('ErrImageNeverPull', message, undefined);
+      return new ImageUnavailable('ErrImageNeverPull', message, undefined);
+    };
+    if (!present && policy === 'Never')
+      throw never(`Container image ${quoted} is not present with pull policy of Never`);
+    const secrets = secretCredentials(pod, repository, this.#options.secret);
+    if (present && policy !== 'Always') {
+      if (await this.#mayUse(present, repository, secrets)) {
+        tell(
+          'Normal',
+          'Pulled',
+          `Container image ${quoted} already present on machine and can be accessed by the pod`,
+        );
+        return present;
+      }
+      if (policy === 'Never')
+        throw never(
+          `Container image ${quoted} is present with pull policy of Never but does not have the proper credentials to access the image`,
+        );
     }
     const key = `${pod.metadata.uid}_${name}`;
     const started = clock.elapsed();
     tell('Normal', 'Pulling', `Pulling image ${quoted}`);
     try {
-      const image = await this.#pull(pod, name);
-      const seconds = `${Number(((clock.elapsed() - started) / 1000).toPrecision(4))}s`;
+      const { image, ms } = await this.#pull(name, repository, secrets);
+      const inSeconds = (time: number) => `${Number((time / 1000).toPrecision(4))}s`;
       tell(
         'Normal',
         'Pulled',
-        `Successfully pulled image ${quoted} in ${seconds} (${seconds} including waiting). Image size: ${image.size} bytes.`,
+        `Successfully pulled image ${quoted} in ${inSeconds(ms)} (${inSeconds(clock.elapsed() - started)} including waiting). Image size: ${image.size} bytes.`,
       );
       this.#options.pulled();
       this.#backoff.forget(key);
@@ -115,18 +142,52 @@ export class ImagePuller {
     );
   }
 
+  /** What is known by its id alone has no registry that could be asked. */
+  async #mayUse(image: Image, repository: string, secrets: Credential[]): Promise<boolean> {
+    return !repository || isBuiltIn(image) || this.#options.records.mayUse(image.id, repository, secrets);
+  }
+
+  /** With each of the credentials in turn, those of the pod first; without any when there are none. */
+  async #pull(name: string, repository: string, secrets: Credential[]): Promise<Pulled> {
+    const found = [...secrets, ...(await this.#options.nodeCredentials(repository))];
+    const messages = new Set<string>();
+    let first: ImageError | undefined;
+    for (const credential of found.length > 0 ? found : [undefined])
+      try {
+        return await this.#pullWith(name, repository, credential);
+      } catch (error) {
+        if (!(error instanceof ImageError) || error.code === 'InvalidName') throw error;
+        first ??= error;
+        messages.add(error.message);
+      }
+    if (messages.size === 1) throw first;
+    throw new ImageError(first!.code, `[${[...messages].join(', ')}]`);
+  }
+
   /** Several pods that want one image wait for one pull. */
-  #pull(pod: Pod, name: string): Promise<Image> {
-    const auth = registryAuth(pod, name, this.#options.secret);
-    const key = `${name} ${JSON.stringify(auth ?? null)}`;
+  #pullWith(name: string, repository: string, credential: Credential | undefined): Promise<Pulled> {
+    const key = JSON.stringify([name, credential]);
     let pull = this.#pulls.get(key);
     if (!pull) {
-      pull = this.#options.images.pull(name, auth ? { auth } : {});
+      pull = this.#limit.run(() => this.#recorded(name, repository, credential));
       this.#pulls.set(key, pull);
       const done = () => this.#pulls.delete(key);
       pull.then(done, done);
     }
     return pull;
+  }
+
+  async #recorded(name: string, repository: string, credential: Credential | undefined): Promise<Pulled> {
+    const { images, clock, records } = this.#options;
+    const started = clock.elapsed();
+    const auth = credential && { username: credential.username, password: credential.password };
+    return records.during(repository, async () => {
+      const image = await images.pull(name, auth ? { auth } : {});
+      const ms = clock.elapsed() - started;
+      if (!isBuiltIn(image))
+        await records.note(image.id, repository, credential, (id) => images.get(id) !== undefined);
+      return { image, ms };
+    });
   }
 
   #invalid(

@@ -1,0 +1,26 @@
+/** How the agent pulls images. */
+import type { Logger } from 'pino';
+import type { Clock } from '../../api/machinery/clock.js';
+import type { NodeSettings } from '../node/settings.js';
+import { CredentialProviders } from './credential-providers.js';
+import type { ImagePullerOptions } from './image-puller.js';
+import { nodeCredentials } from './node-credentials.js';
+import { PulledImages } from './pulled-images.js';
+
+/** From the node's settings. */
+export function pulling(options: {
+  settings: NodeSettings;
+  kubeletRoot: string;
+  pulledDir: string;
+  clock: Clock;
+  logger: Logger;
+}): Pick<ImagePullerOptions, 'nodeCredentials' | 'records' | 'parallel'> {
+  const { settings, kubeletRoot, pulledDir, clock, logger } = options;
+  const { providers: configured, parallelPulls } = settings.images;
+  const providers = configured.length > 0 ? new CredentialProviders(configured, clock, logger) : undefined;
+  return {
+    nodeCredentials: (image) => nodeCredentials({ kubeletRoot, providers, logger }, image),
+    records: new PulledImages(pulledDir),
+    parallel: parallelPulls,
+  };
+}
