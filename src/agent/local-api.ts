@@ -25,6 +25,8 @@ import {
   type PruneImagesRequest,
   type PullImageRequest,
   type PullProgress,
+  type PushImageRequest,
+  type PushProgress,
   type RemoveImageReply,
   type RemoveImageRequest,
   type SaveImagesReply,
@@ -33,7 +35,7 @@ import {
 } from '../rpc/node.js';
 import { isBuiltIn } from '../runtime/images/builtin.js';
 import type { LocalImageStore } from '../runtime/images/index.js';
-import { type Image, ImageError, type Runtime } from '../runtime/types.js';
+import { type Image, ImageError, type PullOptions, type Runtime } from '../runtime/types.js';
 
 const CODES: Record<ImageError['code'], status> = {
   InvalidName: status.INVALID_ARGUMENT,
@@ -101,6 +103,7 @@ export async function serveLocalApi(options: LocalApiOptions): Promise<{ close()
     }),
     pruneImages: unary<PruneImagesRequest, PruneImagesReply>(({ all }) => prune(options, all ?? false)),
     pullImage: (call: ServerWritableStream<PullImageRequest, PullProgress>) => pull(call, images),
+    pushImage: (call: ServerWritableStream<PushImageRequest, PushProgress>) => push(call, images),
     buildImage: (call: ServerWritableStream<BuildImageRequest, BuildProgress>) => build(call, options),
   });
   rmSync(socket, { force: true });
@@ -127,20 +130,29 @@ function refuseIfUsed(image: Image | undefined, runtime: Runtime): void {
     );
 }
 
-async function pull(
-  call: ServerWritableStream<PullImageRequest, PullProgress>,
-  images: LocalImageStore,
+const pull = (call: ServerWritableStream<PullImageRequest, PullProgress>, images: LocalImageStore) =>
+  transfer(call, async (options) => ({
+    image: info(await images.pull(call.request.reference ?? '', options)),
+  }));
+
+const push = (call: ServerWritableStream<PushImageRequest, PushProgress>, images: LocalImageStore) =>
+  transfer(call, async (options) => ({ digest: await images.push(call.request.reference ?? '', options) }));
+
+/** Tells how far `work` has come, and at last what it gave; ends it when the client goes. */
+async function transfer<I extends PullImageRequest, O extends PullProgress>(
+  call: ServerWritableStream<I, O>,
+  work: (options: PullOptions) => Promise<object>,
 ): Promise<void> {
-  const { reference, username, password } = call.request;
+  const { username, password } = call.request;
   const abort = new AbortController();
   call.on('cancelled', () => abort.abort());
   try {
-    const image = await images.pull(reference ?? '', {
+    const result = await work({
       ...(username ? { auth: { username, password: password ?? '' } } : {}),
       signal: abort.signal,
-      onProgress: (done, total) => void call.write({ done, total }),
+      onProgress: (done, total) => void call.write({ done, total } as O),
     });
-    call.end(void call.write({ image: info(image) }));
+    call.end(void call.write(result as O));
   } catch (error) {
     call.emit('error', failure(error));
   }

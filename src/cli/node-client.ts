@@ -6,7 +6,7 @@ import {
   makeClientConstructor,
   type ServiceError,
 } from '@grpc/grpc-js';
-import { type BuildProgress, nodeService, type PullProgress } from '../rpc/node.js';
+import { type BuildProgress, nodeService, type PullProgress, type PushProgress } from '../rpc/node.js';
 import { runningPid } from './daemon.js';
 import { CliError } from './error.js';
 import { localNodes } from './nodes.js';
@@ -25,6 +25,7 @@ export interface NodeClient {
       | 'saveImages',
     request: I,
   ): Promise<O>;
+  pushImage(request: object): AsyncIterable<PushProgress>;
   pullImage(request: object): AsyncIterable<PullProgress>;
   buildImage(request: object): AsyncIterable<BuildProgress>;
   close(): void;
@@ -62,6 +63,7 @@ export function nodeClient(paths: ClusterPaths, nodeName?: string): NodeClient {
           error ? reject(new CliError(error.details)) : resolve(answer as O),
         ),
       ),
+    pushImage: (request) => answers<PushProgress>('pushImage', request),
     pullImage: (request) => answers<PullProgress>('pullImage', request),
     buildImage: (request) => answers<BuildProgress>('buildImage', request),
     close: () => stub.close(),

@@ -82,6 +82,8 @@ const FLAGS: Record<keyof NodeFlags, { type: 'string' | 'number' | 'boolean'; de
   },
 };
 
+const PATHS = ['podManifestPath', 'imageCredentialProviderConfig', 'imageCredentialProviderBinDir'] as const;
+
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
 
 export function nodeFlags<T>(parser: Argv<T>): Argv<T & NodeFlags> {
@@ -98,7 +100,7 @@ export function givenFlags(options: NodeFlags): NodeFlags {
     }),
   ) as NodeFlags;
   // For an agent in another folder.
-  if (given.podManifestPath) given.podManifestPath = resolve(given.podManifestPath);
+  for (const name of PATHS) if (given[name]) given[name] = resolve(given[name]);
   try {
     nodeSettings(given);
   } catch (error) {

@@ -9,6 +9,8 @@ export type ListImagesRequest = keelson.v1.ListImagesRequest.$Properties;
 export type ImageList = keelson.v1.ImageList.$Properties;
 export type ImageInfo = keelson.v1.ImageInfo.$Properties;
 export type PullImageRequest = keelson.v1.PullImageRequest.$Properties;
+export type PushImageRequest = keelson.v1.PushImageRequest.$Properties;
+export type PushProgress = keelson.v1.PushProgress.$Properties;
 export type PullProgress = keelson.v1.PullProgress.$Properties;
 export type ImportImageRequest = keelson.v1.ImportImageRequest.$Properties;
 export type RemoveImageRequest = keelson.v1.RemoveImageRequest.$Properties;
@@ -25,6 +27,9 @@ export type BuildProgress = keelson.v1.BuildProgress.$Properties;
 
 export const nodeService = {
   listImages: method<ListImagesRequest, ImageList>('ListImages', v1.ListImagesRequest, v1.ImageList),
+  pushImage: method<PushImageRequest, PushProgress>('PushImage', v1.PushImageRequest, v1.PushProgress, {
+    down: true,
+  }),
   pullImage: method<PullImageRequest, PullProgress>('PullImage', v1.PullImageRequest, v1.PullProgress, {
     down: true,
   }),

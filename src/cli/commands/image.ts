@@ -7,6 +7,7 @@ import { buildCommand } from './image-build.js';
 import { humanSize, type ImageOptions, withClient, withNode } from './image-common.js';
 import { historyCommand, inspectCommand } from './image-inspect.js';
 import { pruneCommand, saveCommand, tagCommand } from './image-manage.js';
+import { pullCommand, pushCommand } from './image-transfer.js';
 
 /** One row a tag, or one for an image without any. */
 export function imageTable(images: ImageInfo[]): string {
@@ -55,38 +56,6 @@ const importCommand: CommandModule<object, ImageOptions & { archive: string; tag
     }),
 };
 
-const pullCommand: CommandModule<object, ImageOptions & { image: string; creds: string | undefined }> = {
-  command: 'pull <image>',
-  describe: 'Pull an image from its registry',
-  builder: (parser) =>
-    withNode(parser)
-      .positional('image', { type: 'string', demandOption: true })
-      .option('creds', { type: 'string', describe: 'username:password' }) as never,
-  handler: (options) =>
-    withClient(options, async (client) => {
-      const colon = options.creds?.indexOf(':') ?? -1;
-      if (options.creds !== undefined && colon < 1) throw new CliError('--creds takes username:password.');
-      const auth = options.creds && {
-        username: options.creds.slice(0, colon),
-        password: options.creds.slice(colon + 1),
-      };
-      const out = process.stdout;
-      for await (const { done, total, image } of client.pullImage({
-        reference: options.image,
-        ...(auth || {}),
-      })) {
-        if (image) out.write(`${out.isTTY ? '\r\x1b[K' : ''}${image.tags?.join(', ') || image.id}\n`);
-        else if (out.isTTY) out.write(`\r\x1b[K${bar(done ?? 0, total ?? 0)}`);
-      }
-    }),
-};
-
-function bar(done: number, total: number): string {
-  const width = 30;
-  const filled = total > 0 ? Math.round((done / total) * width) : 0;
-  return `[${'='.repeat(filled)}${' '.repeat(width - filled)}] ${humanSize(done)} of ${humanSize(total)}`;
-}
-
 const removeCommand: CommandModule<object, ImageOptions & { image: string }> = {
   command: 'remove <image>',
   aliases: 'rm',
@@ -105,6 +74,7 @@ export const imageCommand: CommandModule = {
       .command(importCommand)
       .command(saveCommand)
       .command(pullCommand)
+      .command(pushCommand)
       .command(listCommand)
       .command(tagCommand)
       .command(inspectCommand)

@@ -25,7 +25,8 @@ export interface PackedLayer {
   open(): AsyncIterable<Buffer>;
 }
 
-const types = {
+/** Media types. */
+export const types = {
   manifest: 'application/vnd.oci.image.manifest.v1+json',
   config: 'application/vnd.oci.image.config.v1+json',
   layer: 'application/vnd.oci.image.layer.v1.tar',

@@ -180,6 +180,12 @@ export class LocalImageStore implements ImageStore {
     return (await this.puller).pull(parseReference(reference), options);
   }
 
+  /** To the registry that the name tells. Gives the digest of its manifest. */
+  async push(reference: string, options: PullOptions = {}): Promise<string> {
+    const { pushImage } = await import('./push.js');
+    return pushImage(this, reference, { ...options, settings: this.options.registries });
+  }
+
   async import(path: string, name?: string): Promise<Image[]> {
     const { importArchive } = await import('./import.js');
     return importArchive(this, path, name);

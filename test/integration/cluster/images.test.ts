@@ -161,6 +161,65 @@ EOF
     }
   });
 
+  it('pushes to a registry that wants a password, from where pods with the secret alone have it', async () => {
+    const [user, password] = ['hauler', 'pass:word'];
+    const locked = await startRegistry(
+      dir,
+      'hauler:$2y$05$abcdefghijklmnopqrstuuDIEddBSuRWBBEY6g5zv60IAP5bSSfki\n',
+    );
+    try {
+      const name = `${locked.host}/team/private:1`;
+      await image('pull', `${registry.host}/team/app:v1`);
+      await image('tag', `${registry.host}/team/app:v1`, name);
+      const refused = await cluster.keelson(['image', 'push'], name);
+      assert.match(refused.stderr, /^keelson: failed to push .*no basic auth credentials/);
+      const pushed = await image('push', name, '--creds', `${user}:${password}`);
+      assert.match(pushed, new RegExp(`^${name}@sha256:[0-9a-f]{64}\n$`));
+      const auth = ['--creds', `${user}:${password}`, '--tls-verify=false'];
+      assert.match(await sh('skopeo', 'inspect', ...auth, `docker://${name}`), /"Digest"/);
+      await image('remove', name);
+
+      await cluster.kubectl(
+        ...['create', 'secret', 'docker-registry', 'login', `--docker-server=${locked.host}`],
+        ...[`--docker-username=${user}`, `--docker-password=${password}`],
+      );
+      const start = async (pod: string, secrets: string[], imagePullPolicy: 'IfNotPresent' | 'Never') => {
+        const container = { image: name, imagePullPolicy, command: ['busybox', 'sleep', '1000'] };
+        const made = shellPod(pod, '', { container });
+        Object.assign(made.spec, { imagePullSecrets: secrets.map((secret) => ({ name: secret })) });
+        await cluster.kubectl.try(['apply', '-f', '-'], { stdin: JSON.stringify(made) });
+      };
+      const waiting = (pod: string) =>
+        cluster.kubectl('get', 'pod', pod, '-o', 'jsonpath={.status.containerStatuses[0].state.waiting}');
+      await start('with-secret', ['login'], 'IfNotPresent');
+      await cluster.kubectl('wait', '--for=condition=Ready', 'pod/with-secret', '--timeout=30s');
+      await start('without', [], 'IfNotPresent');
+      await start('never', [], 'Never');
+      await start('never-with', ['login'], 'Never');
+      await cluster.kubectl('wait', '--for=condition=Ready', 'pod/never-with', '--timeout=30s');
+      await eventually('refusal', async () =>
+        /"reason":"(ErrImagePull|ImagePullBackOff)"/.test(await waiting('without')),
+      );
+      assert.match(await waiting('without'), /authorization failed: no basic auth credentials/);
+      await eventually('refusal', async () => (await waiting('never')).includes('ErrImageNeverPull'));
+      assert.match(
+        await waiting('never'),
+        /is present with pull policy of Never but does not have the proper credentials to access the image/,
+      );
+
+      // What the node itself has is for all its pods.
+      const auths = { [locked.host]: { username: user, password } };
+      const kubelet = join(cluster.dataDir, 'nodes', cluster.node, 'kubelet');
+      writeFileSync(join(kubelet, 'config.json'), JSON.stringify({ auths }));
+      await cluster.kubectl('delete', 'pod', 'without', '--now');
+      await start('without', [], 'IfNotPresent');
+      await cluster.kubectl('wait', '--for=condition=Ready', 'pod/without', '--timeout=30s');
+      await cluster.kubectl('delete', 'pod', 'with-secret', 'without', 'never', 'never-with', '--now');
+    } finally {
+      await locked.stop();
+    }
+  });
+
   it('says what is wrong, in one sentence', async () => {
     for (const [argv, says] of [
       [['pull', `${registry.host}/no/such:1`], /^keelson: .*not found/],

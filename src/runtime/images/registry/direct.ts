@@ -2,9 +2,10 @@
 import { readFileSync } from 'node:fs';
 import * as http from 'node:http';
 import * as https from 'node:https';
+import type { Readable } from 'node:stream';
 import { rootCertificates } from 'node:tls';
 import type { Endpoint } from './config.js';
-import { connectTimeout, type HttpAnswer, idleTimeout, type Transport } from './http.js';
+import { connectTimeout, type HttpAnswer, type HttpRequest, idleTimeout, type Transport } from './http.js';
 
 /** What TLS takes for an endpoint. */
 export function tlsOptions({ insecure, ca }: Pick<Endpoint, 'insecure' | 'ca'>) {
@@ -14,18 +15,25 @@ export function tlsOptions({ insecure, ca }: Pick<Endpoint, 'insecure' | 'ca'>) 
   };
 }
 
+function sendBody(request: http.ClientRequest, body: Readable | Buffer | undefined): void {
+  if (!body || Buffer.isBuffer(body)) return void request.end(body);
+  body.on('error', (error) => request.destroy(error));
+  request.on('close', () => body.destroy());
+  body.pipe(request);
+}
+
 export class DirectTransport implements Transport {
   private readonly agents = new Map<string, http.Agent>();
 
-  get(
+  send(
     endpoint: Pick<Endpoint, 'insecure' | 'ca'>,
     url: URL,
-    headers: Record<string, string>,
+    { method = 'GET', headers, body }: Pick<HttpRequest, 'method' | 'headers' | 'body'>,
     signal: AbortSignal | undefined,
   ): Promise<Omit<HttpAnswer, 'url'>> {
     return new Promise((resolve, reject) => {
-      const options = { agent: this.agent(endpoint, url), headers, ...(signal ? { signal } : {}) };
-      const request = url.protocol === 'https:' ? https.get(url, options) : http.get(url, options);
+      const options = { method, agent: this.agent(endpoint, url), headers, ...(signal ? { signal } : {}) };
+      const request = url.protocol === 'https:' ? https.request(url, options) : http.request(url, options);
       const late = () => request.destroy(Object.assign(new Error('timeout'), { code: 'ETIMEDOUT' }));
       request.once('socket', (socket) => {
         socket.setTimeout(socket.connecting ? connectTimeout : idleTimeout);
@@ -33,7 +41,10 @@ export class DirectTransport implements Transport {
       });
       request.on('timeout', late);
       request.on('error', reject);
-      request.on('response', (body) => resolve({ status: body.statusCode!, headers: body.headers, body }));
+      request.on('response', (answer) =>
+        resolve({ status: answer.statusCode!, headers: answer.headers, body: answer }),
+      );
+      sendBody(request, body?.());
     });
   }
 

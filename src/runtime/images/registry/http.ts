@@ -14,6 +14,10 @@ export interface HttpAnswer {
 }
 
 export interface HttpRequest {
+  /** GET when absent. */
+  method?: string;
+  /** Gives the bytes anew for each attempt. */
+  body?: () => Readable | Buffer;
   headers: Record<string, string>;
   signal?: AbortSignal | undefined;
   /** Milliseconds until headers have to be there. */
@@ -26,10 +30,10 @@ export const idleTimeout = 30_000;
 
 /** Sends one request; rejects when there is no answer. */
 export interface Transport {
-  get(
+  send(
     endpoint: Pick<Endpoint, 'insecure' | 'ca'>,
     url: URL,
-    headers: Record<string, string>,
+    request: Pick<HttpRequest, 'method' | 'headers' | 'body'>,
     signal: AbortSignal | undefined,
   ): Promise<Omit<HttpAnswer, 'url'>>;
   close(): Promise<void>;
@@ -75,10 +79,10 @@ export class HttpClient {
     try {
       const transport = await this.transport(url);
       const headers = { 'user-agent': 'keelson', ...options.headers };
-      return { ...(await transport.get(endpoint, url, headers, either)), url: url.href };
+      return { ...(await transport.send(endpoint, url, { ...options, headers }, either)), url: url.href };
     } catch (error) {
       signal?.throwIfAborted();
-      throw new ConnectionError(url, error as Error);
+      throw new ConnectionError(url, error as Error, options.method);
     }
   }
 
@@ -113,9 +117,12 @@ export class ConnectionError extends ImageError {
   /** Whether trying again at once makes sense. */
   readonly passing: boolean;
 
-  constructor(url: URL, cause: Error) {
+  constructor(url: URL, cause: Error, method = 'GET') {
     const code = (cause as NodeJS.ErrnoException).code ?? cause.name;
-    super('Unreachable', `failed to do request: Get "${url.href}": ${explain(url, String(code), cause)}`);
+    super(
+      'Unreachable',
+      `failed to do request: ${method[0]}${method.slice(1).toLowerCase()} "${url.href}": ${explain(url, String(code), cause)}`,
+    );
     this.passing = ['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET'].includes(String(code));
   }
 }

@@ -2,20 +2,21 @@
 import { EnvHttpProxyAgent, request } from 'undici';
 import type { Endpoint } from './config.js';
 import { tlsOptions } from './direct.js';
-import { connectTimeout, type HttpAnswer, idleTimeout, type Transport } from './http.js';
+import { connectTimeout, type HttpAnswer, type HttpRequest, idleTimeout, type Transport } from './http.js';
 
 export class ProxiedTransport implements Transport {
   private readonly agents = new Map<string, EnvHttpProxyAgent>();
 
-  async get(
+  async send(
     endpoint: Pick<Endpoint, 'insecure' | 'ca'>,
     url: URL,
-    headers: Record<string, string>,
+    { method = 'GET', headers, body }: Pick<HttpRequest, 'method' | 'headers' | 'body'>,
     signal: AbortSignal | undefined,
   ): Promise<Omit<HttpAnswer, 'url'>> {
     const { statusCode, ...answer } = await request(url, {
-      method: 'GET',
+      method: method as 'GET',
       headers,
+      ...(body ? { body: body() } : {}),
       dispatcher: this.agent(endpoint),
       ...(signal ? { signal } : {}),
     });

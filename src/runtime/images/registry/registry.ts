@@ -6,7 +6,9 @@ import { manifestTypes, maxDocumentSize } from '../manifest.js';
 import type { Reference } from '../reference.js';
 import { answerChallenge, type Credentials, parseChallenge } from './auth.js';
 import type { Endpoint } from './config.js';
-import { discard, type HttpAnswer, type HttpClient } from './http.js';
+import { discard, type HttpAnswer, type HttpClient, type HttpRequest } from './http.js';
+
+export type RepositoryRequest = Partial<Pick<HttpRequest, 'method' | 'headers' | 'body'>>;
 
 /** A repository at one endpoint, for one pull. */
 export class Repository {
@@ -18,7 +20,7 @@ export class Repository {
     private readonly endpoint: Endpoint,
     private readonly reference: Reference,
     private readonly credentials: Credentials | undefined,
-    private readonly signal: AbortSignal,
+    readonly signal: AbortSignal,
   ) {
     this.url = `${endpoint.base}/v2/${reference.repository}`;
   }
@@ -55,8 +57,24 @@ export class Repository {
   }
 
   private async request(path: string, headers: Record<string, string>): Promise<HttpAnswer> {
-    const url = this.url + path;
-    let answer = await this.send(url, headers);
+    const answer = await this.send(path, { headers });
+    if (answer.status === 200 || answer.status === 206) return answer;
+    discard(answer);
+    throw this.failure(answer, 'GET');
+  }
+
+  /** Reads no more than the answer's head. Throws ImageError for any status but the one that is wanted. */
+  async expect(wanted: number, path: string, request: RepositoryRequest): Promise<HttpAnswer> {
+    const answer = await this.send(path, request);
+    discard(answer);
+    if (answer.status !== wanted) throw this.failure(answer, request.method ?? 'GET');
+    return answer;
+  }
+
+  /** `path`: below the repository, or a whole address. With credentials when they are asked for; any status is an answer. */
+  async send(path: string, request: RepositoryRequest): Promise<HttpAnswer> {
+    const url = path.startsWith('/') ? this.url + path : path;
+    let answer = await this.once(url, request);
     if (answer.status === 401) {
       discard(answer);
       const challenge = challengeOf(answer);
@@ -71,24 +89,23 @@ export class Repository {
       );
       if (!authorization) throw denied('authorization failed: no basic auth credentials');
       this.authorization = authorization;
-      answer = await this.send(url, headers);
+      answer = await this.once(url, request);
     }
-    if (answer.status === 200 || answer.status === 206) return answer;
-    discard(answer);
-    throw this.failure(answer);
+    return answer;
   }
 
-  private send(url: string, headers: Record<string, string>): Promise<HttpAnswer> {
+  private once(url: string, { headers, ...request }: RepositoryRequest): Promise<HttpAnswer> {
     const authorization: Record<string, string> = this.authorization
       ? { authorization: this.authorization }
       : {};
-    return this.http.getPatiently(this.endpoint, url, {
-      headers: { ...headers, ...authorization },
-      signal: this.signal,
-    });
+    const { http, endpoint, signal } = this;
+    const whole = { ...request, headers: { ...headers, ...authorization }, signal };
+    return request.method && request.method !== 'HEAD'
+      ? http.get(endpoint, url, whole)
+      : http.getPatiently(endpoint, url, whole);
   }
 
-  private failure(answer: HttpAnswer): ImageError {
+  private failure(answer: HttpAnswer, method: string): ImageError {
     const { status, url } = answer;
     if (status === 404) return new ImageError('NotFound', `${this.reference.full}: not found`);
     if (status === 401) {
@@ -96,7 +113,7 @@ export class Repository {
       return denied(`${error ? `server message: ${error}: ` : ''}authorization failed`);
     }
     const code = status === 403 ? 'Unauthorized' : 'Internal';
-    return new ImageError(code, `unexpected status from GET request to ${url}: ${status}`);
+    return new ImageError(code, `unexpected status from ${method} request to ${url}: ${status}`);
   }
 }
 
