@@ -173,6 +173,11 @@ export class Agent {
     this.#devices = new NodeDevices({
       ...{ node, root: options.kubeletRoot, clock, client: this.#client },
       logger: logger.child({ component: 'devices' }),
+      pods: () =>
+        this.#pods
+          .list()
+          .filter((worker) => worker.isActive)
+          .map(({ pod }) => pod),
       changed: () => {
         this.#registration.changed();
         this.#pods.devicesChanged();

@@ -139,6 +139,16 @@ export class DevicePlugins implements PluginHandler {
     }));
   }
 
+  /** Ids of the devices of a container, by resource. */
+  idsOf(uid: string, container: string): [resource: string, ids: string[]][] {
+    return this.#of(uid, container).map(({ resource, ids }) => [resource, ids]);
+  }
+
+  /** Ids of all devices that may be given, by resource. */
+  healthy(): [resource: string, ids: string[]][] {
+    return [...this.#resources].map(([name, { healthy }]) => [name, healthy]);
+  }
+
   #health(resource: string, id: string): string {
     const isHealthy = this.#resources.get(resource)?.devices.get(id);
     return isHealthy === undefined ? 'Unknown' : isHealthy ? 'Healthy' : 'Unhealthy';

@@ -9,7 +9,9 @@ import { cdiEdits } from '../cdi/registry.js';
 import type { PluginHandler } from '../plugins/watcher.js';
 import { ConfigError } from '../pods/env.js';
 import { DevicePlugins } from './device-plugins.js';
+import type { ClaimDevices } from './dra/claims.js';
 import { Dra } from './dra/index.js';
+import { servePodResources } from './pod-resources.js';
 
 export interface NodeDevicesOptions {
   node: string;
@@ -18,6 +20,8 @@ export interface NodeDevicesOptions {
   root: string;
   clock: Clock;
   logger: Logger;
+  /** Those of the node that have not ended. */
+  pods(): Pod[];
   /** There are other devices, or their health is another. */
   changed(): void;
 }
@@ -34,11 +38,13 @@ export class AdmissionError extends Error {
 export class NodeDevices {
   readonly #plugins: DevicePlugins;
   readonly #dra: Dra;
-  readonly #logger: Logger;
+  readonly #options: NodeDevicesOptions;
+  #told: { close(): void } | undefined;
 
-  constructor({ changed, ...shared }: NodeDevicesOptions) {
-    const { root, logger } = shared;
-    this.#logger = logger;
+  constructor(options: NodeDevicesOptions) {
+    this.#options = options;
+    const { changed, pods: _, ...shared } = options;
+    const { root } = shared;
     this.#plugins = new DevicePlugins({ ...shared, changed, dir: join(root, 'device-plugins') });
     this.#dra = new Dra(shared);
   }
@@ -52,14 +58,24 @@ export class NodeDevices {
     await this.#plugins.recover();
     await this.#dra.claims
       .recover()
-      .catch((err) => this.#logger.error({ err }, 'what is noted of claims cannot be read'));
+      .catch((err) => this.#options.logger.error({ err }, 'what is noted of claims cannot be read'));
   }
 
-  start(): Promise<void> {
-    return this.#plugins.start();
+  async start(): Promise<void> {
+    await this.#plugins.start();
+    const devices = (all: [string, string[]][]) =>
+      all.map(([resourceName, deviceIds]) => ({ resourceName, deviceIds }));
+    this.#told = await servePodResources({
+      dir: join(this.#options.root, 'pod-resources'),
+      pods: () => this.#options.pods(),
+      devicesOf: ({ metadata }, { name }) => devices(this.#plugins.idsOf(metadata.uid!, name)),
+      claimsOf: (pod, container) => this.#dra.claims.devicesOf(pod, container).map(dynamicResource),
+      allocatable: () => devices(this.#plugins.healthy()),
+    });
   }
 
   close(): Promise<void> {
+    this.#told?.close();
     this.#dra.close();
     return this.#plugins.close();
   }
@@ -96,7 +112,8 @@ export class NodeDevices {
     const { edits, cdi } = await this.#plugins.prepare(uid, container.name).catch((error: Error) => {
       throw new ConfigError(error.message, true);
     });
-    const names = [...cdi, ...this.#dra.claims.cdiDevices(pod, container)];
+    const prepared = this.#dra.claims.devicesOf(pod, container).flatMap(({ devices }) => devices);
+    const names = [...cdi, ...prepared.flatMap(({ cdiDeviceIds }) => cdiDeviceIds ?? [])];
     return { given: edits, cdi: await cdiEdits(names) };
   }
 
@@ -114,3 +131,12 @@ export class NodeDevices {
     void this.#dra.retain(uids);
   }
 }
+
+const dynamicResource = ({ claim, driver, devices }: ClaimDevices) => ({
+  claimName: claim.name,
+  claimNamespace: claim.namespace,
+  claimResources: devices.map(({ poolName, deviceName, cdiDeviceIds }) => ({
+    ...{ driverName: driver, poolName, deviceName },
+    cdiDevices: (cdiDeviceIds ?? []).map((name) => ({ name })),
+  })),
+});

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { podResourcesService } from '../../../src/rpc/pod-resources.js';
+import { UnixClient } from '../../../src/rpc/unix-client.js';
 import { eventually, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
 import { TestDevicePlugin } from '../../fixtures/device-plugin.js';
 import { shellPod } from '../../fixtures/pods.js';
@@ -79,6 +81,32 @@ describe('device plugins', function () {
       await get('pod one', '.status.containerStatuses[0].allocatedResourcesStatus'),
       `[{"name":"${RESOURCE}","resources":[{"health":"Healthy","resourceID":"d2"}]}]`,
     );
+  });
+
+  it('tells other programs of the node who has what', async () => {
+    const client = new UnixClient(join(root, 'pod-resources', 'kubelet.sock'));
+    try {
+      const { podResources } = await client.call(podResourcesService.list, {});
+      const found = podResources?.find(({ name }) => name === 'one');
+      assert.deepEqual(JSON.parse(JSON.stringify(found)), {
+        name: 'one',
+        namespace: 'default',
+        containers: [
+          { name: 'c', devices: [{ resourceName: RESOURCE, deviceIds: ['d2'] }], dynamicResources: [] },
+        ],
+      });
+      const { devices } = await client.call(podResourcesService.getAllocatableResources, {});
+      assert.deepEqual(JSON.parse(JSON.stringify(devices)), [
+        { resourceName: RESOURCE, deviceIds: ['d1', 'd2'] },
+      ]);
+      const unknown = { podName: 'none', podNamespace: 'default' };
+      await assert.rejects(
+        client.call(podResourcesService.get, unknown),
+        /pod none in namespace default not found/,
+      );
+    } finally {
+      client.close();
+    }
   });
 
   it('leaves pods waiting until a device is free', async () => {

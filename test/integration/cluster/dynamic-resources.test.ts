@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import type { Container, Pod, PodResourceClaim } from '#types';
+import { podResourcesService } from '../../../src/rpc/pod-resources.js';
+import { UnixClient } from '../../../src/rpc/unix-client.js';
 import { eventually, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
 import { TestDraDriver } from '../../fixtures/dra-driver.js';
 import { shellPod } from '../../fixtures/pods.js';
@@ -15,6 +17,7 @@ describe('dynamic resource allocation', function () {
   let cluster: TestCluster;
   let kubectl: Kubectl;
   let driver: TestDraDriver;
+  let root: string;
   const apply = async (...items: object[]) => {
     const list = JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
     const { code, stderr } = await kubectl.try(['apply', '-f', '-'], { stdin: list });
@@ -53,7 +56,7 @@ describe('dynamic resource allocation', function () {
   before(async () => {
     cluster = await startTestCluster();
     kubectl = cluster.kubectl;
-    const root = join(cluster.dataDir, 'nodes', cluster.node, 'kubelet');
+    root = join(cluster.dataDir, 'nodes', cluster.node, 'kubelet');
     driver = new TestDraDriver({ name: DRIVER, root, node: '/dev/fuse', kubectl });
     await driver.start();
     await apply(
@@ -160,6 +163,12 @@ describe('dynamic resource allocation', function () {
       },
     });
     assert.equal(made.status.reservedFor[0].name, 'one');
+    const client = new UnixClient(join(root, 'pod-resources', 'kubelet.sock'));
+    const told = await client.call(podResourcesService.get, { podName: 'one', podNamespace: 'default' });
+    client.close();
+    const [resource] = told.podResources?.containers?.[0]?.dynamicResources ?? [];
+    assert.equal(resource?.claimName, name);
+    assert.equal(resource?.claimResources?.[0]?.deviceName, 'large');
     const look = 'exec 3<>/dev/large && echo open; ls /dev/small 2>/dev/null';
     assert.match(await kubectl('exec', 'one', '--', 'sh', '-c', `${look}; true`), /^open\n$/);
     assert.equal(await env('one'), 'DEVICE_req=large\n');

@@ -1,6 +1,7 @@
 /** Claims of the node's pods: prepared by their drivers before a pod starts, and given back after its end (kubelet `cm/dra`). */
 import type { Container, Pod, ResourceV1ResourceClaim as ResourceClaim } from '#types';
 import { claimNameFor, isReservedFor, whyNotFor } from '../../../api/resources/resource/pod-claims.js';
+import type { DraDevice } from '../../../rpc/dra.js';
 import type { DraDrivers } from './drivers.js';
 import { type PreparedClaim, readClaims, writeClaims } from './state.js';
 
@@ -10,6 +11,12 @@ export interface DraClaimsOptions {
   file: string;
   /** As the API has it. */
   get(namespace: string, name: string): Promise<ResourceClaim>;
+}
+
+export interface ClaimDevices {
+  claim: PreparedClaim;
+  driver: string;
+  devices: DraDevice[];
 }
 
 export class DraClaims {
@@ -56,16 +63,18 @@ export class DraClaims {
     return [...new Set([...this.#claims.values()].flatMap(({ pods }) => pods))];
   }
 
-  /** CDI names of the devices that a container asks for. */
-  cdiDevices(pod: Pod, { resources }: Container): string[] {
+  /** The devices that a container asks for, by claim and driver. */
+  devicesOf(pod: Pod, { resources }: Container): ClaimDevices[] {
     return (resources?.claims ?? []).flatMap(({ name, request }) => {
       const one = pod.spec.resourceClaims?.find((claim) => claim.name === name);
-      const claimName = one && claimNameFor(pod, one).name;
+      const made = pod.status?.resourceClaimStatuses?.find((claim) => claim.name === name);
+      const claimName = one?.resourceClaimName ?? made?.resourceClaimName;
       const claim = this.#of(pod.metadata.uid!).find((known) => known.name === claimName);
-      return Object.values(claim?.drivers ?? {})
-        .flatMap((devices) => devices ?? [])
-        .filter(({ requestNames }) => !request || isFor(requestNames ?? [], request))
-        .flatMap(({ cdiDeviceIds }) => cdiDeviceIds ?? []);
+      return Object.entries(claim?.drivers ?? {}).map(([driver, all]) => ({
+        claim: claim!,
+        driver,
+        devices: (all ?? []).filter(({ requestNames }) => !request || isFor(requestNames ?? [], request)),
+      }));
     });
   }
 
