@@ -69,13 +69,13 @@ function validateStrategy(strategy: DaemonSetUpdateStrategy, path: string): Fiel
   const errors = [
     ...validateIntOrPercent(maxUnavailable, child(at, 'maxUnavailable')),
     ...validateIntOrPercent(maxSurge, child(at, 'maxSurge')),
+    ...validateAtMostAll(maxUnavailable, child(at, 'maxUnavailable')),
+    ...validateAtMostAll(maxSurge, child(at, 'maxSurge')),
   ];
   if (unavailable && surge)
-    errors.push(invalid(child(at, 'maxSurge'), maxSurge, 'may not be set when `maxUnavailable` is non-zero'));
+    errors.push(invalid(child(at, 'maxSurge'), maxSurge, 'may not be set when maxUnavailable is non-zero'));
   if (!unavailable && !surge)
-    errors.push(required(child(at, 'maxUnavailable'), 'cannot be 0 when `maxSurge` is 0'));
-  errors.push(...validateAtMostAll(maxUnavailable, child(at, 'maxUnavailable')));
-  errors.push(...validateAtMostAll(maxSurge, child(at, 'maxSurge')));
+    errors.push(required(child(at, 'maxUnavailable'), 'cannot be 0 when maxSurge is 0'));
   return errors;
 }
 

@@ -2,6 +2,7 @@
  * CertificateSigningRequests: certificates that somebody asks for, approves and signs.
  * @see https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/
  */
+import { X509Certificate } from 'node:crypto';
 import type { CertificateSigningRequest, CertificateSigningRequestCondition } from '#types';
 import {
   child,
@@ -13,7 +14,7 @@ import {
   notSupported,
   required,
 } from '../../machinery/field.js';
-import { dns1123Subdomain } from '../../machinery/names.js';
+import { dns1123Subdomain, pathSegment } from '../../machinery/names.js';
 import { checked, sameJson } from '../../machinery/validation.js';
 import { ageColumn, humanDuration, nameColumn, textColumn } from '../columns.js';
 import { defineResource } from '../define.js';
@@ -43,8 +44,7 @@ const USAGES = [
   'signing',
   'timestamping',
 ];
-const PEM =
-  /^\s*-----BEGIN (?:NEW )?CERTIFICATE REQUEST-----\n[\s\S]+\n-----END (?:NEW )?CERTIFICATE REQUEST-----/;
+const PEM = /^\s*-----BEGIN CERTIFICATE REQUEST-----\n[\s\S]+\n-----END CERTIFICATE REQUEST-----/;
 const MIN_SECONDS = 600;
 const DECISIONS = ['Approved', 'Denied'];
 
@@ -86,40 +86,70 @@ function validateSignerName(name: string): FieldError[] {
   return [...errors, ...checked(at, path, dns1123Subdomain)];
 }
 
-function validateConditions(
-  { status }: CertificateSigningRequest,
-  old: CertificateSigningRequest,
-): FieldError[] {
-  const conditions = status?.conditions ?? [];
-  const at = 'status.conditions';
+const FINAL = [...DECISIONS, 'Failed'];
+const STATES = ['False', 'True', 'Unknown'];
+const AT_CONDITIONS = 'status.conditions';
+
+const has = (csr: CertificateSigningRequest, type: string): boolean =>
+  Boolean(csr.status?.conditions?.some((condition) => condition.type === type));
+
+const typesOf = (csr: CertificateSigningRequest): string[] =>
+  (csr.status?.conditions ?? []).map(({ type }) => type);
+
+/** What is wrong with the conditions already, an update may leave so. */
+function validateConditions(csr: CertificateSigningRequest, old: CertificateSigningRequest): FieldError[] {
   const errors: FieldError[] = [];
-  const types = conditions.map(({ type }) => type);
-  conditions.forEach(({ type, status: state }, i) => {
-    const path = index(at, i);
-    if (!type) errors.push(required(child(path, 'type')));
+  const [types, before] = [typesOf(csr), typesOf(old)];
+  const wereUnique = new Set(before).size === before.length;
+  const wereUndecided = !DECISIONS.every((type) => before.includes(type));
+  csr.status?.conditions?.forEach(({ type, status: state }, i) => {
+    const path = index(AT_CONDITIONS, i);
+    const earlier = types.slice(0, i);
+    const states = FINAL.includes(type) ? ['True'] : STATES;
+    if (!type && !before.includes('')) errors.push(required(child(path, 'type')));
     if (!state) errors.push(required(child(path, 'status')));
-    else if ([...DECISIONS, 'Failed'].includes(type) && state !== 'True')
-      errors.push(notSupported(child(path, 'status'), state, ['True']));
-    if (types.indexOf(type) < i) errors.push(duplicate(child(path, 'type'), type));
-    if (
-      DECISIONS.includes(type) &&
-      DECISIONS.some((other) => other !== type && types.indexOf(other) >= 0 && types.indexOf(other) < i)
-    )
-      errors.push(
-        invalid(child(path, 'type'), type, 'Approved and Denied conditions are mutually exclusive'),
-      );
+    else if (!states.includes(state)) errors.push(notSupported(child(path, 'status'), state, states));
+    const contrary = DECISIONS.includes(type) && DECISIONS.some((d) => d !== type && earlier.includes(d));
+    if (contrary && wereUndecided)
+      errors.push(invalid(AT_CONDITIONS, type, 'Approved and Denied conditions are mutually exclusive'));
+    if (wereUnique && earlier.includes(type)) errors.push(duplicate(child(path, 'type'), type));
   });
-  for (const { type } of old.status?.conditions ?? [])
-    if (DECISIONS.includes(type) && !types.includes(type))
-      errors.push(forbidden(at, `updates may not remove a condition of type ${JSON.stringify(type)}`));
+  for (const type of FINAL)
+    if (count(types, type) < count(before, type))
+      errors.push(
+        forbidden(AT_CONDITIONS, `updates may not remove a condition of type ${JSON.stringify(type)}`),
+      );
   return errors;
+}
+
+const count = (types: string[], type: string): number => types.filter((each) => each === type).length;
+
+const BLOCK = /-----BEGIN ([^-]*)-----\r?\n([\s\S]*?)-----END \1-----/g;
+
+/** What keeps the text from being certificates in PEM, if anything does. */
+function certificateProblem(base64: string): string | undefined {
+  const blocks = [...Buffer.from(base64, 'base64').toString('latin1').matchAll(BLOCK)];
+  for (const [, type, body = ''] of blocks) {
+    if (type !== 'CERTIFICATE')
+      return `only CERTIFICATE PEM blocks are allowed, found ${JSON.stringify(type)}`;
+    if (body.includes(':')) return 'no PEM block headers are permitted';
+    try {
+      new X509Certificate(Buffer.from(body, 'base64'));
+    } catch {
+      return 'x509: malformed certificate';
+    }
+  }
+  return blocks.length === 0 ? 'must contain at least one CERTIFICATE PEM block' : undefined;
 }
 
 function validateStatus(csr: CertificateSigningRequest, old: CertificateSigningRequest): FieldError[] {
   const errors = validateConditions(csr, old);
-  const before = old.status?.certificate;
-  if (before && csr.status?.certificate !== before)
-    errors.push(forbidden('status.certificate', 'updates may not change a non-empty certificate'));
+  const at = 'status.certificate';
+  const [now = '', before = ''] = [csr.status?.certificate, old.status?.certificate];
+  if (now === before) return errors;
+  const problem = now && !(before && certificateProblem(before)) ? certificateProblem(now) : undefined;
+  if (problem) errors.push(invalid(at, '<certificate data>', problem));
+  if (before) errors.push(forbidden(at, 'updates may not modify existing certificate content'));
   return errors;
 }
 
@@ -137,10 +167,9 @@ function stampConditions(csr: CertificateSigningRequest, old: CertificateSigning
   }
 }
 
-function state({ status }: CertificateSigningRequest): string {
-  const has = (type: string) => status?.conditions?.some((condition) => condition.type === type);
-  const decision = has('Denied') ? 'Denied' : has('Approved') ? 'Approved' : 'Pending';
-  return `${decision}${has('Failed') ? ',Failed' : ''}${status?.certificate ? ',Issued' : ''}`;
+function state(csr: CertificateSigningRequest): string {
+  const decision = has(csr, 'Denied') ? 'Denied' : has(csr, 'Approved') ? 'Approved' : 'Pending';
+  return `${decision}${has(csr, 'Failed') ? ',Failed' : ''}${csr.status?.certificate ? ',Issued' : ''}`;
 }
 
 export const certificateSigningRequests = defineResource<CertificateSigningRequest>({
@@ -150,6 +179,7 @@ export const certificateSigningRequests = defineResource<CertificateSigningReque
   plural: 'certificatesigningrequests',
   shortNames: ['csr'],
   namespaced: false,
+  validateName: pathSegment,
   subresources: [
     { name: 'approval', kind: 'CertificateSigningRequest', verbs: ['get', 'patch', 'update'] },
     { name: 'status', kind: 'CertificateSigningRequest', verbs: ['get', 'patch', 'update'] },

@@ -10,7 +10,8 @@ import { type Column, defineResource } from '../define.js';
 const MAX_WORD = 128;
 const MAX_MESSAGE = 1024;
 
-function validate(event: Event): FieldError[] {
+/** Of every event, whichever version it is sent in; `reporting` is how that version calls the reporting component. */
+export function validateEvent(event: Event, reporting: string): FieldError[] {
   const namespace = event.metadata.namespace ?? '';
   const involved = event.involvedObject?.namespace ?? '';
   const errors: FieldError[] = [];
@@ -19,20 +20,20 @@ function validate(event: Event): FieldError[] {
   const agrees =
     involved === '' ? homes.includes(namespace) : Boolean(event.eventTime) || namespace === involved;
   if (!agrees) errors.push(invalid('involvedObject.namespace', involved, 'does not match event.namespace'));
-  if (event.eventTime) errors.push(...validateNewStyle(event));
+  if (event.eventTime) errors.push(...validateNewStyle(event, reporting));
   return [...errors, ...validateDns1123Subdomain(namespace, 'namespace')];
 }
 
-function validateNewStyle(event: Event): FieldError[] {
+function validateNewStyle(event: Event, reporting: string): FieldError[] {
   const errors: FieldError[] = [];
   const limit = (field: string, value: string, max: number) => {
     if (Buffer.byteLength(value) > max) errors.push(invalid(field, '', `can have at most ${max} characters`));
   };
-  if (!event.reportingComponent) errors.push(required('reportingComponent'));
-  errors.push(...validateQualifiedName(event.reportingComponent ?? '', 'reportingComponent'));
+  if (!event.reportingComponent) errors.push(required(reporting));
+  errors.push(...validateQualifiedName(event.reportingComponent ?? '', reporting));
   for (const field of ['reportingInstance', 'action', 'reason'] as const) {
     if (!event[field]) errors.push(required(field));
-    limit(field === 'reportingInstance' ? 'reportingIntance' : field, event[field] ?? '', MAX_WORD);
+    limit(field, event[field] ?? '', MAX_WORD);
   }
   limit('message', event.message ?? '', MAX_MESSAGE);
   return errors;
@@ -121,7 +122,7 @@ export const events = defineResource<Event>({
     event.reportingComponent ??= '';
     event.reportingInstance ??= '';
   },
-  validate,
+  validate: (event) => validateEvent(event, 'reportingComponent'),
   columns,
   fields: {
     ...Object.fromEntries(

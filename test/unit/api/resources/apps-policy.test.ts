@@ -80,12 +80,16 @@ describe('daemon sets', () => {
   refuses(daemonSets, set, [
     ['valid', {}, []],
     ['surge', rolling(0, '50%'), []],
-    ['no move possible', rolling(0, 0), ['spec.updateStrategy.rollingUpdate.maxUnavailable: Required value']],
+    [
+      'no move possible',
+      rolling(0, 0),
+      ['spec.updateStrategy.rollingUpdate.maxUnavailable: Required value: cannot be 0 when maxSurge is 0'],
+    ],
     [
       'both',
       rolling(1, 1),
       [
-        'spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: 1: may not be set when `maxUnavailable` is non-zero',
+        'spec.updateStrategy.rollingUpdate.maxSurge: Invalid value: 1: may not be set when maxUnavailable is non-zero',
       ],
     ],
     [

@@ -34,8 +34,43 @@ const webhook = (fields: object = {}) => ({
 });
 const policy = (spec: object) => ({ spec: { podSelector: {}, ...spec } });
 
+const regarding = { kind: 'Pod', namespace: 'default', name: 'p' };
+const event = (fields: object = {}) => ({
+  regarding,
+  eventTime: '2026-05-01T12:00:00.000000Z',
+  reportingController: 'example.com/c',
+  reportingInstance: 'c-1',
+  action: 'Act',
+  reason: 'Acted',
+  type: 'Normal',
+  ...fields,
+});
+
 describe('kinds: errors of creation', () => {
   for (const [resource, fields, expected] of [
+    [all.eventsV1, event(), []],
+    [
+      all.eventsV1,
+      event({ reportingController: '', note: 'x'.repeat(1025), series: { count: 1 } }),
+      [
+        'reportingController: Required value',
+        'reportingController: Invalid value: "": name part must be non-empty',
+        "reportingController: Invalid value: \"\": name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')",
+        'message: Invalid value: "": can have at most 1024 characters',
+        'series.count: Invalid value: "": should be at least 2',
+        'series.lastObservedTime: Required value',
+      ],
+    ],
+    [
+      all.eventsV1,
+      { regarding, type: 'Bad', deprecatedCount: 1, deprecatedSource: { host: 'n' } },
+      [
+        'eventTime: Required value',
+        'type: Invalid value: "": has invalid value: Bad',
+        'count: Invalid value: "": needs to be unset',
+        'source: Invalid value: "": needs to be unset',
+      ],
+    ],
     [all.roles, { rules: [{ verbs: ['get'], apiGroups: [''], resources: ['pods'] }] }, []],
     [
       all.roles,
@@ -437,6 +472,18 @@ describe('kinds: errors of creation', () => {
 
 describe('kinds: errors of changes', () => {
   for (const [resource, before, after, expected] of [
+    [all.eventsV1, event(), event({ series: { count: 2, lastObservedTime: '2026-05-01T12:00:01Z' } }), []],
+    [
+      all.eventsV1,
+      event(),
+      event({ note: 'other', reportingController: 'example.com/d', series: { count: 0 } }),
+      [
+        'series.count: Invalid value: "": should be at least 2',
+        'series.lastObservedTime: Required value',
+        'message: Invalid value: "other": field is immutable',
+        'reportingController: Invalid value: "example.com/d": field is immutable',
+      ],
+    ],
     [
       all.storageClasses,
       { provisioner: 'a.b/c' },
