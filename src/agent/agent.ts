@@ -20,6 +20,8 @@ import { NodeDevices } from './devices/index.js';
 import { HubConnection } from './hub/connection.js';
 import { ImagePuller } from './images/image-puller.js';
 import { pulling } from './images/index.js';
+import { CpuManager } from './node/cpu/manager.js';
+import { readTopology } from './node/cpu/topology.js';
 import { capacity, KUBELET_VERSION, ownAddress, withDevices } from './node/facts.js';
 import { Housekeeping } from './node/housekeeping.js';
 import { NodeNetworking } from './node/networking.js';
@@ -218,6 +220,11 @@ export class Agent {
       localVolumes: this.#localVolumes,
       csi: this.#csi.volumes,
       devices: this.#devices,
+      cpus: new CpuManager({
+        ...{ settings: options.settings.cpus, topology: readTopology(), runtime },
+        file: join(dataDir, 'cpu_manager_state'),
+        logger: logger.child({ component: 'cpus' }),
+      }),
       podsDir: join(dataDir, 'pods'),
       facts: this.#facts,
       networkReady: this.#networking.ready,

@@ -76,6 +76,14 @@ const FLAGS: Record<keyof NodeFlags, { type: 'string' | 'number' | 'boolean'; de
     describe: 'File with a CredentialProviderConfig: plugins that give credentials of registries',
   },
   imageCredentialProviderBinDir: { type: 'string', describe: 'Folder with the programs of these plugins' },
+  cpuManagerPolicy: {
+    type: 'string',
+    describe: 'static: containers of Guaranteed pods that ask for whole CPUs have them alone [default: none]',
+  },
+  reservedCpus: {
+    type: 'string',
+    describe: 'CPUs that no container has alone, such as 0-1 [default: as many of the first as are reserved]',
+  },
   cri: {
     type: 'boolean',
     describe: "Serve the Container Runtime Interface on cri.sock in the node's run folder [default: true]",

@@ -7,6 +7,7 @@ import type { Client } from '../../client/client.js';
 import type { ContainerEdits } from '../cdi/edits.js';
 import { cdiEdits } from '../cdi/registry.js';
 import type { PluginHandler } from '../plugins/watcher.js';
+import { AdmissionError } from '../pods/admission-error.js';
 import { ConfigError } from '../pods/env.js';
 import { DevicePlugins } from './device-plugins.js';
 import type { ClaimDevices } from './dra/claims.js';
@@ -24,15 +25,6 @@ export interface NodeDevicesOptions {
   pods(): Pod[];
   /** There are other devices, or their health is another. */
   changed(): void;
-}
-
-/** A pod can't have the devices that it asks for. */
-export class AdmissionError extends Error {
-  readonly reason = 'UnexpectedAdmissionError';
-
-  constructor(why: string) {
-    super(`Allocate failed due to ${why}, which is unexpected`);
-  }
 }
 
 export class NodeDevices {

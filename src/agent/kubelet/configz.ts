@@ -1,5 +1,6 @@
 /** The node's settings in the form of upstream's KubeletConfiguration; what has no counterpart here is left out. */
 import { join } from 'node:path';
+import { formatCpus } from '../node/cpu/cpu-set.js';
 import type { EndpointDeps } from './answers.js';
 
 export function configz({ node: { settings, dataDir } }: EndpointDeps) {
@@ -31,6 +32,10 @@ export function configz({ node: { settings, dataDir } }: EndpointDeps) {
       nodeStatusUpdateFrequency: '10s',
       nodeLeaseDurationSeconds: 40,
       maxPods,
+      cpuManagerPolicy: settings.cpus.policy,
+      ...(settings.cpus.reserved.length > 0
+        ? { reservedSystemCPUs: formatCpus(settings.cpus.reserved) }
+        : {}),
       shutdownGracePeriodByPodPriority: settings.shutdown.map(({ priority, seconds }) => ({
         priority,
         shutdownGracePeriodSeconds: seconds,

@@ -1,8 +1,10 @@
 /** What a node's owner decides about its resources: options of `keelson agent` with the names of upstream's kubelet. */
 import { resolve } from 'node:path';
 import type { ResourceList } from '#types';
-import { canonicalQuantity, quantityValue } from '../../api/machinery/quantity.js';
+import { canonicalQuantity, quantityMilli, quantityValue } from '../../api/machinery/quantity.js';
 import { type CredentialProvider, readProviders } from '../images/credential-providers.js';
+import { parseCpus } from './cpu/cpu-set.js';
+import type { CpuSettings } from './cpu/manager.js';
 import { duration, type EvictionSettings, evictionSettings } from './eviction/thresholds.js';
 import { type ImageGcFlags, type ImageGcSettings, imageGcSettings } from './image-gc.js';
 import { type ShutdownFlags, type ShutdownPeriod, shutdownPeriods } from './shutdown/groups.js';
@@ -20,6 +22,8 @@ export interface NodeFlags extends ImageGcFlags, ShutdownFlags {
   maxPods?: number;
   podMaxPids?: number;
   allowedUnsafeSysctls?: string;
+  cpuManagerPolicy?: string;
+  reservedCpus?: string;
   cri?: boolean;
   podManifestPath?: string;
   containerLogMaxSize?: string;
@@ -44,6 +48,7 @@ export interface NodeSettings {
   manifests: string | undefined;
   /** How long pods have to end when the machine shuts down, lowest priority first; none: no time at all. */
   shutdown: ShutdownPeriod[];
+  cpus: CpuSettings;
   /** When a container's log is rotated, in bytes, and how many files it has. */
   logs: { maxBytes: number; maxFiles: number };
   images: {
@@ -61,6 +66,10 @@ const DEFAULT_MAX_PODS = 110;
 export function nodeSettings(flags: NodeFlags = {}): NodeSettings {
   const { maxPods = DEFAULT_MAX_PODS, podMaxPids = -1 } = flags;
   if (!Number.isInteger(maxPods) || maxPods < 1) throw new Error('--max-pods takes a number of at least 1');
+  const reserved = [
+    reservation('kube-reserved', flags.kubeReserved ?? DEFAULT_RESERVED),
+    reservation('system-reserved', flags.systemReserved ?? ''),
+  ];
   return {
     eviction: evictionSettings({
       hard: flags.evictionHard,
@@ -71,10 +80,8 @@ export function nodeSettings(flags: NodeFlags = {}): NodeSettings {
       maxPodGracePeriod: flags.evictionMaxPodGracePeriod,
     }),
     imageGc: imageGcSettings(flags, duration),
-    reserved: [
-      reservation('kube-reserved', flags.kubeReserved ?? DEFAULT_RESERVED),
-      reservation('system-reserved', flags.systemReserved ?? ''),
-    ],
+    reserved,
+    cpus: cpuSettings(flags, reserved),
     maxPods,
     podPids: podMaxPids > 0 ? podMaxPids : undefined,
     unsafeSysctls: (flags.allowedUnsafeSysctls ?? '').split(',').filter(Boolean),
@@ -101,6 +108,25 @@ function imageSettings({
     parallelPulls: serializeImagePulls ? 1 : (maxParallelImagePulls ?? Number.POSITIVE_INFINITY),
     providers: config && binDir ? readProviders(resolve(config), resolve(binDir)) : [],
   };
+}
+
+function cpuSettings(
+  { cpuManagerPolicy = 'none', reservedCpus }: NodeFlags,
+  reserved: ResourceList[],
+): CpuSettings {
+  if (cpuManagerPolicy !== 'none' && cpuManagerPolicy !== 'static')
+    throw new Error('--cpu-manager-policy is "none" or "static"');
+  if (cpuManagerPolicy === 'none') return { policy: 'none', reserved: [] };
+  const whole = Math.ceil(reserved.reduce((sum, list) => sum + quantityMilli(list['cpu']), 0) / 1000);
+  let cpus: number[];
+  try {
+    cpus = reservedCpus ? parseCpus(reservedCpus) : Array.from({ length: whole }, (_, id) => id);
+  } catch (error) {
+    throw new Error(`--reserved-cpus: ${(error as Error).message}`);
+  }
+  if (cpus.length === 0)
+    throw new Error('the static policy requires --system-reserved or --kube-reserved to keep CPU back');
+  return { policy: 'static', reserved: cpus };
 }
 
 function logSettings({ containerLogMaxSize = '10Mi', containerLogMaxFiles = 5 }: NodeFlags) {

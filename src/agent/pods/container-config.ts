@@ -64,6 +64,8 @@ export interface ConfigInput {
   volumes: Map<string, string>;
   env: EnvSources;
   memoryCapacity: number;
+  /** Where it may run; everywhere when absent. */
+  cpus?: string;
   /** The cluster's. */
   domain: string;
   /** What its devices bring with them. */
@@ -107,7 +109,10 @@ export async function containerConfig(input: ConfigInput): Promise<Prepared> {
     workingDirectory: container.workingDir || image.config.workingDirectory || '/',
     mounts: await mounts(input, id, staged),
     devices: devices(input),
-    limits: containerLimits(container, pod.spec.resources),
+    limits: {
+      ...containerLimits(container, pod.spec.resources),
+      ...(input.cpus ? { cpus: input.cpus } : {}),
+    },
     oomScoreAdj: oomScoreAdj(pod, container, input.memoryCapacity),
     security: security(pod, container, user),
     tty: container.tty ?? false,

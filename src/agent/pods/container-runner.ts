@@ -139,7 +139,8 @@ export class ContainerRunner {
     const { record, container, deps } = this;
     const run = record.latest;
     if (run?.state !== 'running') return;
-    await deps.runtime.updateLimits(run.id, containerLimits(container, this.context.pod.spec.resources));
+    const limits = containerLimits(container, this.context.pod.spec.resources);
+    await deps.runtime.updateLimits(run.id, { ...limits, ...this.#cpus() });
     record.resources = container.resources ?? {};
   }
 
@@ -290,6 +291,7 @@ export class ContainerRunner {
       dir,
       volumes,
       memoryCapacity: facts.memoryCapacity,
+      ...this.#cpus(),
       domain: facts.domain,
       ...(await devices.prepare(pod, this.container)),
       env: {
@@ -300,6 +302,12 @@ export class ContainerRunner {
         services: objects.list('services'),
       },
     });
+  }
+
+  /** Where it may run. */
+  #cpus(): { cpus?: string } {
+    const cpus = this.deps.cpus.of(this.context.pod.metadata.uid!, this.container.name);
+    return cpus ? { cpus } : {};
   }
 
   /** The run before is kept for its status and log; those before it go. */

@@ -145,6 +145,11 @@ export class PodManager {
   }
 
   #admitResize(desired: Pod): ResizeRefusal | undefined {
+    if (this.#deps.cpus.isStatic && qosClass(desired) === 'Guaranteed')
+      return {
+        reason: 'Infeasible',
+        message: 'Resize is infeasible for Guaranteed Pods alongside CPU Manager static policy',
+      };
     const { allocatable, whole } = this.#deps.facts;
     const others = this.list().filter((w) => w.isActive && w.pod.metadata.uid !== desired.metadata.uid);
     return admitResize(
@@ -226,6 +231,7 @@ export class PodManager {
     for (const uid of await podFolders(podsDir))
       if (!this.#workers.has(uid)) await removeLeftover(join(podsDir, uid));
     this.#deps.devices.retain(new Set(this.#workers.keys()));
+    this.#deps.cpus.retain(new Set(this.#workers.keys()));
     await this.#deps.csi.sweep(new Set(this.#workers.keys()));
   }
 }

@@ -8,6 +8,7 @@ import type { CsiVolumes } from '../csi/volumes.js';
 import type { NodeDevices } from '../devices/index.js';
 import type { NodeObjects } from '../hub/objects.js';
 import type { ImagePuller } from '../images/image-puller.js';
+import type { CpuManager } from '../node/cpu/manager.js';
 import type { NodeSettings } from '../node/settings.js';
 import type { LocalPathVolumes } from '../volumes/local-path.js';
 import type { PodEvent } from './events.js';
@@ -24,6 +25,7 @@ export interface WorkerDeps {
   localVolumes: LocalPathVolumes;
   csi: CsiVolumes;
   devices: NodeDevices;
+  cpus: Pick<CpuManager, 'allocate' | 'release' | 'retain' | 'of' | 'isStatic'>;
   clock: Clock;
   logger: Logger;
   event: PodEvent;

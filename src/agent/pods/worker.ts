@@ -353,6 +353,7 @@ export class PodWorker implements PodContext {
   async #admit(): Promise<boolean> {
     if (this.#admitted) return true;
     try {
+      this.#deps.cpus.allocate(this.pod);
       await this.#deps.devices.admit(this.pod);
       this.#admitted = true;
     } catch (error) {
@@ -408,6 +409,7 @@ export class PodWorker implements PodContext {
       this.#isOver = true;
       // Before the scheduler hears of it: it may send the next pod at once.
       this.#deps.devices.release(this.pod.metadata.uid!);
+      this.#deps.cpus.release(this.pod.metadata.uid!);
       this.#host.freed();
     }
     if (this.#end.forgotten || this.#closed) return;

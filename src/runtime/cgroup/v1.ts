@@ -32,11 +32,14 @@ export class CgroupV1 implements Cgroups {
   #points = new Map<string, string>();
   #roots: string[];
   #unified: string | undefined;
+  /** Only groups that are kept to some CPUs are in it. */
+  #cpuset: string | undefined;
   #mounts: CgroupMount[];
 
   constructor(hierarchies: MountInfo[], unified: string | undefined) {
     for (const { point, options } of hierarchies)
       for (const name of CONTROLLERS) if (options.includes(name)) this.#points.set(name, point);
+    this.#cpuset = hierarchies.find(({ options }) => options.includes('cpuset'))?.point;
     this.#unified = unified && existsSync(join(unified, 'cgroup.controllers')) ? unified : undefined;
     this.#roots = [...new Set(this.#points.values()), ...(this.#unified ? [this.#unified] : [])];
     this.#mounts = hierarchies.map(({ point, options }) => ({
@@ -57,6 +60,7 @@ export class CgroupV1 implements Cgroups {
     }
     if (limits.memory !== undefined) this.#limitMemory(path, limits.memory);
     if (limits.pids !== undefined) this.#write('pids', path, 'pids.max', limits.pids);
+    if (limits.cpus) this.#keepTo(path, limits.cpus);
     if (devices === 'default') {
       this.#write('devices', path, 'devices.deny', 'a');
       for (const rule of [...DEFAULT_DEVICES, ...more.map(ruleText)])
@@ -69,15 +73,29 @@ export class CgroupV1 implements Cgroups {
   }
 
   below(path: string): string[] {
-    return [
-      ...new Set(this.#roots.flatMap((root) => subfolders(join(root, path)).map((at) => basename(at)))),
-    ];
+    return [...new Set(this.#all.flatMap((root) => subfolders(join(root, path)).map((at) => basename(at))))];
   }
 
-  update(path: string, { cpuShares, cpuQuota = -1, memory = -1 }: Limits): void {
+  update(path: string, { cpuShares, cpuQuota = -1, memory = -1, cpus }: Limits): void {
     if (cpuShares !== undefined) this.#write('cpu', path, 'cpu.shares', cpuShares);
     this.#write('cpu', path, 'cpu.cfs_quota_us', cpuQuota);
     this.#limitMemory(path, memory);
+    if (cpus) this.#keepTo(path, cpus);
+  }
+
+  /** A group takes no process before it has CPUs and memory nodes, which it does not have of its parent. */
+  #keepTo(path: string, cpus: string): void {
+    if (!this.#cpuset) return;
+    let folder = this.#cpuset;
+    for (const name of path.split('/')) {
+      const parent = folder;
+      folder = join(folder, name);
+      makeFolders(folder);
+      for (const file of ['cpuset.cpus', 'cpuset.mems'])
+        if (readGroupFile(join(folder, file)).trim() === '')
+          writeFileSync(join(folder, file), readGroupFile(join(parent, file)));
+    }
+    writeFileSync(join(folder, 'cpuset.cpus'), cpus);
   }
 
   /** No swap beyond the limit, which may never be below that of memory alone; the file is there only with swap accounting. */
@@ -94,7 +112,8 @@ export class CgroupV1 implements Cgroups {
   }
 
   procs(path: string): string[] {
-    return this.#roots.map((root) => join(root, path, 'cgroup.procs'));
+    const cpuset = this.#cpuset && existsSync(join(this.#cpuset, path)) ? [this.#cpuset] : [];
+    return [...this.#roots, ...cpuset].map((root) => join(root, path, 'cgroup.procs'));
   }
 
   killFile(path: string): string {
@@ -148,11 +167,11 @@ export class CgroupV1 implements Cgroups {
 
   async remove(path: string, timeoutMs = 5000): Promise<void> {
     const deadline = performance.now() + timeoutMs;
-    await Promise.all(this.#roots.map((root) => removeTree(join(root, path), deadline)));
+    await Promise.all(this.#all.map((root) => removeTree(join(root, path), deadline)));
   }
 
   prune(path: string): void {
-    for (const root of this.#roots) pruneFolders(root, path);
+    for (const root of this.#all) pruneFolders(root, path);
   }
 
   mounts(): CgroupMount[] {
@@ -162,6 +181,10 @@ export class CgroupV1 implements Cgroups {
   #write(controller: string, path: string, file: string, value: string | number): void {
     const point = this.#points.get(controller);
     if (point) writeFileSync(join(point, path, file), `${value}`);
+  }
+
+  get #all(): string[] {
+    return [...new Set([...this.#roots, ...(this.#cpuset ? [this.#cpuset] : [])])];
   }
 
   #listRoot(): string {

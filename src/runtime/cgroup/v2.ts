@@ -14,7 +14,7 @@ import {
 } from './files.js';
 import { CPU_PERIOD, cpuWeight, flatKeys } from './numbers.js';
 
-const CONTROLLERS = ['cpu', 'memory', 'pids', 'io'];
+const CONTROLLERS = ['cpu', 'cpuset', 'memory', 'pids', 'io'];
 
 export class CgroupV2 implements Cgroups {
   #root: string;
@@ -36,6 +36,7 @@ export class CgroupV2 implements Cgroups {
       if (existsSync(join(this.#root, path, 'memory.swap.max'))) this.#write(path, 'memory.swap.max', 0);
     }
     if (limits.pids !== undefined) this.#write(path, 'pids.max', limits.pids);
+    if (limits.cpus) this.#keepTo(path, limits.cpus);
     // As with upstream's default, all of a container ends when one of its processes is chosen.
     if (devices && existsSync(join(this.#root, path, 'memory.oom.group')))
       this.#write(path, 'memory.oom.group', 1);
@@ -49,10 +50,15 @@ export class CgroupV2 implements Cgroups {
     return subfolders(join(this.#root, path)).map((at) => basename(at));
   }
 
-  update(path: string, { cpuShares, cpuQuota, memory }: Limits): void {
+  update(path: string, { cpuShares, cpuQuota, memory, cpus }: Limits): void {
     if (cpuShares !== undefined) this.#write(path, 'cpu.weight', cpuWeight(cpuShares));
     this.#write(path, 'cpu.max', `${cpuQuota ?? 'max'} ${CPU_PERIOD}`);
     this.#write(path, 'memory.max', memory ?? 'max');
+    if (cpus) this.#keepTo(path, cpus);
+  }
+
+  #keepTo(path: string, cpus: string): void {
+    if (existsSync(join(this.#root, path, 'cpuset.cpus'))) this.#write(path, 'cpuset.cpus', cpus);
   }
 
   createParent(path: string, limits: Limits): void {

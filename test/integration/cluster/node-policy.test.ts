@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import type { Container, Node, Pod, PodSpec } from '#types';
 import { eventually, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
@@ -14,6 +15,7 @@ describe('what a node makes of a pod', function () {
       '--allowed-unsafe-sysctls=kernel.msg*',
       '--pod-max-pids=64',
       '--max-pods=50',
+      '--cpu-manager-policy=static',
     );
   });
   after(() => cluster?.down());
@@ -42,6 +44,41 @@ describe('what a node makes of a pod', function () {
     assert.equal(status?.allocatable?.['pods'], '50');
     assert.equal(status?.features?.supplementalGroupsPolicy, true);
     assert.equal(status?.runtimeHandlers?.[0]?.features?.userNamespaces, true);
+  });
+
+  it('gives a container of a Guaranteed pod its CPU alone, also after a restart of the agent', async function () {
+    if (cpus().length < 2) this.skip();
+    const allowed = async (name: string) =>
+      (await cluster.kubectl('exec', name, '--', 'grep', 'Cpus_allowed_list', '/proc/1/status'))
+        .split(':')[1]!
+        .trim();
+    await create('shares', 'sleep 1000');
+    await phase('shares', 'Running');
+    const all = await allowed('shares');
+    const amounts = { cpu: '1', memory: '16Mi' };
+    await create('alone', 'sleep 1000', {}, { resources: { requests: amounts, limits: amounts } });
+    await phase('alone', 'Running');
+    const own = await allowed('alone');
+    assert.match(own, /^[1-9]\d*$/);
+    await eventually('the others to leave it', async () => (await allowed('shares')) !== all);
+    const shared = await allowed('shares');
+    process.kill(cluster.pid('agent'), 'SIGKILL');
+    await cluster.restart('agent');
+    await create('later', 'sleep 1000');
+    await phase('later', 'Running');
+    assert.deepEqual([await allowed('alone'), await allowed('later')], [own, shared]);
+    const more = { cpu: '2', memory: '16Mi' };
+    const resources = { requests: more, limits: more };
+    const patch = JSON.stringify({ spec: { containers: [{ name: 'c', resources }] } });
+    await cluster.kubectl('patch', 'pod', 'alone', '--subresource', 'resize', '--patch', patch);
+    await eventually('the resize to be refused', async () =>
+      (await get<Pod>('pod', 'alone')).status?.conditions?.some(
+        ({ reason, message }) => reason === 'Infeasible' && message?.includes('CPU Manager static policy'),
+      ),
+    );
+    await cluster.kubectl('delete', 'pod', 'alone');
+    await eventually('its CPU to be free for all', async () => (await allowed('shares')) === all);
+    await cluster.kubectl('delete', 'pod', 'shares', 'later');
   });
 
   it('sets safe sysctls and those that its owner allows, and refuses others', async () => {

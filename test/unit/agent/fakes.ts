@@ -231,6 +231,7 @@ export async function fakeNode(from?: {
     },
     csi: { tearDown: async () => {}, sweep: async () => {} },
     devices: NO_DEVICES,
+    cpus: { allocate() {}, release() {}, retain() {}, of: () => undefined, isStatic: false },
     networkReady: Promise.resolve(),
     withdrawn: async () => {},
     isShuttingDown: () => false,
