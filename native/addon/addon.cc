@@ -8,7 +8,7 @@ static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   keelson::RegisterProcess(env, exports);
   keelson::RegisterNamespace(env, exports);
   keelson::RegisterLayer(env, exports);
-  keelson::RegisterArp(env, exports);
+  keelson::RegisterAnnounce(env, exports);
   return exports;
 }
 

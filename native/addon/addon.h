@@ -26,6 +26,6 @@ void RegisterNetfilter(Napi::Env env, Napi::Object exports);
 void RegisterProcess(Napi::Env env, Napi::Object exports);
 void RegisterNamespace(Napi::Env env, Napi::Object exports);
 void RegisterLayer(Napi::Env env, Napi::Object exports);
-void RegisterArp(Napi::Env env, Napi::Object exports);
+void RegisterAnnounce(Napi::Env env, Napi::Object exports);
 
 }  // namespace keelson

@@ -30,12 +30,12 @@ Napi::Value Netfilter(const Napi::CallbackInfo& info) {
 
 struct Filter {
   uint8_t protocol = 0;
-  uint32_t original = 0, reply = 0;          // network order, 0: any
+  std::string original, reply;                 // bytes, empty: any
   uint16_t original_port = 0, reply_port = 0;  // network order, 0: any
 };
 
 struct Tuple {
-  uint32_t source = 0, destination = 0;
+  std::string source, destination;
   uint16_t source_port = 0, destination_port = 0;
   uint8_t protocol = 0;
 };
@@ -49,6 +49,10 @@ T Value(const rtattr* attribute) {
   return value;
 }
 
+std::string Bytes(const rtattr* attribute) {
+  return std::string(reinterpret_cast<const char*>(RTA_DATA(attribute)), RTA_PAYLOAD(attribute));
+}
+
 void ForNested(const rtattr* parent, const std::function<void(rtattr*)>& each) {
   int left = RTA_PAYLOAD(parent);
   for (auto* at = reinterpret_cast<rtattr*>(RTA_DATA(parent)); RTA_OK(at, left); at = RTA_NEXT(at, left)) each(at);
@@ -59,8 +63,8 @@ Tuple ReadTuple(const rtattr* attribute) {
   ForNested(attribute, [&](rtattr* part) {
     if (Type(part) == CTA_TUPLE_IP)
       ForNested(part, [&](rtattr* a) {
-        if (Type(a) == CTA_IP_V4_SRC) tuple.source = Value<uint32_t>(a);
-        if (Type(a) == CTA_IP_V4_DST) tuple.destination = Value<uint32_t>(a);
+        if (Type(a) == CTA_IP_V4_SRC || Type(a) == CTA_IP_V6_SRC) tuple.source = Bytes(a);
+        if (Type(a) == CTA_IP_V4_DST || Type(a) == CTA_IP_V6_DST) tuple.destination = Bytes(a);
       });
     if (Type(part) == CTA_TUPLE_PROTO)
       ForNested(part, [&](rtattr* a) {
@@ -74,16 +78,16 @@ Tuple ReadTuple(const rtattr* attribute) {
 
 bool Means(const Filter& filter, const Tuple& original, const Tuple& reply) {
   return filter.protocol == original.protocol &&
-         (!filter.original || filter.original == original.destination) &&
+         (filter.original.empty() || filter.original == original.destination) &&
          (!filter.original_port || filter.original_port == original.destination_port) &&
-         (!filter.reply || filter.reply == reply.source) &&
+         (filter.reply.empty() || filter.reply == reply.source) &&
          (!filter.reply_port || filter.reply_port == reply.source_port);
 }
 
-Message FlowMessage(uint16_t type) {
+Message FlowMessage(uint16_t type, uint8_t family) {
   Message message((NFNL_SUBSYS_CTNETLINK << 8) | type, 0);
   nfgenmsg head{};
-  head.nfgen_family = AF_INET;
+  head.nfgen_family = family;
   head.version = NFNETLINK_V0;
   message.Put(head);
   return message;
@@ -92,14 +96,16 @@ Message FlowMessage(uint16_t type) {
 struct Found {
   std::vector<char> tuple;
   uint32_t id = 0;
+  uint8_t family = AF_UNSPEC;
 };
 
 std::vector<Found> FindFlows(Socket& socket, const std::vector<Filter>& filters) {
   std::vector<Found> found;
-  Message dump = FlowMessage(IPCTNL_MSG_CT_GET);
+  Message dump = FlowMessage(IPCTNL_MSG_CT_GET, AF_UNSPEC);
   socket.Dump(dump, [&](nlmsghdr* answer) {
     Found flow;
     Tuple original, reply;
+    flow.family = reinterpret_cast<nfgenmsg*>(NLMSG_DATA(answer))->nfgen_family;
     int left = static_cast<int>(answer->nlmsg_len) - static_cast<int>(NLMSG_LENGTH(sizeof(nfgenmsg)));
     auto* at = reinterpret_cast<rtattr*>(reinterpret_cast<char*>(NLMSG_DATA(answer)) + NLMSG_ALIGN(sizeof(nfgenmsg)));
     for (; RTA_OK(at, left); at = RTA_NEXT(at, left)) {
@@ -124,9 +130,9 @@ Filter ReadFilter(Napi::Object from) {
   Filter filter;
   auto address = [&](const char* key) {
     Napi::Value value = from.Get(key);
-    uint32_t bytes = 0;
-    if (value.IsString()) inet_pton(AF_INET, value.As<Napi::String>().Utf8Value().c_str(), &bytes);
-    return bytes;
+    if (!value.IsString()) return std::string();
+    Prefix prefix = ParsePrefix(value.As<Napi::String>().Utf8Value());
+    return std::string(reinterpret_cast<char*>(prefix.bytes), prefix.size());
   };
   auto number = [&](const char* key) {
     Napi::Value value = from.Get(key);
@@ -151,7 +157,7 @@ Napi::Value DeleteFlows(const Napi::CallbackInfo& info) {
       [=] {
         Socket socket(NETLINK_NETFILTER);
         for (const Found& flow : FindFlows(socket, filters)) {
-          Message message = FlowMessage(IPCTNL_MSG_CT_DELETE);
+          Message message = FlowMessage(IPCTNL_MSG_CT_DELETE, flow.family);
           message.Attribute(CTA_TUPLE_ORIG | NLA_F_NESTED, flow.tuple.data(), flow.tuple.size());
           message.Attribute(CTA_ID, flow.id);
           int error = socket.Request(message);

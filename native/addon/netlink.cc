@@ -16,7 +16,7 @@ namespace {
 struct Operation {
   std::string op, name, peer, netns, mac, master, alias, address, destination, gateway;
   uint32_t mtu = 0, group = 0, protocol = RTPROT_STATIC, priority = 0;
-  bool up = false, hairpin = false;
+  bool up = false, hairpin = false, deprecated = false;
   std::vector<std::string> ignore;
   std::string what() const {
     return op + " " + (!name.empty() ? name : destination) + (address.empty() ? "" : " " + address);
@@ -120,6 +120,8 @@ int ChangeAddress(Socket& socket, const Operation& operation) {
   info.ifa_family = prefix.family;
   info.ifa_prefixlen = prefix.length;
   info.ifa_index = IndexOf(operation.name);
+  // Nobody else can have it: no packet waits until the link has been asked.
+  if (prefix.family == AF_INET6) info.ifa_flags = IFA_F_NODAD;
   message.Put(info);
   message.Attribute(IFA_LOCAL, prefix.bytes, prefix.size());
   message.Attribute(IFA_ADDRESS, prefix.bytes, prefix.size());
@@ -128,6 +130,11 @@ int ChangeAddress(Socket& socket, const Operation& operation) {
     memcpy(&address, prefix.bytes, 4);
     address |= htonl(host);
     message.Attribute(IFA_BROADCAST, &address, 4);
+  }
+  if (add && prefix.family == AF_INET6 && operation.deprecated) {
+    ifa_cacheinfo times{};
+    times.ifa_valid = 0xffffffff;
+    message.Attribute(IFA_CACHEINFO, &times, sizeof times);
   }
   return socket.Request(message);
 }
@@ -214,6 +221,7 @@ Operation ReadOperation(Napi::Object from) {
   to.priority = Number(from, "priority", 0);
   to.up = from.Get("up").ToBoolean();
   to.hairpin = from.Get("hairpin").ToBoolean();
+  to.deprecated = from.Get("deprecated").ToBoolean();
   if (from.Get("ignore").IsArray()) {
     Napi::Array codes = from.Get("ignore").As<Napi::Array>();
     for (uint32_t i = 0; i < codes.Length(); i++) to.ignore.push_back(codes.Get(i).As<Napi::String>());
@@ -353,30 +361,30 @@ struct Route {
   uint32_t link = 0, protocol = 0, priority = 0;
 };
 
-// listRoutes(netns): Promise<Route[]>: IPv4 unicast routes of the main table.
+// listRoutes(netns): Promise<Route[]>: unicast routes of the main table.
 Napi::Value ListRoutes(const Napi::CallbackInfo& info) {
   return Listed<Route>(
       info,
       [](Socket& socket, std::vector<Route>& found) {
         Message message(RTM_GETROUTE, 0);
-        rtmsg filter{};
-        filter.rtm_family = AF_INET;
-        message.Put(filter);
+        message.Put(rtmsg{});
         socket.Dump(message, [&](nlmsghdr* answer) {
           auto* head = reinterpret_cast<rtmsg*>(NLMSG_DATA(answer));
+          int family = head->rtm_family;
+          if (family != AF_INET && family != AF_INET6) return;
           if (head->rtm_table != RT_TABLE_MAIN || head->rtm_type != RTN_UNICAST) return;
           Route route;
           route.protocol = head->rtm_protocol;
           ForAttributes(answer, sizeof *head, [&](rtattr* a) {
-            if (a->rta_type == RTA_DST) route.destination = FormatPrefix(AF_INET, RTA_DATA(a), head->rtm_dst_len);
+            if (a->rta_type == RTA_DST) route.destination = FormatPrefix(family, RTA_DATA(a), head->rtm_dst_len);
             if (a->rta_type == RTA_GATEWAY) {
-              std::string via = FormatPrefix(AF_INET, RTA_DATA(a), 32);
+              std::string via = FormatPrefix(family, RTA_DATA(a), 0);
               route.gateway = via.substr(0, via.find('/'));
             }
             if (a->rta_type == RTA_OIF) route.link = U32(a);
             if (a->rta_type == RTA_PRIORITY) route.priority = U32(a);
           });
-          if (route.destination.empty()) route.destination = "default";
+          if (route.destination.empty()) route.destination = family == AF_INET ? "default" : "::/0";
           found.push_back(route);
         });
       },

@@ -22,7 +22,7 @@ import { ImagePuller } from './images/image-puller.js';
 import { pulling } from './images/index.js';
 import { CpuManager } from './node/cpu/manager.js';
 import { readTopology } from './node/cpu/topology.js';
-import { capacity, KUBELET_VERSION, ownAddress, withDevices } from './node/facts.js';
+import { addressesOf, capacity, KUBELET_VERSION, ownAddresses, withDevices } from './node/facts.js';
 import { Housekeeping } from './node/housekeeping.js';
 import { NodeNetworking } from './node/networking.js';
 import { NodeRegistration } from './node/registration.js';
@@ -60,7 +60,7 @@ export interface AgentOptions {
   network: PodNetwork;
   clock: Clock;
   logger: Logger;
-  /** The address to be known by; the machine's own when absent. */
+  /** The addresses to be known by, with a comma between those of two IP families; the machine's own when absent. */
   nodeIp?: string;
   labels?: Record<string, string>;
   taints?: Taint[];
@@ -92,7 +92,8 @@ export class Agent {
   readonly #plugins: PluginWatcher;
   #pluginsStarted: Promise<void> | undefined;
   readonly #facts: WorkerDeps['facts'];
-  readonly #ip: string;
+  /** Those of the cluster's IP families, in their order, once they are known. */
+  #ips: string[];
   readonly #services: ServiceView;
   readonly #networking: NodeNetworking;
   readonly #podApi: PodApi;
@@ -108,7 +109,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     const { node, clock, logger, runtime, images, network, dataDir } = options;
     this.#options = options;
-    this.#ip = options.nodeIp ?? ownAddress();
+    this.#ips = options.nodeIp?.split(',') ?? ownAddresses();
     const facts = { name: node, dataDir, settings: options.settings, images };
     this.#connection = new HubConnection({
       node,
@@ -121,9 +122,11 @@ export class Agent {
       logger: logger.child({ component: 'hub' }),
       connected: (welcome) => {
         this.#networking.connected(welcome);
+        this.#ips = addressesOf(this.#ips, welcome.clusterCidr ?? '');
         Object.assign(this.#facts, {
           domain: welcome.clusterDomain || 'cluster.local',
           server: welcome.clusterDns ?? '',
+          ips: this.#ips,
         });
         this.#statuses.connected();
         this.#register();
@@ -141,12 +144,12 @@ export class Agent {
     this.#recorder = new EventRecorder(this.#client, { component: 'kubelet', host: node, clock, logger });
     this.#ingress = this.#serveIngresses();
     this.#balancer = new BalancerAddresses({
-      ...{ node, address: this.#ip, stateDir: options.stateDir, source: objects },
+      ...{ node, addresses: this.#ips, stateDir: options.stateDir, source: objects },
       logger: logger.child({ component: 'load-balancer' }),
     });
     this.#facts = {
       name: node,
-      ip: this.#ip,
+      ips: this.#ips,
       allocatable: {},
       domain: 'cluster.local',
       server: '',
@@ -196,7 +199,7 @@ export class Agent {
       logger,
       input: (previous, now) => ({
         name: node,
-        ip: this.#ip,
+        ips: this.#ips,
         labels: { ...options.labels, [INGRESS_NODE_LABEL]: `${this.#ingress !== undefined}` },
         annotations: { [LOCAL_PATH_FOLDER]: localPathDir },
         volumesInUse: this.#csi.volumes.inUse,

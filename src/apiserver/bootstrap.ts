@@ -1,6 +1,7 @@
 /** What every cluster has from its first start: the system's namespaces and priority classes, the `kubernetes` and the `kube-dns` Service. */
 import type { Logger } from 'pino';
 import type { EndpointSlice, Endpoints, IPAddress, Namespace, Service, ServiceCIDR } from '#types';
+import { familyOf } from '../api/machinery/prefix.js';
 import { isReason } from '../api/machinery/status.js';
 import type { KubeObject } from '../api/machinery/types.js';
 import { sameJson } from '../api/machinery/validation.js';
@@ -68,18 +69,24 @@ export async function ensureStorageClass(transport: Transport): Promise<void> {
     });
 }
 
-/** Makes the range of addresses for Services that the server was told of, if there is none yet. */
-export async function ensureServiceCidr(transport: Transport, cidr: string): Promise<void> {
+/**
+ * Makes the ranges of addresses for Services that the server was told of, if there are none yet; a second IP family is
+ * added to those of before.
+ */
+export async function ensureServiceCidr(transport: Transport, cidrs: string[]): Promise<void> {
   const client = new Client(transport).of<ServiceCIDR>(serviceCidrs);
   try {
     await client.create({
       apiVersion: 'networking.k8s.io/v1',
       kind: 'ServiceCIDR',
       metadata: { name: DEFAULT_SERVICE_CIDR } as ServiceCIDR['metadata'],
-      spec: { cidrs: [cidr] },
+      spec: { cidrs },
     });
   } catch (error) {
     if (!isReason(error, 'AlreadyExists')) throw error;
+    const { spec } = await client.get('', DEFAULT_SERVICE_CIDR);
+    if (cidrs.length === 2 && sameJson(spec?.cidrs, cidrs.slice(0, 1)))
+      await client.patch('', DEFAULT_SERVICE_CIDR, { spec: { cidrs } }, { type: 'merge' });
   }
 }
 
@@ -212,7 +219,7 @@ const kubernetesSlice = ({ address, port }: ServerAddress): EndpointSlice => ({
   apiVersion: 'discovery.k8s.io/v1',
   kind: 'EndpointSlice',
   metadata: { ...METADATA, labels: { 'kubernetes.io/service-name': 'kubernetes' } },
-  addressType: 'IPv4',
+  addressType: familyOf(address),
   endpoints: [{ addresses: [address], conditions: { ready: true } }],
   ports: [{ name: 'https', port, protocol: 'TCP' }],
 });
@@ -252,7 +259,7 @@ const dnsSlice = (ip: string): EndpointSlice => ({
   apiVersion: 'discovery.k8s.io/v1',
   kind: 'EndpointSlice',
   metadata: { ...DNS_METADATA, labels: { 'kubernetes.io/service-name': 'kube-dns' } },
-  addressType: 'IPv4',
+  addressType: familyOf(ip),
   endpoints: [{ addresses: [ip], conditions: { ready: true } }],
   ports: [...DNS_PORTS],
 });

@@ -24,7 +24,7 @@ export interface ApiServerOptions {
   nodeStreams?: NodeStreams;
   /** CPU and memory in use, for metrics.k8s.io; made from `nodeStreams` when absent. */
   metrics?: ResourceMetrics;
-  /** Where cluster IPs of Services come from, such as `10.96.0.0/16`. */
+  /** Where cluster IPs of Services come from, such as `10.96.0.0/16`; with a comma one of each IP family. */
   serviceCidr: string;
   /** Inclusive; `30000-32767` when absent. */
   nodePorts?: { from: number; to: number };

@@ -175,8 +175,12 @@ export class ApiServer {
 
   /** The range of Services' addresses, and the addresses that are in use. */
   async #ensureAddresses(): Promise<void> {
-    await ensureServiceCidr(this.transport(SERVER), this.#options.serviceCidr);
+    await this.#ensureServiceCidr();
     await ensureIpAddresses(this.transport(SERVER), this.#deps.store);
+  }
+
+  #ensureServiceCidr(): Promise<void> {
+    return ensureServiceCidr(this.transport(SERVER), this.#options.serviceCidr.split(','));
   }
 
   /** Registers what is served here, and follows what other servers serve. */
@@ -185,8 +189,7 @@ export class ApiServer {
     const { store, logger, closing } = this.#deps;
     const { clientCa, frontProxy } = this.#options;
     const transport = this.transport(SERVER);
-    const ensureCidr = () => ensureServiceCidr(transport, this.#options.serviceCidr);
-    this.#keeping.push(keepServiceCidr(store, ensureCidr, logger, closing));
+    this.#keeping.push(keepServiceCidr(store, () => this.#ensureServiceCidr(), logger, closing));
     await registerBuiltIn(transport, servedHere());
     const kept: { done: Promise<unknown> }[] = [
       await keepCustom(store, transport, logger, closing),

@@ -1,6 +1,8 @@
 /** What `up` settles on for a cluster, kept in `<data>/cluster.json` so that a restart changes nothing. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { familyOf, type IpFamily } from '../api/machinery/prefix.js';
+import { CliError } from './error.js';
 import type { ClusterPaths } from './paths.js';
 import { portIsFree } from './preflight.js';
 import type { ServerOptions } from './server-options.js';
@@ -8,11 +10,14 @@ import type { ServerOptions } from './server-options.js';
 export interface ClusterConfig {
   apiPort: number;
   hubPort: number;
-  /** Pods' addresses: a /16. */
+  /** Pods' addresses: a /16, a /56 of IPv6; of two IP families with a comma, the first family first. */
   clusterCidr: string;
-  /** Services' addresses: a /16. */
+  /** Services' addresses: a /16, a /112 of IPv6. */
   serviceCidr: string;
-  /** Addresses of nodes that have network namespaces of their own: a /24, whose first is this machine's. */
+  /**
+   * Addresses of nodes that have network namespaces of their own, whose first is this machine's: a /24, by which the
+   * nodes find the control plane, and then a /64 of IPv6 if pods have that.
+   */
   nodeCidr: string;
   /** Addresses for Services of type LoadBalancer; the nodes' own when absent. */
   loadBalancerPool?: string;
@@ -28,7 +33,7 @@ export interface ClusterConfig {
 
 export interface NodeEntry {
   name: string;
-  /** Of a node with a network namespace of its own; absent: it lives in that of this machine. */
+  /** Of a node with a network namespace of its own, one of each range with a comma; absent: it lives in that of this machine. */
   address?: string;
 }
 
@@ -45,20 +50,49 @@ export function readClusterConfig(paths: ClusterPaths): ClusterConfig | undefine
   return { ...config, nodeCidr: config.nodeCidr ?? freeNodeCidr(), nodes: config.nodes ?? [] };
 }
 
-/** Chooses free ports and address ranges. The default cluster's port is fixed, so that its address is known. */
-export async function chooseClusterConfig(paths: ClusterPaths, apiPort?: number): Promise<ClusterConfig> {
+/**
+ * Chooses free ports and address ranges, of IP families whose first is the cluster's default. The default cluster's port
+ * is fixed, so that its address is known.
+ */
+export async function chooseClusterConfig(
+  paths: ClusterPaths,
+  apiPort?: number,
+  families: IpFamily[] = ['IPv4'],
+): Promise<ClusterConfig> {
   const slot = freeSlot();
   const port =
     apiPort ?? (paths.name === 'default' ? DEFAULT_API_PORT : await freePortPair(DEFAULT_API_PORT + 10));
   return {
     apiPort: port,
     hubPort: port + 1,
-    clusterCidr: `10.${FIRST_POD_NET - slot}.0.0/16`,
-    serviceCidr: `10.${FIRST_SERVICE_NET + slot}.0.0/16`,
-    nodeCidr: freeNodeCidr(),
+    clusterCidr: ranges(families, `10.${FIRST_POD_NET - slot}.0.0/16`, 56),
+    serviceCidr: ranges(families, `10.${FIRST_SERVICE_NET + slot}.0.0/16`, 112),
+    nodeCidr: ranges(families.includes('IPv6') ? ['IPv4', 'IPv6'] : ['IPv4'], freeNodeCidr(), 64),
     nodes: [],
   };
 }
+
+/** Of `ipv4,ipv6`, in any case. @throws CliError */
+export function parseFamilies(text: string): IpFamily[] {
+  const names: Record<string, IpFamily> = { ipv4: 'IPv4', ipv6: 'IPv6' };
+  const families = text.split(',').map((name) => names[name.trim().toLowerCase()]);
+  if (families.includes(undefined) || new Set(families).size < families.length)
+    throw new CliError('--ip-families takes ipv4, ipv6, or both with a comma between them.', 2);
+  return families as IpFamily[];
+}
+
+export const familiesOf = ({ clusterCidr }: ClusterConfig): IpFamily[] =>
+  clusterCidr.split(',').map(familyOf);
+
+/** The IPv4 range, and that of unique local addresses (RFC 4193) that goes with it: `fd00:10:244::/56` with `10.244.0.0/16`. */
+function ranges(families: IpFamily[], ipv4: string, ipv6Bits: number): string {
+  const numbers = ipv4.replace(/(\.0)+\/.*/, '').replaceAll('.', ':');
+  const ipv6 = `fd00:${numbers}::/${ipv6Bits}`;
+  return families.map((family) => (family === 'IPv4' ? ipv4 : ipv6)).join();
+}
+
+/** The numbers that tell clusters' ranges apart: `10.244` of `fd00:10:244::/56` too. */
+const ipv4Form = (cidr: string): string => cidr.replace(/^fd00:/, '').replaceAll(':', '.');
 
 /** Also for others who choose ranges: in the run folder. */
 export function writeClusterConfig(paths: ClusterPaths, config: ClusterConfig): void {
@@ -76,7 +110,7 @@ async function freePortPair(from: number): Promise<number> {
 
 /** The first slot whose pod range no route of this host and no running cluster uses. */
 function freeSlot(): number {
-  const running = runningClusters().map(({ clusterCidr }) => Number(clusterCidr.split('.')[1]));
+  const running = runningClusters().map(({ clusterCidr }) => Number(ipv4Form(clusterCidr).split('.')[1]));
   const used = new Set<number>([...routes().map(({ network }) => secondByte(network)), ...running]);
   let slot = 0;
   while (used.has(FIRST_POD_NET - slot)) slot++;
@@ -86,7 +120,7 @@ function freeSlot(): number {
 /** The first /24 that no route of this host overlaps, and that no running cluster has. */
 function freeNodeCidr(): string {
   const taken = routes().filter(({ mask }) => mask !== 0);
-  const running = new Set(runningClusters().map(({ nodeCidr }) => nodeCidr));
+  const running = new Set(runningClusters().map(({ nodeCidr }) => nodeCidr.split(',')[0]));
   for (let i = 0; ; i++) {
     const cidr = `10.${NODE_NET + (i >> 8)}.${i & 255}.0/24`;
     const base = ((10 << 24) | ((NODE_NET + (i >> 8)) << 16) | ((i & 255) << 8)) >>> 0;

@@ -2,10 +2,11 @@
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { pino } from 'pino';
 import type { ServiceCIDR } from '#types';
+import { familyOf, parsePrefix } from '../api/machinery/prefix.js';
 import { nodes as nodeResource } from '../api/resources/core/node.js';
 import { serviceCidrs } from '../api/resources/networking/service-cidr.js';
 import { Client, httpsTransport, loadKubeconfig } from '../client/index.js';
-import type { NodeNetwork, NodeRoute } from '../network/index.js';
+import type { NodeNetwork } from '../network/index.js';
 import type { JoinInfo } from '../server/control-plane.js';
 import { type ClusterConfig, type NodeEntry, readClusterConfig } from './cluster-config.js';
 import { type Daemon, runningPid, startDaemon, stopDaemon } from './daemon.js';
@@ -25,7 +26,7 @@ export async function moreNodes(
   const addresses = new Set(config.nodes.map((node) => node.address));
   const added: NodeEntry[] = [];
   for (let i = 0, number = 1; added.length < count; i++) {
-    const address = network.address(i);
+    const address = network.addresses(i).join();
     if (addresses.has(address)) continue;
     while (names.has(`node-${number}`)) number++;
     const entry = { name: added.length === 0 && name ? name : `node-${number}`, address };
@@ -41,11 +42,16 @@ export async function nodeNetwork(
   { nodeCidr, clusterCidr }: ClusterConfig,
 ): Promise<NodeNetwork> {
   const { createNodeNetwork } = await import('../network/index.js');
-  return createNodeNetwork({ cluster: name, nodeCidr, clusterCidr });
+  return createNodeNetwork({
+    cluster: name,
+    nodeCidrs: nodeCidr.split(','),
+    clusterCidrs: clusterCidr.split(','),
+  });
 }
 
 /** The bridge's address: where the nodes find the control plane. */
-export const gatewayAddress = ({ nodeCidr }: ClusterConfig): string => nodeCidr.replace(/\.0\/24$/, '.1');
+export const gatewayAddress = ({ nodeCidr }: ClusterConfig): string =>
+  parsePrefix(nodeCidr.split(',')[0]!).at(1);
 
 export const isRunning = (paths: ClusterPaths, node: string): boolean =>
   runningPid(nodePaths(paths, node).pid) !== undefined;
@@ -68,7 +74,7 @@ export async function startNode(
   if (entry.address !== undefined) {
     mkdirSync(run, { recursive: true, mode: 0o700 });
     const network = await nodeNetwork(paths, config);
-    await network.attach(entry.name, netns, entry.address);
+    await network.attach(entry.name, netns, entry.address.split(','));
   }
   const given = ['agent', '--cluster', paths.name, '--data-dir', paths.data, '--name', entry.name];
   if (entry.address !== undefined) given.push('--node-ip', entry.address);
@@ -182,18 +188,18 @@ export async function routeToPods(paths: ClusterPaths): Promise<void> {
   const config = readClusterConfig(paths);
   if (!config || config.nodes.some((node) => node.address === undefined)) return;
   const { createPodNetwork } = await import('../network/index.js');
-  const own = new Map(config.nodes.map(({ name, address }) => [name, address]));
+  const own = new Map(config.nodes.map(({ name, address }) => [name, address!.split(',')]));
   const [{ items }, ranges] = await withClient(paths, (client) =>
     Promise.all([client.of(nodeResource).list(), client.of<ServiceCIDR>(serviceCidrs).list()]),
   );
-  const gateway = config.nodes.find(({ name }) => isRunning(paths, name))?.address;
-  const toServices = ranges.items
-    .flatMap(({ spec }) => spec?.cidrs ?? [])
-    .filter((cidr) => gateway && !cidr.includes(':'))
-    .map((podCidr): NodeRoute => ({ podCidr, address: gateway! }));
-  const toPods = items.flatMap(({ metadata, spec }): NodeRoute[] => {
-    const address = own.get(metadata.name);
-    return address && spec?.podCIDR ? [{ podCidr: spec.podCIDR, address }] : [];
-  });
+  const gateways = own.get(config.nodes.find(({ name }) => isRunning(paths, name))?.name ?? '');
+  const by = (addresses: string[] | undefined) => (podCidr: string) => {
+    const address = addresses?.find((one) => familyOf(one) === familyOf(podCidr));
+    return address ? [{ podCidr, address }] : [];
+  };
+  const toServices = ranges.items.flatMap(({ spec }) => spec?.cidrs ?? []).flatMap(by(gateways));
+  const toPods = items.flatMap(({ metadata, spec }) =>
+    (spec?.podCIDRs ?? []).flatMap(by(own.get(metadata.name))),
+  );
   await createPodNetwork({ cluster: paths.name }).setRoutes([...toPods, ...toServices]);
 }

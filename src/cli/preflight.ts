@@ -33,6 +33,19 @@ export function requireKernel(): void {
     throw new CliError('The nft command is missing: install it with "apt-get install nftables".');
 }
 
+/** @throws CliError where pods can't have IPv6 addresses. */
+export function requireIpv6(): void {
+  const file = '/proc/sys/net/ipv6/conf/all/disable_ipv6';
+  if (!existsSync(file))
+    throw new CliError(
+      'This kernel has no IPv6 (/proc/sys/net/ipv6 is missing): leave ipv6 out of --ip-families.',
+    );
+  if (readFileSync(file, 'utf8').trim() !== '0')
+    throw new CliError(
+      'IPv6 is off on this machine: turn it on with "sysctl net.ipv6.conf.all.disable_ipv6=0".',
+    );
+}
+
 const loadModule = (name: string): boolean => spawnSync('modprobe', [name]).status === 0;
 
 /** The controllers that are mounted: v1 by their own mounts, v2 by the root's `cgroup.controllers`. */

@@ -11,9 +11,9 @@ export interface ControllersOptions {
   informers: Informers;
   clock: Clock;
   logger: Logger;
-  /** The range that node pod ranges are cut from, such as `10.244.0.0/16`. */
+  /** The range that node pod ranges are cut from, such as `10.244.0.0/16`; with a comma one of each IP family. */
   clusterCidr: string;
-  /** Prefix length of a node's pod range; 24 when absent. */
+  /** Prefix length of a node's IPv4 pod range; 24 when absent. Of IPv6 it is 64. */
   nodeCidrMaskSize?: number;
   /**
    * The range of addresses for Services of type LoadBalancer, such as `192.0.2.240/28`; the nodes' own addresses

@@ -6,7 +6,7 @@ import { sameJson } from '../api/machinery/validation.js';
 import { ingressClasses, ingresses, nodes } from '../api/resources/index.js';
 import { INGRESS_NODE_LABEL, isServed } from '../api/resources/networking/ingress-controller.js';
 import { type Controller, type ControllersOptions, contextOf, WorkLoop } from './context.js';
-import { nodeAddress } from './node-address.js';
+import { nodeAddresses } from './node-address.js';
 
 export function startIngressStatus(options: ControllersOptions): Controller {
   const context = contextOf(options, 'ingress-status-controller');
@@ -53,6 +53,6 @@ export function startIngressStatus(options: ControllersOptions): Controller {
 export function servingAddresses(all: Node[]): string[] {
   return all
     .filter(({ metadata }) => metadata.labels?.[INGRESS_NODE_LABEL] === 'true')
-    .flatMap((node) => nodeAddress(node) ?? [])
+    .flatMap((node) => nodeAddresses(node))
     .sort();
 }

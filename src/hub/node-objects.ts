@@ -13,6 +13,7 @@ import type {
   Service,
   VolumeAttachment,
 } from '#types';
+import { familyOf } from '../api/machinery/prefix.js';
 import { type KubeObject, objectKey } from '../api/machinery/types.js';
 import {
   configMaps,
@@ -70,17 +71,21 @@ const localNode = ({ metadata }: PersistentVolume): string[] => {
 
 /** How a node's pods are reached, as an object of its own; undefined while that is not known. */
 function nodeRoute({ metadata, spec, status }: Node): KubeObject | undefined {
-  const address = status?.addresses?.find((a) => a.type === 'InternalIP')?.address;
-  if (!spec?.podCIDR || !address) return undefined;
+  const addresses = (status?.addresses ?? []).filter((a) => a.type === 'InternalIP').map((a) => a.address);
+  const podCidrs = spec?.podCIDRs ?? (spec?.podCIDR ? [spec.podCIDR] : []);
+  const routes = podCidrs.flatMap((podCidr) => {
+    const address = addresses.find((one) => familyOf(one) === familyOf(podCidr));
+    return address ? [{ podCidr, address }] : [];
+  });
+  if (routes.length === 0) return undefined;
   const { name, uid } = metadata;
-  const route = { podCidr: spec.podCIDR, address };
   // Its version is what it says.
-  const resourceVersion = `${route.podCidr} ${address}`;
+  const resourceVersion = routes.map(({ podCidr, address }) => `${podCidr} ${address}`).join();
   return {
     apiVersion: 'keelson.dev/v1',
     kind: 'NodeRoute',
     metadata: { name, uid, resourceVersion },
-    ...route,
+    routes,
   };
 }
 

@@ -3,7 +3,12 @@ import { createHash } from 'node:crypto';
 import type { Namespace, Pod } from '#types';
 import { labelSelector, nothing, type Selector } from '../api/machinery/selectors.js';
 import { deepFreeze, type KubeObject, objectKey } from '../api/machinery/types.js';
-import { type PeerGroup, portNumbers } from '../api/resources/networking/policy-peers.js';
+import {
+  memberText,
+  type PeerGroup,
+  parseMember,
+  portNumbers,
+} from '../api/resources/networking/policy-peers.js';
 import type { Informer } from '../client/informer.js';
 
 /** Members of one group that have the first three bytes of their addresses in common: what one node's pods are, mostly. */
@@ -112,7 +117,7 @@ export class PeerGroups {
   #set(resolved: Resolved, pod: string, members: string[]): void {
     const before = resolved.byPod.get(pod);
     if ((before?.members.join() ?? '') === members.join()) return;
-    const shard = members[0]?.replace(/\.\d+(:\d+)?$/, '');
+    const shard = members[0] && shardOf(members[0]);
     if (shard === undefined) resolved.byPod.delete(pod);
     else {
       resolved.byPod.set(pod, { shard, members });
@@ -150,14 +155,20 @@ const isOver = ({ status }: Pod): boolean => status?.phase === 'Succeeded' || st
 
 /** Pods in the node's own network are no peers: their address is the node's. */
 function membersOf(pod: Pod, { port }: PeerGroup): string[] {
-  const ip = pod.status?.podIP;
-  if (!ip?.includes('.') || pod.spec.hostNetwork || isOver(pod)) return [];
-  return port ? portNumbers(pod, port).map((number) => `${ip}:${number}`) : [ip];
+  if (pod.spec.hostNetwork || isOver(pod)) return [];
+  const ips = podIps(pod);
+  return port ? portNumbers(pod, port).flatMap((number) => ips.map((ip) => memberText(ip, number))) : ips;
 }
+
+const podIps = ({ status }: Pod): string[] =>
+  status?.podIPs?.map(({ ip }) => ip) ?? (status?.podIP ? [status.podIP] : []);
+
+/** Of a pod's first address: all before its last number. */
+const shardOf = (member: string): string => parseMember(member).ip.replace(/[.:][^.:]*$/, '');
 
 /** Of a pod's many changes few concern others. */
 const looksTheSame = (old: Pod, pod: Pod): boolean =>
-  old.status?.podIP === pod.status?.podIP &&
+  podIps(old).join() === podIps(pod).join() &&
   isOver(old) === isOver(pod) &&
   JSON.stringify(old.metadata.labels) === JSON.stringify(pod.metadata.labels) &&
   old.metadata.uid === pod.metadata.uid;

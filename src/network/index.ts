@@ -10,7 +10,6 @@ export { createPodNetwork, type PodNetworkOptions } from './pod-network.js';
 export type {
   NetworkConfig,
   NodeRoute,
-  PodAddress,
   PodNetwork,
   PodPolicies,
   PolicyPod,

@@ -1,5 +1,6 @@
 /** Names of the kernel objects a cluster makes on a node. Link names have at most 15 characters. */
 import { createHash } from 'node:crypto';
+import { addressBytes } from '../api/machinery/prefix.js';
 
 const hash = (text: string, length: number) =>
   createHash('sha256').update(text).digest('hex').slice(0, length);
@@ -28,10 +29,7 @@ export function bridgeMac(cluster: string): string {
 
 /** Follows from the address, so that neighbours' caches stay right when the address is used again. */
 export function podMac(ip: string): string {
-  return `0a:58:${ip
-    .split('.')
-    .map((octet) => Number(octet).toString(16).padStart(2, '0'))
-    .join(':')}`;
+  return `0a:58:${addressBytes(ip).subarray(-4).toString('hex').match(/../g)!.join(':')}`;
 }
 
 /** Metric of a cluster's routes: tells them from those of another cluster on the same machine. */

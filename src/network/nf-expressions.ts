@@ -1,4 +1,6 @@
 /** Expressions of nf_tables rules as bytes. Registers of 4 bytes are numbered from `REGISTER`. (linux/netfilter/nf_tables.h) */
+import type { AddressRange } from '../api/machinery/prefix.js';
+import type { Family } from './family.js';
 import { nest, text, u32, type Verdict, valueData, verdictData } from './nf-messages.js';
 
 export const REGISTER = 8;
@@ -15,9 +17,12 @@ export const rule = (...expressions: Buffer[]): Buffer => Buffer.concat(expressi
 export const payload = (base: number, offset: number, length: number, to: number): Buffer =>
   expression('payload', u32(1, to), u32(2, base), u32(3, offset), u32(4, length));
 
-export const sourceAddress = (to: number): Buffer => payload(NETWORK, 12, 4, to);
+export type LoadAddress = (family: Family, to: number) => Buffer;
 
-export const destinationAddress = (to: number): Buffer => payload(NETWORK, 16, 4, to);
+export const sourceAddress: LoadAddress = ({ source, words }, to) => payload(NETWORK, source, words * 4, to);
+
+export const destinationAddress: LoadAddress = ({ destination, words }, to) =>
+  payload(NETWORK, destination, words * 4, to);
 
 export const destinationPort = (to: number): Buffer => payload(TRANSPORT, 2, 2, to);
 
@@ -37,6 +42,22 @@ export const mask = (register: number, bits: Buffer): Buffer =>
     ...[u32(1, register), u32(2, register), u32(3, bits.length)],
     ...[nest(4, valueData(bits)), nest(5, valueData(Buffer.alloc(bits.length)))],
   );
+
+/** Ends the rule for the packets of other families. */
+export const ofFamily = ({ number }: Family): Buffer[] => [
+  meta('nfproto', REGISTER),
+  compare(REGISTER, 'equal', Buffer.from([number])),
+];
+
+/** Ends the rule unless the address is (or is not) of the prefix. */
+export function within(
+  address: LoadAddress,
+  family: Family,
+  { base, mask: bits }: AddressRange,
+  how: 'equal' | 'notEqual' = 'equal',
+): Buffer[] {
+  return [address(family, REGISTER), mask(REGISTER, bits), compare(REGISTER, how, base)];
+}
 
 /** Bits of the connection's state, in the machine's order. */
 export const connectionState = (to: number): Buffer => expression('ct', u32(1, to), u32(2, 0));

@@ -1,7 +1,7 @@
 /** Messages of nf_tables as bytes, for transactions by netlink. (linux/netfilter/nf_tables.h; little-endian machines.) */
+import type { Family } from './family.js';
 
 const SUBSYSTEM = 10;
-const INET = 1;
 const BATCH_BEGIN = 0x10;
 const BATCH_END = 0x11;
 const NLM_F_REQUEST = 1;
@@ -46,14 +46,14 @@ export function u64(type: number, value: number): Buffer {
   return attribute(type, bytes);
 }
 
-/** A message with its headers; the sequence number is put in by `Batch`. */
-function message(type: number, flags: number, resource: number, body: Buffer[]): Buffer {
+/** A message with its headers, for the tables of a family; the sequence number is put in by `Batch`. */
+function message(type: number, flags: number, family: number, resource: number, body: Buffer[]): Buffer {
   const content = Buffer.concat(body);
   const bytes = Buffer.alloc(20 + content.length);
   bytes.writeUInt32LE(bytes.length, 0);
   bytes.writeUInt16LE(type, 4);
   bytes.writeUInt16LE(NLM_F_REQUEST | flags, 6);
-  bytes.writeUInt8(resource === 0 ? INET : 0, 16);
+  bytes.writeUInt8(family, 16);
   bytes.writeUInt16BE(resource, 18);
   content.copy(bytes, 20);
   return bytes;
@@ -80,13 +80,14 @@ export function verdictData(verdict: Verdict): Buffer {
 }
 
 /** Types as `nft list` knows them; a concatenation is of several. */
-const TYPE = { address: 7, port: 13 } as const;
+const TYPE = { port: 13 } as const;
+const ADDRESS_TYPE = { 1: 7, 4: 8 } as const;
 const TYPE_BITS = 6;
 const VERDICT_TYPE = 0xffffff00;
 const MAP_FLAG = 8;
 
 export interface SetDefinition {
-  key: (keyof typeof TYPE)[];
+  key: ('address' | keyof typeof TYPE)[];
   verdicts?: boolean;
 }
 
@@ -120,7 +121,10 @@ export class Batch {
   readonly #messages: Buffer[] = [];
   #sets = 0;
 
-  constructor(readonly table: string) {}
+  constructor(
+    readonly table: string,
+    readonly family: Family,
+  ) {}
 
   get isEmpty(): boolean {
     return this.#messages.length === 0;
@@ -137,8 +141,11 @@ export class Batch {
   }
 
   newSet(name: string, { key, verdicts }: SetDefinition): void {
-    const type = key.reduce((all, field) => (all << TYPE_BITS) | TYPE[field], 0);
-    const keys = [u32(4, type), u32(5, key.length * 4)];
+    const { words } = this.family;
+    const types = key.map((field) => (field === 'address' ? ADDRESS_TYPE[words] : TYPE[field]));
+    const type = types.reduce((all, one) => (all << TYPE_BITS) | one, 0);
+    const length = key.reduce((sum, field) => sum + (field === 'address' ? words : 1) * 4, 0);
+    const keys = [u32(4, type), u32(5, length)];
     const data = verdicts ? [u32(6, VERDICT_TYPE), u32(7, 0)] : [];
     const flags = u32(3, verdicts ? MAP_FLAG : 0);
     const id = u32(10, ++this.#sets);
@@ -197,14 +204,15 @@ export class Batch {
   }
 
   #add(type: number, flags: number, body: Buffer[]): void {
-    this.#messages.push(message((SUBSYSTEM << 8) | type, flags, 0, body));
+    const { tableNumber } = this.family;
+    this.#messages.push(message((SUBSYSTEM << 8) | type, flags, tableNumber, 0, body));
   }
 
   bytes(): Buffer {
     const all = [
-      message(BATCH_BEGIN, 0, SUBSYSTEM, []),
+      message(BATCH_BEGIN, 0, 0, SUBSYSTEM, []),
       ...this.#messages,
-      message(BATCH_END, 0, SUBSYSTEM, []),
+      message(BATCH_END, 0, 0, SUBSYSTEM, []),
     ];
     all.forEach((bytes, i) => {
       bytes.writeUInt32LE(i + 1, 8);

@@ -1,57 +1,70 @@
 /** Several nodes on one machine: each in a network namespace of its own, on a bridge of the cluster. */
-import { writeFile } from 'node:fs/promises';
+
+import { familyOf, parsePrefix } from '../api/machinery/prefix.js';
 import { type NetlinkOperation, native } from '../runtime/native.js';
-import { formatAddress, parseCidr } from './cidr.js';
+import { ANYWHERE } from './family.js';
 import { closeForeignFirewall, openForeignFirewall } from './foreign-firewall.js';
+import { answerAtOnce, enableForwarding } from './forwarding.js';
 import { linkGroup, nodeBridgeName, nodeLinkName } from './names.js';
 import { applyNodeTable, deleteNodeTable } from './nftables.js';
 
 export interface NodeNetworkOptions {
   cluster: string;
-  /** Nodes' addresses, such as `10.180.0.0/24`; the first is the bridge's. */
-  nodeCidr: string;
-  /** All pods of the cluster. */
-  clusterCidr: string;
+  /** Nodes' addresses, such as `10.180.0.0/24`, one range of each IP family; the first address is the bridge's. */
+  nodeCidrs: string[];
+  /** All pods of the cluster: one range of each IP family that they have. */
+  clusterCidrs: string[];
 }
 
 export interface NodeNetwork {
-  /** The bridge's address: where nodes reach this machine. */
+  /** The bridge's address in the first range: where nodes reach this machine. */
   gateway: string;
-  /** The address of the node that counts so, from 0. */
-  address(index: number): string;
+  /** The addresses of the node that counts so, from 0: one of each range. */
+  addresses(index: number): string[];
   /** Bridge, forwarding, masquerade: idempotent. */
   setup(): Promise<void>;
   /** The namespace at `netns`, joined to the bridge as `eth0`: idempotent. */
-  attach(node: string, netns: string, address: string): Promise<void>;
+  attach(node: string, netns: string, addresses: string[]): Promise<void>;
 }
 
 const MNT_DETACH = 2;
 
 export function createNodeNetwork(options: NodeNetworkOptions): NodeNetwork {
-  const { cluster, nodeCidr, clusterCidr } = options;
-  const { base, length, size } = parseCidr(nodeCidr);
+  const { cluster, nodeCidrs, clusterCidrs } = options;
+  const ranges = nodeCidrs.map((text) => ({ ...parsePrefix(text), text }));
   const bridge = nodeBridgeName(cluster);
   const group = linkGroup(cluster, 'nodes');
-  const gateway = formatAddress(base + 1);
   return {
-    gateway,
-    address(index) {
-      if (index >= size - 3) throw new Error(`${nodeCidr} has no room for another node`);
-      return formatAddress(base + 2 + index);
-    },
+    gateway: ranges[0]!.at(1),
+    addresses: (index) =>
+      ranges.map(({ at, size, text }) => {
+        if (index >= size - 3) throw new Error(`${text} has no room for another node`);
+        return at(2 + index);
+      }),
     async setup() {
+      await native.netlink('', [{ op: 'addBridge', name: bridge, ignore: ['EEXIST'] }]);
+      await answerAtOnce(bridge);
       await native.netlink('', [
-        { op: 'addBridge', name: bridge, ignore: ['EEXIST'] },
-        { op: 'addAddress', name: bridge, address: `${gateway}/${length}`, ignore: ['EEXIST'] },
+        ...ranges.map(
+          ({ at, length }): NetlinkOperation => ({
+            ...{ op: 'addAddress', name: bridge, address: `${at(1)}/${length}`, ignore: ['EEXIST'] },
+          }),
+        ),
         { op: 'setLink', name: bridge, up: true, group },
       ]);
       await Promise.all([
-        writeFile('/proc/sys/net/ipv4/ip_forward', '1'),
-        applyNodeTable(cluster, nodeCidr, [clusterCidr]),
+        ...ranges.map(({ family }) => enableForwarding(family)),
+        ...ranges.map(({ text, family }) =>
+          applyNodeTable(
+            cluster,
+            text,
+            clusterCidrs.filter((cidr) => familyOf(cidr) === family),
+          ),
+        ),
         openForeignFirewall(cluster, bridge),
       ]);
     },
-    async attach(node, netns, address) {
+    async attach(node, netns, addresses) {
       const name = nodeLinkName(cluster, node);
       await native.createNetworkNamespace(netns);
       const there = await native.listLinks(netns);
@@ -65,9 +78,17 @@ export function createNodeNetwork(options: NodeNetworkOptions): NodeNetwork {
       await native.netlink('', [...operations, { op: 'setLink', name, up: true, group }]);
       await native.netlink(netns, [
         { op: 'setLink', name: 'lo', up: true },
-        { op: 'addAddress', name: 'eth0', address: `${address}/${length}`, ignore: ['EEXIST'] },
+        ...ranges.map(
+          ({ length }, i): NetlinkOperation => ({
+            ...{ op: 'addAddress', name: 'eth0', address: `${addresses[i]}/${length}`, ignore: ['EEXIST'] },
+          }),
+        ),
         { op: 'setLink', name: 'eth0', up: true },
-        { op: 'addRoute', destination: 'default', gateway, name: 'eth0' },
+        ...ranges.map(
+          ({ family, at }): NetlinkOperation => ({
+            ...{ op: 'addRoute', destination: ANYWHERE[family], gateway: at(1), name: 'eth0' },
+          }),
+        ),
       ]);
     },
   };

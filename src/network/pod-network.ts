@@ -2,18 +2,20 @@
 import { writeFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { type NativeError, type NetlinkOperation, type NetworkLink, native } from '../runtime/native.js';
+import { ANYWHERE, FAMILIES } from './family.js';
 import { closeForeignFirewall, openForeignFirewall } from './foreign-firewall.js';
+import { answerAtOnce, enableForwarding } from './forwarding.js';
 import { AddressPool } from './ipam.js';
 import { bridgeMac, bridgeName, linkGroup, podMac, routePriority, vethName } from './names.js';
-import { applyLinkTable, applyTable, deleteTables } from './nftables.js';
-import { PolicyEnforcer } from './policy/index.js';
+import { applyLinkTable, applyTable, deleteTables, tablesOf } from './nftables.js';
+import { PolicyEnforcer, PolicyEnforcers } from './policy/index.js';
 import { type HostPort, hostPortsOf } from './services/host-ports.js';
-import { ServiceProxy } from './services/index.js';
-import type { NetworkConfig, NodeRoute, PodAddress, PodNetwork, PolicyPod, ServiceRules } from './types.js';
+import { ServiceProxies, ServiceProxy } from './services/index.js';
+import type { NetworkConfig, NodeRoute, PodNetwork, PolicyPod, ServiceRules } from './types.js';
 
 /** The kernel keeps who made a route; 75 is not one of the registered protocols. */
 const routeProtocol = 75;
-/** Marks our links: `keelson <sandbox> <address>`. The kernel is where allocations are kept. */
+/** Marks our links: `keelson <sandbox> <addresses, with commas>`. The kernel is where allocations are kept. */
 const aliasPrefix = 'keelson ';
 
 export interface PodNetworkOptions {
@@ -33,11 +35,12 @@ class BridgeNetwork implements PodNetwork {
   private readonly bridge: string;
   private readonly logger: Logger | undefined;
   readonly services: ServiceRules;
-  readonly policies: PolicyEnforcer;
+  readonly policies: PolicyEnforcers;
   private config: NetworkConfig | undefined;
-  private pool: AddressPool | undefined;
+  /** One of each IP family. */
+  private pools: AddressPool[] = [];
   private mtu = 1500;
-  private readonly attached = new Map<string, Promise<PodAddress>>();
+  private readonly attached = new Map<string, Promise<string[]>>();
   private emptying: Promise<void> = Promise.resolve();
   private nextEmptying: Promise<void> | undefined;
 
@@ -45,12 +48,26 @@ class BridgeNetwork implements PodNetwork {
     this.cluster = options.cluster;
     this.bridge = bridgeName(options.cluster);
     this.logger = options.logger;
-    this.services = new ServiceProxy({
-      cluster: options.cluster,
-      restore: async () => this.config && applyTable(this.config),
-      logger: options.logger,
-    });
-    this.policies = new PolicyEnforcer({ cluster: options.cluster, logger: options.logger });
+    const { cluster, logger } = options;
+    const restore = async () => {
+      if (this.config) await Promise.all(tablesOf(this.config).map(applyTable));
+    };
+    const families = () => this.pools.map(({ family }) => family);
+    const { IPv4, IPv6 } = FAMILIES;
+    this.services = new ServiceProxies(
+      {
+        IPv4: new ServiceProxy({ cluster, family: IPv4, restore, logger }),
+        IPv6: new ServiceProxy({ cluster, family: IPv6, restore, logger }),
+      },
+      families,
+    );
+    this.policies = new PolicyEnforcers(
+      {
+        IPv4: new PolicyEnforcer({ cluster, family: IPv4, logger }),
+        IPv6: new PolicyEnforcer({ cluster, family: IPv6, logger }),
+      },
+      families,
+    );
   }
 
   async setup(asked: NetworkConfig): Promise<void> {
@@ -60,17 +77,19 @@ class BridgeNetwork implements PodNetwork {
     const [links, routes] = await Promise.all([native.listLinks(''), native.listRoutes('')]);
     const uplink = links.find((link) => link.index === routes.find((r) => r.destination === 'default')?.link);
     this.mtu = config.mtu ?? uplink?.mtu ?? 1500;
-    if (this.pool?.podCidr !== config.podCidr) this.pool = new AddressPool(config.podCidr);
+    this.pools = config.podCidrs.map(
+      (podCidr) => this.pools.find((pool) => pool.podCidr === podCidr) ?? new AddressPool(podCidr),
+    );
     await Promise.all([
       this.setupBridge(config.nodeAddresses ?? []),
       this.setupFirewall(config),
-      enableForwarding(),
+      ...this.pools.map(({ family }) => enableForwarding(family)),
     ]);
     this.adoptLinks(links);
   }
 
   private async setupFirewall(config: NetworkConfig): Promise<void> {
-    await applyTable(config);
+    await Promise.all(tablesOf(config).map(applyTable));
     await applyLinkTable(this.cluster).catch((error) =>
       this.logger?.warn(
         { error: error.message },
@@ -83,7 +102,8 @@ class BridgeNetwork implements PodNetwork {
   }
 
   private async setupBridge(nodeAddresses: string[]): Promise<void> {
-    const wanted = [this.pool!.gatewayCidr, ...nodeAddresses.map((address) => `${address}/32`)];
+    const others = nodeAddresses.map((address) => `${address}/${address.includes(':') ? 128 : 32}`);
+    const wanted = [...this.pools.map(({ gatewayCidr }) => gatewayCidr), ...others];
     await native.netlink('', [
       { op: 'setLink', name: 'lo', up: true },
       {
@@ -93,11 +113,16 @@ class BridgeNetwork implements PodNetwork {
         mtu: this.mtu,
         ignore: ['EEXIST'],
       },
+    ]);
+    await answerAtOnce(this.bridge);
+    await native.netlink('', [
       ...wanted.map(
         (address): NetlinkOperation => ({
           op: 'addAddress',
           name: this.bridge,
           address,
+          // The address that the node's own connections come from is the gateway's.
+          deprecated: others.includes(address),
           ignore: ['EEXIST'],
         }),
       ),
@@ -110,7 +135,7 @@ class BridgeNetwork implements PodNetwork {
     const [links, addresses] = await Promise.all([native.listLinks(''), native.listAddresses('')]);
     const index = links.find((link) => link.name === this.bridge)?.index;
     const stale = addresses.filter(
-      ({ link, address }) => link === index && !address.includes(':') && !wanted.includes(address),
+      ({ link, address }) => link === index && !address.startsWith('fe80:') && !wanted.includes(address),
     );
     await native.netlink(
       '',
@@ -124,23 +149,28 @@ class BridgeNetwork implements PodNetwork {
     if (!bridge) return;
     for (const link of links) {
       if (link.master !== bridge.index || !link.alias.startsWith(aliasPrefix)) continue;
-      const [sandboxId, ip] = link.alias.slice(aliasPrefix.length).split(' ');
-      if (sandboxId && ip) this.pool!.reserve(sandboxId, ip);
+      const [sandboxId, ips] = link.alias.slice(aliasPrefix.length).split(' ');
+      if (sandboxId && ips) this.reserve(sandboxId, ips.split(','));
     }
   }
 
-  recover(inUse: Map<string, string>): void {
-    const pool = this.requirePool();
-    for (const owner of pool.owners()) if (!inUse.has(owner)) pool.release(owner);
-    for (const [sandboxId, ip] of inUse)
-      if (ip && !pool.reserve(sandboxId, ip))
+  recover(inUse: Map<string, string[]>): void {
+    for (const pool of this.requirePools())
+      for (const owner of pool.owners()) if (!inUse.has(owner)) pool.release(owner);
+    for (const [sandboxId, ips] of inUse)
+      if (!this.reserve(sandboxId, ips))
         this.logger?.warn(
-          { sandboxId, ip },
-          'the address of a sandbox is not one of this node, or is in use twice',
+          { sandboxId, ips },
+          'an address of a sandbox is not one of this node, or is in use twice',
         );
   }
 
-  attach(sandboxId: string, netns: string, pod?: PolicyPod): Promise<PodAddress> {
+  private reserve(sandboxId: string, ips: string[]): boolean {
+    const reserved = ips.map((ip) => this.pools.some((pool) => pool.reserve(sandboxId, ip)));
+    return reserved.every(Boolean);
+  }
+
+  attach(sandboxId: string, netns: string, pod?: PolicyPod): Promise<string[]> {
     let pending = this.attached.get(sandboxId);
     if (!pending) {
       pending = this.connect(sandboxId, netns, pod);
@@ -150,37 +180,41 @@ class BridgeNetwork implements PodNetwork {
     return pending;
   }
 
-  private async connect(sandboxId: string, netns: string, pod?: PolicyPod): Promise<PodAddress> {
-    const pool = this.requirePool();
-    const known = pool.get(sandboxId);
-    const ip = pool.allocate(sandboxId);
+  private async connect(sandboxId: string, netns: string, pod?: PolicyPod): Promise<string[]> {
+    const pools = this.requirePools();
+    const fresh = pools.filter((pool) => pool.get(sandboxId) === undefined);
     try {
-      if (pod) await this.policies.isolate(sandboxId, ip, pod);
-      await this.connectHost(sandboxId, netns, ip);
+      const ips = pools.map((pool) => pool.allocate(sandboxId));
+      if (pod) await this.policies.isolate(sandboxId, ips, pod);
+      await this.connectHost(sandboxId, netns, ips);
       await native.netlink(netns, [
         { op: 'setLink', name: 'lo', up: true },
         // Neighbours are reached by way of the node: only there are a Service's answers translated back.
-        { op: 'addAddress', name: 'eth0', address: `${ip}/32`, ignore: ['EEXIST'] },
+        ...ips.map(
+          (address): NetlinkOperation => ({ op: 'addAddress', name: 'eth0', address, ignore: ['EEXIST'] }),
+        ),
         { op: 'setLink', name: 'eth0', up: true },
-        { op: 'addRoute', destination: `${pool.gateway}/32`, name: 'eth0' },
-        { op: 'addRoute', destination: 'default', gateway: pool.gateway, name: 'eth0' },
+        ...pools.flatMap(({ gateway, family }): NetlinkOperation[] => [
+          { op: 'addRoute', destination: gateway, name: 'eth0' },
+          { op: 'addRoute', destination: ANYWHERE[family], gateway, name: 'eth0' },
+        ]),
       ]);
       const ports = pod ? hostPortsOf(pod) : [];
-      if (ports.length > 0) this.claimPorts(sandboxId, ip, ports);
-      return { ip, gateway: pool.gateway };
+      if (ports.length > 0) this.claimPorts(sandboxId, ips, ports);
+      return ips;
     } catch (error) {
       await this.removeVeth(sandboxId).catch(() => {});
       this.policies.release(sandboxId);
-      if (known === undefined) pool.release(sandboxId);
+      for (const pool of fresh) pool.release(sandboxId);
       throw error;
     }
   }
 
   /** Makes the veth pair, or keeps the one that an earlier attach to the same namespace made. */
-  private async connectHost(sandboxId: string, netns: string, ip: string): Promise<void> {
+  private async connectHost(sandboxId: string, netns: string, ips: string[]): Promise<void> {
     const name = vethName(this.cluster, sandboxId);
     const add: NetlinkOperation[] = [
-      { op: 'addVeth', name, peer: 'eth0', netns, mac: podMac(ip), mtu: this.mtu, master: this.bridge },
+      { op: 'addVeth', name, peer: 'eth0', netns, mac: podMac(ips[0]!), mtu: this.mtu, master: this.bridge },
     ];
     const configure: NetlinkOperation[] = [
       {
@@ -188,7 +222,7 @@ class BridgeNetwork implements PodNetwork {
         name,
         up: true,
         group: linkGroup(this.cluster, 'used'),
-        alias: `${aliasPrefix}${sandboxId} ${ip}`,
+        alias: `${aliasPrefix}${sandboxId} ${ips.join()}`,
         hairpin: true,
       },
     ];
@@ -203,8 +237,8 @@ class BridgeNetwork implements PodNetwork {
     }
   }
 
-  claimPorts(sandboxId: string, ip: string, ports: HostPort[]): void {
-    this.services.hostPortsChanged(sandboxId, { uid: sandboxId, ip, ports });
+  claimPorts(sandboxId: string, ips: string[], ports: HostPort[]): void {
+    this.services.hostPortsChanged(sandboxId, { ips, ports });
   }
 
   async detach(sandboxId: string): Promise<void> {
@@ -213,7 +247,7 @@ class BridgeNetwork implements PodNetwork {
     this.services.hostPortsChanged(sandboxId, undefined);
     await this.removeVeth(sandboxId);
     this.policies.release(sandboxId);
-    this.pool?.release(sandboxId);
+    for (const pool of this.pools) pool.release(sandboxId);
   }
 
   private async removeVeth(sandboxId: string): Promise<void> {
@@ -268,20 +302,15 @@ class BridgeNetwork implements PodNetwork {
     await deleteGroup(linkGroup(this.cluster, 'trash'));
     await Promise.all([deleteTables(this.cluster), closeForeignFirewall(this.cluster)]);
     this.attached.clear();
-    this.pool = undefined;
+    this.pools = [];
   }
 
-  private requirePool(): AddressPool {
-    if (!this.pool) throw new Error('the pod network is not set up');
-    return this.pool;
+  private requirePools(): AddressPool[] {
+    if (this.pools.length === 0) throw new Error('the pod network is not set up');
+    return this.pools;
   }
 }
 
 function deleteGroup(group: number): Promise<void> {
   return native.netlink('', [{ op: 'deleteGroup', group, ignore: ['ENODEV'] }]);
-}
-
-/** `/proc/sys/net` shows the network namespace of the process. */
-async function enableForwarding(): Promise<void> {
-  await writeFile('/proc/sys/net/ipv4/ip_forward', '1');
 }

@@ -1,37 +1,32 @@
 /** The node's networking as the agent sees it. */
 import type { EndpointSlice, NetworkPolicy, Pod, Service } from '#types';
-import type { HostPort, HostPortPod } from './services/host-ports.js';
+import type { AddressedPod, HostPort } from './services/host-ports.js';
 
 export interface NetworkConfig {
   /** Names the bridge and the nftables table. */
   cluster: string;
-  /** Where pods' addresses come from, such as `10.244.0.0/24`. */
-  podCidr: string;
-  /** All pods of the cluster: not masqueraded. */
-  clusterCidr: string;
+  /** Where pods' addresses come from, such as `10.244.0.0/24`: one range of each IP family. */
+  podCidrs: string[];
+  /** All pods of the cluster, of the same families: not masqueraded. */
+  clusterCidrs: string[];
   /** More addresses of the node within the cluster, such as that of the DNS: they lead here from its pods only. */
   nodeAddresses?: string[];
   mtu?: number;
-}
-
-export interface PodAddress {
-  ip: string;
-  gateway: string;
 }
 
 export interface PodNetwork {
   /** Bridge, forwarding, masquerade: idempotent, finds what an earlier agent made. */
   setup(config: NetworkConfig): Promise<void>;
   /**
-   * Veth pair, address, routes and loopback for a sandbox. Idempotent: gives the same address again. What isolates `pod` is
-   * in place before its first packet.
+   * Veth pair, addresses, routes and loopback for a sandbox. Gives the addresses, one of each IP family in the order of
+   * the configuration. Idempotent: gives the same ones again. What isolates `pod` is in place before its first packet.
    */
-  attach(sandboxId: string, netns: string, pod?: PolicyPod): Promise<PodAddress>;
+  attach(sandboxId: string, netns: string, pod?: PolicyPod): Promise<string[]>;
   /** Ports of the node whose connections a sandbox gets until it is detached; `attach` claims those of a pod. */
-  claimPorts(sandboxId: string, ip: string, ports: HostPort[]): void;
+  claimPorts(sandboxId: string, ips: string[], ports: HostPort[]): void;
   detach(sandboxId: string): Promise<void>;
   /** Tells which addresses are in use after a restart. */
-  recover(inUse: Map<string, string>): void;
+  recover(inUse: Map<string, string[]>): void;
   /** Routes to the other nodes' pods over the link that the nodes share: what is not listed is removed. */
   setRoutes(nodes: NodeRoute[]): Promise<void>;
   /** What Services are on this node. */
@@ -42,7 +37,7 @@ export interface PodNetwork {
   teardown(): Promise<void>;
 }
 
-/** Another node: its pods' addresses, and the address it is reached at. */
+/** A range of another node's pods, and the node's address of the same IP family. */
 export interface NodeRoute {
   podCidr: string;
   address: string;
@@ -54,7 +49,7 @@ export interface ServiceRules {
   serviceChanged(key: string, service: Service | undefined): void;
   sliceChanged(key: string, slice: EndpointSlice | undefined): void;
   /** What ports of the node a pod claims; `undefined`: none any more. */
-  hostPortsChanged(uid: string, pod: HostPortPod | undefined): void;
+  hostPortsChanged(uid: string, pod: AddressedPod | undefined): void;
   /** Which endpoints are local, and in which zone the node is. */
   setNode(facts: { name: string; zone?: string | undefined }): void;
   /** The network is set up and all that exists was told: from now on the kernel is kept up to date. */

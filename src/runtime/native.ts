@@ -39,8 +39,9 @@ export type NetlinkOperation = { ignore?: string[] } & (
   | { op: 'deleteLink'; name: string }
   /** All links of the group, in the time of one; ENODEV when there is none. */
   | { op: 'deleteGroup'; group: number }
-  | { op: 'addAddress' | 'deleteAddress'; name: string; address: string }
-  /** `destination` is a CIDR or `default`; an existing route to it is replaced. */
+  /** `deprecated`: connections that the machine itself begins do not come from it (IPv6 only). */
+  | { op: 'addAddress' | 'deleteAddress'; name: string; address: string; deprecated?: boolean }
+  /** `destination` is a CIDR, or `default` (`::/0` of IPv6); an existing route to it is replaced. */
   | {
       op: 'addRoute' | 'deleteRoute';
       destination: string;
@@ -65,7 +66,7 @@ export interface NetworkLink {
 }
 
 export interface NetworkRoute {
-  /** A CIDR or `default`. */
+  /** A CIDR, or `default` (`::/0` of IPv6). */
   destination: string;
   gateway: string;
   /** Index of the link. */
@@ -74,7 +75,7 @@ export interface NetworkRoute {
   priority: number;
 }
 
-/** Which tracked connections are meant, IPv4 only: what is absent counts for any. */
+/** Which tracked connections are meant: what is absent counts for any. */
 export interface FlowFilter {
   /** Number of the transport protocol, such as 17. */
   protocol: number;
@@ -115,9 +116,9 @@ export interface NativeAddon {
   netlink(netns: string, operations: NetlinkOperation[]): Promise<void>;
   listLinks(netns: string): Promise<NetworkLink[]>;
   listAddresses(netns: string): Promise<{ link: number; address: string }[]>;
-  /** IPv4 unicast routes of the main table. */
+  /** Unicast routes of the main table. */
   listRoutes(netns: string): Promise<NetworkRoute[]>;
-  /** Tells all neighbours on a link, by gratuitous ARP, that an IPv4 address is here now. */
+  /** Tells all neighbours on a link, by gratuitous ARP or a neighbour advertisement, that an address is here now. */
   announce(link: string, address: string): Promise<void>;
   /** Sends one transaction of nfnetlink messages; rejects with the first error of the kernel, and then nothing was changed. */
   netfilter(batch: Uint8Array): Promise<void>;

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Logger } from 'pino';
 import { type Clock, systemClock } from '../api/machinery/clock.js';
+import { familyOf } from '../api/machinery/prefix.js';
 import { secrets } from '../api/resources/index.js';
 import type { AuditSettings } from '../apiserver/audit/index.js';
 import type { FrontProxy } from '../apiserver/extensions/aggregation/remote.js';
@@ -60,9 +61,11 @@ export interface ControlPlaneOptions {
   admissionControlConfigFile?: string;
   /** More DNS names and addresses that this server is called by. */
   certificateNames?: string[];
+  /** Pods' addresses: one range, or one of each IP family with a comma, the cluster's default first. */
   clusterCidr: string;
-  /** Length of the prefix that each node gets of it; 24 when absent. */
+  /** Length of the prefix that each node gets of it, of IPv4; 24 when absent. Of IPv6 it is 64. */
   nodeCidrMaskSize?: number;
+  /** Services' addresses, of the same families. */
   serviceCidr: string;
   /** Addresses for Services of type LoadBalancer; the nodes' own when absent. */
   loadBalancerPool?: string;
@@ -202,7 +205,8 @@ async function assemble(
     ...serving.server,
     clientCa: pki.caCert,
     proxyCa: authentication.proxyCa,
-    advertise: { address: advertise },
+    // Where pods have IPv6 addresses only, the `kubernetes` Service leads there by IPv6.
+    advertise: { address: reachedBy(serviceCidr, advertise) },
   });
   const controllers = startControllers({
     clientFor: (name) => clientFor(systemUser(name)),
@@ -248,6 +252,12 @@ async function assemble(
   }));
   logger.info({ apiPort, hubPort, cluster: clusterName }, 'the control plane is ready');
   return { apiPort, hubPort, kubeconfig, join: joinInfo, clientFor, close };
+}
+
+/** An address of this machine of the family that Services have by default. */
+function reachedBy(serviceCidr: string, advertise: string): string {
+  const family = familyOf(firstAddress(serviceCidr));
+  return familyOf(advertise) === family ? advertise : (machineAddresses(family)[0] ?? advertise);
 }
 
 /** The encrypted database. */
@@ -312,6 +322,7 @@ async function issueCertificates(
           firstAddress(serviceCidr),
           ...certificateNames.filter(isIP),
           ...machineAddresses(),
+          ...machineAddresses('IPv6'),
         ]),
       ],
       usage: 'server',

@@ -49,9 +49,10 @@ export async function runPodSandbox(
   try {
     own.save(sandbox);
     const { netns } = await runtime.createSandbox(made);
-    if (made.network === 'pod') sandbox.ip = (await network.attach(id, netns)).ip;
+    const ips = made.network === 'pod' ? await network.attach(id, netns) : [];
+    sandbox.ip = ips.join();
     claimPorts(deps, sandbox);
-    await writeFiles(own.folder(id), config, made.hostname, sandbox.ip);
+    await writeFiles(own.folder(id), config, made.hostname, ips);
     own.save(sandbox);
   } catch (error) {
     await network.detach(id).catch(() => {});
@@ -69,19 +70,19 @@ export function claimPorts({ network }: CriDeps, { id, config, ip, stopped }: Ow
       ? [
           {
             ...{ hostPort, containerPort: containerPort ?? 0, protocol: PROTOCOLS[protocol ?? 0] },
-            hostIP: hostIp === '0.0.0.0' ? '' : (hostIp ?? ''),
+            hostIP: hostIp ?? '',
           },
         ]
       : [],
   );
-  if (ports.length > 0 && ip && !stopped) network.claimPorts(id, ip, ports);
+  if (ports.length > 0 && ip && !stopped) network.claimPorts(id, ip.split(','), ports);
 }
 
 async function writeFiles(
   folder: string,
   { dnsConfig }: Cri.PodSandboxConfig.$Properties,
   hostname: string,
-  ip: string,
+  ips: string[],
 ): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o755 });
   const { servers = [], searches = [], options = [] } = dnsConfig ?? {};
@@ -92,7 +93,8 @@ async function writeFiles(
   ];
   const read = (file: string) => readFile(file, 'utf8').catch(() => '');
   const isSet = resolv.length > 0;
-  const hosts = ip ? `127.0.0.1\tlocalhost\n::1\tlocalhost\n${ip}\t${hostname}\n` : await read('/etc/hosts');
+  const named = ips.map((ip) => `${ip}\t${hostname}\n`).join('');
+  const hosts = named ? `127.0.0.1\tlocalhost\n::1\tlocalhost\n${named}` : await read('/etc/hosts');
   await Promise.all([
     writeFile(join(folder, 'resolv.conf'), isSet ? `${resolv.join('\n')}\n` : await read('/etc/resolv.conf')),
     writeFile(join(folder, 'hostname'), hostname ? `${hostname}\n` : await read('/etc/hostname')),
@@ -184,8 +186,13 @@ export function podSandboxStatus(
   };
 }
 
+function networkOf({ ready, ip }: SandboxView): Cri.PodSandboxNetworkStatus.$Properties {
+  const [first = '', ...others] = ready ? ip.split(',') : [];
+  return { ip: first, additionalIps: others.map((one) => ({ ip: one })) };
+}
+
 export function sandboxStatus({ runtime }: CriDeps, view: SandboxView): Cri.PodSandboxStatus.$Properties {
-  const { id, metadata, createdAt, labels, annotations, handler, ip } = view;
+  const { id, metadata, createdAt, labels, annotations, handler } = view;
   const config = runtime.sandboxConfig(id);
   const mode = V1.NamespaceMode;
   const asked = view.own?.config.linux?.securityContext?.namespaceOptions;
@@ -196,6 +203,6 @@ export function sandboxStatus({ runtime }: CriDeps, view: SandboxView): Cri.PodS
   };
   return {
     ...{ id, metadata, state: stateOf(view), createdAt: nanos(createdAt), labels, annotations },
-    ...{ network: { ip: view.ready ? ip : '' }, linux: { namespaces: { options } }, runtimeHandler: handler },
+    ...{ network: networkOf(view), linux: { namespaces: { options } }, runtimeHandler: handler },
   };
 }

@@ -17,6 +17,7 @@ export interface SandboxView {
   labels: Labels;
   annotations: Labels;
   handler: string;
+  /** Of two IP families with a comma. */
   ip: string;
   /** Of its shim; 0 when that is gone. */
   pid: number;
@@ -55,7 +56,7 @@ export function sandboxViews(deps: CriDeps): SandboxView[] {
         metadata: { name, namespace, uid, attempt: 0 },
         labels: { ...pod?.metadata.labels, ...podLabels(name, namespace, uid) },
         annotations: { ...pod?.metadata.annotations },
-        ip: pod?.spec.hostNetwork ? '' : (pod?.status?.podIP ?? ''),
+        ip: pod?.spec.hostNetwork ? '' : (pod?.status?.podIPs ?? []).map(({ ip }) => ip).join(),
       };
     });
   return [...made, ...ofPods];

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statfsSync } from 'node:fs';
 import { arch, cpus, networkInterfaces, release, totalmem } from 'node:os';
 import type { NodeSystemInfo } from '#types';
+import { familyOf } from '../../api/machinery/prefix.js';
 import { formatQuantity, quantityMilli, quantityValue } from '../../api/machinery/quantity.js';
 import { amount, type Signal } from './eviction/thresholds.js';
 import type { NodeSettings } from './settings.js';
@@ -108,8 +109,11 @@ export function systemInfo(): NodeSystemInfo {
   };
 }
 
-/** The address that other machines know this one by: that of the default route, else the first; loopback if there is none. */
-export function ownAddress(routes = read('/proc/net/route'), interfaces = networkInterfaces()): string {
+/**
+ * The addresses that other machines know this one by, one of each IP family: of the default route's link, else the first;
+ * loopback if there is none.
+ */
+export function ownAddresses(routes = read('/proc/net/route'), interfaces = networkInterfaces()): string[] {
   const way = routes.split('\n').map((line) => line.split(/\s+/));
   const name = way.find(
     ([, destination, , , , , , mask]) => destination === '00000000' && mask === '00000000',
@@ -119,5 +123,16 @@ export function ownAddress(routes = read('/proc/net/route'), interfaces = networ
     (other) => other !== name && !/^kl|^docker|^br-|^cni/.test(other),
   );
   const all = [name ?? '', ...others].flatMap((one) => interfaces[one] ?? []);
-  return all.find((a) => a.family === 'IPv4' && !a.internal)?.address ?? '127.0.0.1';
+  const ipv4 = all.find((a) => a.family === 'IPv4' && !a.internal)?.address;
+  // Others have a scope: they mean something on one link only.
+  const ipv6 = all.find((a) => a.family === 'IPv6' && !a.internal && a.scopeid === 0)?.address;
+  return ipv4 || ipv6 ? [ipv4, ipv6].flatMap((ip) => ip ?? []) : ['127.0.0.1'];
+}
+
+/** Of a node's addresses those of the cluster's IP families, in their order; if there are none of them, what there is. */
+export function addressesOf(ips: string[], clusterCidr: string): string[] {
+  const wanted = clusterCidr
+    .split(',')
+    .flatMap((cidr) => ips.find((ip) => familyOf(ip) === familyOf(cidr)) ?? []);
+  return wanted.length > 0 ? wanted : ips;
 }

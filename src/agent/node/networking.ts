@@ -63,7 +63,8 @@ export class NodeNetworking {
   nodeChanged({ metadata, spec }: Node): void {
     const zone = metadata.labels?.['topology.kubernetes.io/zone'];
     this.#deps.network.services.setNode({ name: metadata.name, zone });
-    if (spec?.podCIDR) this.#setup ??= this.#setUp(spec.podCIDR);
+    const { podCIDR, podCIDRs = podCIDR ? [podCIDR] : [] } = spec ?? {};
+    if (podCIDRs.length > 0) this.#setup ??= this.#setUp(podCIDRs);
   }
 
   /** Resolves once no Service leads to the pod, or after a moment: the control plane tells within milliseconds. */
@@ -86,14 +87,14 @@ export class NodeNetworking {
     await this.#dns?.close();
   }
 
-  async #setUp(podCidr: string): Promise<void> {
+  async #setUp(podCidrs: string[]): Promise<void> {
     const { network, logger, clock, changed } = this.#deps;
     const backoff = new Backoff({ initial: 500, max: 30_000, jitter: 0.1 });
     const { cluster = '', clusterCidr = '', clusterDns } = this.#welcome ?? {};
     const nodeAddresses = clusterDns ? [clusterDns] : [];
     while (!this.#abort.signal.aborted) {
       try {
-        await network.setup({ cluster, podCidr, clusterCidr, nodeAddresses });
+        await network.setup({ cluster, podCidrs, clusterCidrs: clusterCidr.split(','), nodeAddresses });
         if (clusterDns) await this.#startDns(clusterDns);
         this.notReady = undefined;
         this.#up();
@@ -140,7 +141,10 @@ export class NodeNetworking {
     if (!this.#isUp) return;
     const { network, logger, objects } = this.#deps;
     this.#routing = this.#routing
-      .then(() => network.setRoutes(objects.list<KubeObject & NodeRoute>('noderoutes')))
+      .then(() => {
+        const others = objects.list<KubeObject & { routes: NodeRoute[] }>('noderoutes');
+        return network.setRoutes(others.flatMap(({ routes }) => routes));
+      })
       .catch((error) => logger.error({ err: error }, 'routes to other nodes could not be set'));
   }
 }

@@ -8,7 +8,8 @@ import { type Capacity, goArch, systemInfo } from './facts.js';
 
 export interface NodeInput {
   name: string;
-  ip: string;
+  /** One of each IP family. */
+  ips: string[];
   labels: Record<string, string>;
   annotations: Record<string, string>;
   /** Volumes that must not be detached. */
@@ -51,10 +52,10 @@ export function nodeObject(input: NodeInput): Node {
 }
 
 export function nodeStatus(input: NodeInput): NodeStatus {
-  const { name, ip, capacity, images } = input;
+  const { name, ips, capacity, images } = input;
   return {
     addresses: [
-      { type: 'InternalIP', address: ip },
+      ...ips.map((address) => ({ type: 'InternalIP', address })),
       { type: 'Hostname', address: name },
     ],
     capacity: capacity.capacity,

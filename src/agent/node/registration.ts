@@ -121,7 +121,8 @@ export class NodeRegistration {
         );
         if (text === this.#sentText && clock.elapsed() - this.#sentAt < STATUS_MS) continue;
         const { name } = this.#node!.metadata;
-        await client.of(NODES).patch('', name, { status }, { type: 'strategic', subresource: 'status' });
+        const patch = { status: { ...status, addresses: this.#addresses(status) } };
+        await client.of(NODES).patch('', name, patch, { type: 'strategic', subresource: 'status' });
         this.#status = status;
         [this.#sentText, this.#sentAt] = [text, clock.elapsed()];
       } while (this.#again);
@@ -132,6 +133,17 @@ export class NodeRegistration {
     } finally {
       this.#sending = false;
     }
+  }
+
+  /**
+   * For a merge by their types, which can't tell apart two of one type: then the whole list, with what others have added, as
+   * kubelet does.
+   */
+  #addresses({ addresses = [] }: NodeStatus): object[] {
+    const types = new Set(addresses.map(({ type }) => type));
+    if (types.size === addresses.length) return addresses;
+    const others = (this.#node?.status?.addresses ?? []).filter(({ type }) => !types.has(type));
+    return [...addresses, ...others, { $patch: 'replace' }];
   }
 
   async #beat(): Promise<void> {

@@ -118,7 +118,7 @@ export class ContainerHealth {
       ...{ runtime: this.deps.runtime, container, id },
       // Of a pod that an earlier agent left it is known only once the network is set up.
       get podIP() {
-        return context.podIP;
+        return context.podIPs[0] ?? '';
       },
     };
   }

@@ -29,7 +29,7 @@ const CREATE_RETRY_MS = 10_000;
 /** What a container needs of its pod. */
 export interface PodContext {
   readonly pod: Pod;
-  readonly podIP: string;
+  readonly podIPs: string[];
   readonly dir: string;
   readonly volumes: Map<string, string>;
   readonly terminating: boolean;
@@ -278,7 +278,7 @@ export class ContainerRunner {
   }
 
   async #prepare(attempt: number): Promise<Prepared> {
-    const { pod, podIP, dir, volumes } = this.context;
+    const { pod, podIPs, dir, volumes } = this.context;
     const { objects, facts, devices } = this.deps;
     const { namespace } = pod.metadata;
     return containerConfig({
@@ -296,7 +296,7 @@ export class ContainerRunner {
       ...(await devices.prepare(pod, this.container)),
       env: {
         node: facts,
-        podIP,
+        podIPs,
         configMap: (name) => objects.get('configmaps', `${namespace}/${name}`),
         secret: (name) => objects.get('secrets', `${namespace}/${name}`),
         services: objects.list('services'),

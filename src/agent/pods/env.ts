@@ -16,7 +16,7 @@ export class ConfigError extends Error {
 
 export interface EnvSources {
   node: NodeFacts;
-  podIP: string;
+  podIPs: string[];
   configMap(name: string): ConfigMap | undefined;
   secret(name: string): Secret | undefined;
   /** Of all namespaces. */
@@ -69,7 +69,7 @@ function valueFrom(
   sources: EnvSources,
 ): string | undefined {
   const { namespace } = pod.metadata;
-  if (from?.fieldRef) return fieldValue(pod, from.fieldRef, sources.node, sources.podIP);
+  if (from?.fieldRef) return fieldValue(pod, from.fieldRef, sources.node, sources.podIPs);
   if (from?.resourceFieldRef) {
     const name = from.resourceFieldRef.containerName;
     const all = [...(pod.spec.initContainers ?? []), ...pod.spec.containers];

@@ -5,7 +5,8 @@ import { quantityMilli, quantityValue } from '../../api/machinery/quantity.js';
 /** What a node tells its pods beside their own object. */
 export interface NodeFacts {
   name: string;
-  ip: string;
+  /** One of each IP family. */
+  ips: string[];
   /** Quantities: limits where a container has none. */
   allocatable: Record<string, string>;
 }
@@ -18,12 +19,12 @@ function mapText(map: Record<string, string> | undefined): string {
     .join('\n');
 }
 
-/** Throws for a path that the API's validation would not have let through. `podIP` counts before the status tells it. */
+/** Throws for a path that the API's validation would not have let through. `podIPs` count before the status tells them. */
 export function fieldValue(
   pod: Pod,
   { fieldPath }: ObjectFieldSelector,
   node: NodeFacts,
-  podIP: string,
+  podIPs: string[],
 ): string {
   const subscript = /^metadata\.(labels|annotations)\['(.*)'\]$/.exec(fieldPath);
   if (subscript) return pod.metadata[subscript[1] as 'labels' | 'annotations']?.[subscript[2]!] ?? '';
@@ -43,11 +44,13 @@ export function fieldValue(
     case 'spec.serviceAccountName':
       return pod.spec.serviceAccountName ?? '';
     case 'status.hostIP':
+      return node.ips[0] ?? '';
     case 'status.hostIPs':
-      return node.ip;
+      return node.ips.join();
     case 'status.podIP':
+      return podIPs[0] ?? '';
     case 'status.podIPs':
-      return podIP;
+      return podIPs.join();
     default:
       throw new Error(`unsupported fieldPath: ${fieldPath}`);
   }

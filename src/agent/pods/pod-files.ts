@@ -31,7 +31,7 @@ export function kernelHostname(pod: Pod, domain: string): string {
   return full;
 }
 
-export function hostsFile(pod: Pod, ip: string, domain: string, hostFile: string): string {
+export function hostsFile(pod: Pod, ips: string[], domain: string, hostFile: string): string {
   const aliases = (pod.spec.hostAliases ?? []).map(
     (alias) => `${alias.ip}\t${(alias.hostnames ?? []).join('\t')}\n`,
   );
@@ -48,13 +48,18 @@ export function hostsFile(pod: Pod, ip: string, domain: string, hostFile: string
     'fe00::0\tip6-mcastprefix',
     'fe00::1\tip6-allnodes',
     'fe00::2\tip6-allrouters',
-    ...(ip ? [`${ip}\t${full}`] : []),
+    ...ips.map((ip) => `${ip}\t${full}`),
     added,
   ].join('\n');
 }
 
 /** Writes the three files below `dir`; gives what could not be as the pod wants it. */
-export async function writePodFiles(dir: string, pod: Pod, ip: string, dns: DnsFacts): Promise<DnsWarning[]> {
+export async function writePodFiles(
+  dir: string,
+  pod: Pod,
+  ips: string[],
+  dns: DnsFacts,
+): Promise<DnsWarning[]> {
   const read = (file: string) => readFile(file, 'utf8').catch(() => '');
   const [hosts, host] = await Promise.all([
     read('/etc/hosts'),
@@ -64,7 +69,7 @@ export async function writePodFiles(dir: string, pod: Pod, ip: string, dns: DnsF
   const name = pod.spec.hostNetwork ? (await read('/etc/hostname')).trim() : kernelHostname(pod, dns.domain);
   const { text, warnings } = resolvConf(pod, dns, host);
   await Promise.all([
-    writeFile(join(dir, 'etc-hosts'), hostsFile(pod, ip, dns.domain, hosts)),
+    writeFile(join(dir, 'etc-hosts'), hostsFile(pod, ips, dns.domain, hosts)),
     writeFile(join(dir, 'hostname'), `${name}\n`),
     writeFile(join(dir, 'resolv.conf'), text),
   ]);

@@ -43,7 +43,7 @@ export class PodReport {
   }
 
   /** False if the status is that which was told last. */
-  tell(input: Omit<StatusInput, 'previous' | 'hostIP' | 'startTime' | 'now'>): boolean {
+  tell(input: Omit<StatusInput, 'previous' | 'hostIPs' | 'startTime' | 'now'>): boolean {
     const { clock, facts } = this.deps;
     const { pod, failure } = input;
     const status = failure?.isRejection
@@ -51,7 +51,7 @@ export class PodReport {
       : podStatus({
           ...input,
           previous: this.#status,
-          hostIP: facts.ip,
+          hostIPs: facts.ips,
           startTime: this.#begun,
           now: clock.now(),
         });

@@ -1,4 +1,4 @@
-/** The sandbox of one pod with its address: made, found again, replaced, and taken down. */
+/** The sandbox of one pod with its addresses: made, found again, replaced, and taken down. */
 import type { Pod } from '#types';
 import { crashPoint } from '../../runtime/crash-points.js';
 import type { SandboxStatus } from '../../runtime/types.js';
@@ -8,8 +8,8 @@ import type { WorkerDeps } from './worker-deps.js';
 
 export class PodSandbox {
   state: 'none' | 'ready' | 'dead' = 'none';
-  /** Of the pod; empty until it has one. */
-  ip = '';
+  /** Of the pod, one of each IP family; none until it has them. */
+  ips: string[] = [];
 
   constructor(
     private readonly deps: WorkerDeps,
@@ -30,25 +30,26 @@ export class PodSandbox {
       }),
     );
     made();
-    const ip = await this.#address(pod, sandbox.netns);
+    const ips = await this.#addresses(pod, sandbox.netns);
     crashPoint('network attached');
-    const warnings = await writePodFiles(this.dir, pod, ip, deps.facts);
+    const warnings = await writePodFiles(this.dir, pod, ips, deps.facts);
     crashPoint('pod files written');
     for (const { reason, message } of warnings) deps.event(pod, undefined, 'Warning', reason, message);
-    this.ip = ip;
+    this.ips = ips;
     this.state = 'ready';
   }
 
   /** One that an earlier agent left. */
   adopt(pod: Pod, { alive }: SandboxStatus): void {
-    this.ip = pod.spec.hostNetwork ? this.deps.facts.ip : (pod.status?.podIP ?? '');
+    const told = (pod.status?.podIPs ?? []).flatMap(({ ip }) => ip ?? []);
+    this.ips = pod.spec.hostNetwork ? this.deps.facts.ips : told;
     this.state = alive ? 'ready' : 'dead';
   }
 
-  /** Gives one that an earlier agent left its address again. */
+  /** Gives one that an earlier agent left its addresses again. */
   async reattach(pod: Pod, netns: string): Promise<void> {
     await this.deps.networkReady;
-    this.ip = await this.#address(pod, netns);
+    this.ips = await this.#addresses(pod, netns);
   }
 
   /** Takes away what is left of one that is dead, so that another can be made. */
@@ -67,8 +68,8 @@ export class PodSandbox {
     this.state = 'none';
   }
 
-  async #address(pod: Pod, netns: string): Promise<string> {
-    if (pod.spec.hostNetwork) return this.deps.facts.ip;
-    return (await this.deps.network.attach(pod.metadata.uid!, netns, pod)).ip;
+  async #addresses(pod: Pod, netns: string): Promise<string[]> {
+    if (pod.spec.hostNetwork) return this.deps.facts.ips;
+    return this.deps.network.attach(pod.metadata.uid!, netns, pod);
   }
 }

@@ -36,7 +36,7 @@ export class PodStorage {
     const { namespace } = of.pod.metadata;
     this.#volumes = new PodVolumes(of.dir, {
       node: deps.facts,
-      podIP: '',
+      podIPs: [],
       configMap: (name) => objects.get('configmaps', `${namespace}/${name}`),
       secret: (name) => objects.get('secrets', `${namespace}/${name}`),
       token: (audience, seconds) => this.#tokens.get(audience, seconds),

@@ -40,8 +40,10 @@ export interface StatusInput {
   records: Record<string, ContainerRecord>;
   /** The status that was computed or told before: transition times are kept from it. */
   previous: PodStatus | undefined;
-  hostIP: string;
-  podIP: string;
+  /** One of each IP family. */
+  hostIPs: string[];
+  /** None: the pod has no address yet. */
+  podIPs: string[];
   /** The sandbox is up and has its address. */
   sandboxReady: boolean;
   /** No container is going to run any more. */
@@ -57,7 +59,7 @@ export interface StatusInput {
 }
 
 export function podStatus(input: StatusInput): PodStatus {
-  const { pod, records, previous, hostIP, podIP, now } = input;
+  const { pod, records, previous, hostIPs, podIPs, now } = input;
   const containerStatuses = pod.spec.containers.map((c) => containerStatus(input, c, records[c.name], false));
   const initContainerStatuses = (pod.spec.initContainers ?? []).map((c) =>
     containerStatus(input, c, records[c.name], true),
@@ -85,9 +87,9 @@ export function podStatus(input: StatusInput): PodStatus {
       lastTransitionTime: transitionTime(condition, previous, now),
     })),
     ...(failure?.reason ? { reason: failure.reason, message: failure.message } : {}),
-    hostIP,
-    hostIPs: [{ ip: hostIP }],
-    ...(podIP ? { podIP, podIPs: [{ ip: podIP }] } : {}),
+    hostIP: hostIPs[0]!,
+    hostIPs: hostIPs.map((ip) => ({ ip })),
+    ...(podIPs.length > 0 ? { podIP: podIPs[0]!, podIPs: podIPs.map((ip) => ({ ip })) } : {}),
     startTime: previous?.startTime ?? timestamp(input.startTime),
     ...(initContainerStatuses.length > 0 ? { initContainerStatuses } : {}),
     containerStatuses,

@@ -107,8 +107,8 @@ export class PodWorker implements PodContext {
     return this.#storage.usage(volume);
   }
 
-  get podIP(): string {
-    return this.#sandbox.ip;
+  get podIPs(): string[] {
+    return this.#sandbox.ips;
   }
 
   /** What is known of a container; undefined if the pod has none of that name. */
@@ -419,7 +419,7 @@ export class PodWorker implements PodContext {
     const isNew = this.#report.tell({
       pod: this.pod,
       records: this.#containers.records,
-      podIP: this.podIP,
+      podIPs: this.podIPs,
       sandboxReady,
       over,
       ...(failure ? { failure } : {}),

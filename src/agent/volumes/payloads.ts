@@ -8,7 +8,7 @@ export class VolumeError extends Error {}
 
 export interface PayloadSources {
   node: NodeFacts;
-  podIP: string;
+  podIPs: string[];
   configMap(name: string): ConfigMap | undefined;
   secret(name: string): Secret | undefined;
   /** A token for the pod's service account. */
@@ -124,13 +124,13 @@ type DownwardItems = NonNullable<NonNullable<Volume['downwardAPI']>['items']>;
 function addDownward(
   pod: Pod,
   files: Payload,
-  { node, podIP }: PayloadSources,
+  { node, podIPs }: PayloadSources,
   items: DownwardItems,
   defaultMode = DEFAULT_MODE,
 ): void {
   for (const { path, fieldRef, resourceFieldRef, mode = defaultMode } of items) {
     let text = '';
-    if (fieldRef) text = fieldValue(pod, fieldRef, node, podIP);
+    if (fieldRef) text = fieldValue(pod, fieldRef, node, podIPs);
     else if (resourceFieldRef) {
       const all = [...(pod.spec.initContainers ?? []), ...pod.spec.containers];
       const container = all.find((c) => c.name === resourceFieldRef.containerName);

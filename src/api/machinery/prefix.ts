@@ -1,37 +1,96 @@
-/** Ranges of IP addresses as CIDR prefixes, such as `10.96.0.0/16`; of both families, and valid ones only. */
-import { BlockList, isIPv6 } from 'node:net';
+/** IP addresses and CIDR prefixes (such as `10.96.0.0/16` or `fd00:10:96::/112`) of both families. */
+import { isIP } from 'node:net';
+import { canonicalIp } from './ip.js';
 
-const familyOf = (ip: string) => (isIPv6(ip) ? 'ipv6' : 'ipv4');
+export type IpFamily = 'IPv4' | 'IPv6';
 
-function parts(prefix: string): { address: string; bits: number } {
-  const [address = '', bits = ''] = prefix.split('/');
-  return { address, bits: Number(bits) };
+const BITS = { IPv4: 32, IPv6: 128 } as const;
+
+/** Of an address or a prefix that is known to be valid. */
+export const familyOf = (text: string): IpFamily => (text.includes(':') ? 'IPv6' : 'IPv4');
+
+export const otherFamily = (family: IpFamily): IpFamily => (family === 'IPv4' ? 'IPv6' : 'IPv4');
+
+/** The bytes of an address, first byte first. @throws Error for what is no address. */
+export function addressBytes(ip: string): Buffer {
+  const family = isIP(ip);
+  if (family === 0) throw new Error(`invalid IP address ${JSON.stringify(ip)}`);
+  return family === 4 ? Buffer.from(ip.split('.').map(Number)) : ipv6Bytes(ip);
 }
 
-export function prefixHas(prefix: string, ip: string): boolean {
-  const { address, bits } = parts(prefix);
-  if (isIPv6(address) !== isIPv6(ip)) return false;
-  const block = new BlockList();
-  block.addSubnet(address, bits, familyOf(address));
-  return block.check(ip, familyOf(ip));
+function ipv6Bytes(ip: string): Buffer {
+  const text = ip.replace(/%.*$/, '').replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...bytes) => {
+    const [a, b, c, d] = bytes.map(Number) as [number, number, number, number];
+    return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
+  });
+  const [head = '', tail] = text.split('::');
+  const groups = (part: string) => (part === '' ? [] : part.split(':'));
+  const [left, right] = [groups(head), groups(tail ?? '')];
+  const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
+  const bytes = Buffer.alloc(16);
+  for (const [i, group] of [...left, ...Array(zeros).fill('0'), ...right].entries())
+    bytes.writeUInt16BE(Number.parseInt(group, 16), i * 2);
+  return bytes;
 }
+
+export const addressNumber = (ip: string): bigint => BigInt(`0x${addressBytes(ip).toString('hex')}`);
+
+export function addressText(number: bigint, family: IpFamily): string {
+  const bytes = Buffer.from(number.toString(16).padStart(BITS[family] / 4, '0'), 'hex');
+  return family === 'IPv4'
+    ? bytes.join('.')
+    : canonicalIp(bytes.toString('hex').replace(/.{4}(?=.)/g, '$&:'))!;
+}
+
+/** Addresses by their place from the first on, the network's own included. */
+export interface AddressRange {
+  family: IpFamily;
+  /** Bits of the prefix. */
+  length: number;
+  /** How many addresses there are; of more than a number can count only as many. */
+  size: number;
+  at(offset: number): string;
+  /** -1 for what is not in the range. */
+  offsetOf(ip: string): number;
+  /** The prefix of `length` bits within that counts so, from 0. */
+  part(index: number, length: number): string;
+  /** As bytes: the first address, and the bits that its addresses have in common. */
+  base: Buffer;
+  mask: Buffer;
+}
+
+/** Host bits that are set are dropped. @throws Error for what is no prefix. */
+export function parsePrefix(text: string): AddressRange {
+  const [ip = '', bits = ''] = text.split('/');
+  const length = Number(bits);
+  const family = familyOf(ip);
+  const width = BITS[family];
+  if (isIP(ip) === 0 || !/^\d+$/.test(bits) || length > width)
+    throw new Error(`invalid CIDR ${JSON.stringify(text)}`);
+  const hostBits = BigInt(width - length);
+  const number = addressNumber(ip);
+  const first = (number >> hostBits) << hostBits;
+  const size = Number(1n << hostBits);
+  const bytes = (value: bigint) => Buffer.from(value.toString(16).padStart(width / 4, '0'), 'hex');
+  return {
+    ...{ family, length, size: Math.min(size, Number.MAX_SAFE_INTEGER) },
+    at: (offset) => addressText(first + BigInt(offset), family),
+    offsetOf(other) {
+      if (isIP(other) === 0 || familyOf(other) !== family) return -1;
+      const offset = Number(addressNumber(other) - first);
+      return offset >= 0 && offset < size ? offset : -1;
+    },
+    part: (index, bits) => `${addressText(first + (BigInt(index) << BigInt(width - bits)), family)}/${bits}`,
+    base: bytes(first),
+    mask: bytes(((1n << BigInt(width)) - 1n) ^ ((1n << hostBits) - 1n)),
+  };
+}
+
+/** Whether the address is of the prefix; both are valid. */
+export const prefixHas = (prefix: string, ip: string): boolean => parsePrefix(prefix).offsetOf(ip) >= 0;
 
 /** Whether `outer` has all of `inner`; of the same prefixes each has the other. */
 export function prefixCovers(outer: string, inner: string): boolean {
-  const { address, bits } = parts(inner);
-  return parts(outer).bits <= bits && prefixHas(outer, address);
+  const [around, within] = [parsePrefix(outer), parsePrefix(inner)];
+  return around.length <= within.length && around.offsetOf(within.at(0)) >= 0;
 }
-
-/** An IPv4 prefix as numbers: its first address, and how many it has. */
-export function ipv4Range(prefix: string): { first: number; size: number } {
-  const { address, bits } = parts(prefix);
-  const size = 2 ** (32 - bits);
-  const number = ipv4Number(address);
-  return { first: number - (number % size), size };
-}
-
-export const ipv4Number = (ip: string): number =>
-  ip.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
-
-export const ipv4Text = (n: number): string =>
-  [24, 16, 8, 0].map((shift) => Math.floor(n / 2 ** shift) % 256).join('.');

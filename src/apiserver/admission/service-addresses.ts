@@ -5,9 +5,11 @@
  */
 import type { IPAddress, Service, ServiceCIDR } from '#types';
 import { type FieldError, index, invalid as invalidField } from '../../api/machinery/field.js';
+import { canonicalIp } from '../../api/machinery/ip.js';
+import { type AddressRange, familyOf, type IpFamily, parsePrefix } from '../../api/machinery/prefix.js';
 import { internalError, invalid } from '../../api/machinery/status.js';
 import { type KubeObject, objectKey } from '../../api/machinery/types.js';
-import { ipAddresses, serviceOfAddress } from '../../api/resources/networking/ip-address.js';
+import { clusterIpsOf, ipAddresses, serviceOfAddress } from '../../api/resources/networking/ip-address.js';
 import {
   containsAddress,
   DEFAULT_SERVICE_CIDR,
@@ -16,7 +18,8 @@ import {
 } from '../../api/resources/networking/service-cidr.js';
 import type { Store } from '../../store/store.js';
 import { keyOf, prefixOf } from '../keys.js';
-import { type AddressRange, addressRange, freeAddress, parseRange } from './service-range.js';
+import { completeFamilies } from './service-families.js';
+import { freeAddress, parseRanges } from './service-range.js';
 
 export interface NodePortRange {
   /** Both inclusive. */
@@ -41,28 +44,37 @@ interface Taken {
 
 export class ServiceAddresses {
   readonly #store: Store;
-  readonly #range: AddressRange;
+  /** Of each IP family of the cluster, its default first. */
+  readonly #ranges: AddressRange[];
   readonly #nodePorts: NodePortRange;
   readonly #random: () => number;
   readonly #pending: Taken = { addresses: new Map(), ports: new Set() };
   /** One claim at a time: reading what is in use and taking something must not interleave. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(store: Store, cidr: string, nodePorts: NodePortRange, random: () => number = Math.random) {
+  /** `cidrs`: one range, or one of each IP family. */
+  constructor(store: Store, cidrs: string, nodePorts: NodePortRange, random: () => number = Math.random) {
     this.#store = store;
-    this.#range = parseRange(cidr);
+    this.#ranges = parseRanges(cidrs);
     this.#nodePorts = nodePorts;
     this.#random = random;
   }
 
   /** The first address of the range: that of the `kubernetes` Service. */
   get first(): string {
-    return this.#range.at(1);
+    return this.#ranges[0]!.at(1);
   }
 
   /** The tenth address, for the cluster's DNS and nobody else; undefined in a range that is too small. */
   get dns(): string | undefined {
-    return this.#range.size > DNS_OFFSET + 1 ? this.#range.at(DNS_OFFSET) : undefined;
+    const [range] = this.#ranges;
+    return range!.size > DNS_OFFSET + 1 ? range!.at(DNS_OFFSET) : undefined;
+  }
+
+  /** Gives `service` (a draft) its IP families, before it is validated. Throws 422 for what the cluster does not have. */
+  complete(service: KubeObject, old: KubeObject | undefined): void {
+    const families = this.#ranges.map(({ family }) => family);
+    completeFamilies(service as unknown as Service, old as unknown as Service, families);
   }
 
   /** Fills the addresses that `service` (a draft) lacks. Throws 422 for one that it asks for and can't have. */
@@ -90,7 +102,7 @@ export class ServiceAddresses {
       for (const port of taken.ports) this.#pending.ports.delete(port);
     };
     try {
-      if (needsIp) this.#takeIp(service, cidrs, taken);
+      if (needsIp) this.#takeIps(service, old, cidrs, taken);
       this.#takePorts(service, newPorts, usedPorts, taken);
       if (needsHealth || missingHealth) this.#takeHealthPort(service, usedPorts, taken);
       return end;
@@ -130,39 +142,43 @@ export class ServiceAddresses {
     return ports;
   }
 
-  #takeIp(service: Service, cidrs: ServiceCIDR[], taken: Taken): void {
-    const spec = service.spec!;
-    const asked = spec.clusterIPs?.[0] ?? spec.clusterIP;
+  /** One of each of its families: those that it has stay. */
+  #takeIps(service: Service, old: Service | undefined, cidrs: ServiceCIDR[], taken: Taken): void {
+    const { spec } = service;
     const key = objectKey(service);
-    const ip = asked || this.#freeIp(key, cidrs);
-    if (asked) {
-      const why = !cidrs.some((cidr) => containsAddress(cidr, asked))
-        ? 'the provided network does not match the current range'
-        : this.#isTaken(asked, key)
-          ? 'provided IP is already allocated'
-          : undefined;
-      if (why) {
-        const error = invalidField(
-          'spec.clusterIPs',
-          spec.clusterIPs ?? [asked],
-          `failed to allocate IP ${asked}: ${why}`,
-        );
-        throw refuse(service, error);
-      }
-    }
-    this.#pending.addresses.set(ip, key);
-    taken.addresses.set(ip, key);
-    spec.clusterIP = ip;
-    spec.clusterIPs = [ip];
-    spec.ipFamilies ??= ['IPv4'];
-    spec.ipFamilyPolicy ??= 'SingleStack';
+    const before = old ? clusterIpsOf(old) : [];
+    const ips = (spec.ipFamilies as IpFamily[]).map((family, i) => {
+      const asked = spec.clusterIPs?.[i];
+      if (asked && before.includes(asked)) return asked;
+      const ip = asked ? this.#askedIp(service, asked, cidrs) : this.#freeIp(key, family, cidrs);
+      this.#pending.addresses.set(ip, key);
+      taken.addresses.set(ip, key);
+      return ip;
+    });
+    spec.clusterIP = ips[0]!;
+    spec.clusterIPs = ips;
   }
 
-  #freeIp(service: string, cidrs: ServiceCIDR[]): string {
+  #askedIp(service: Service, asked: string, cidrs: ServiceCIDR[]): string {
+    const ip = canonicalIp(asked) ?? asked;
+    const why = !cidrs.some((cidr) => containsAddress(cidr, ip))
+      ? 'the provided network does not match the current range'
+      : this.#isTaken(ip, objectKey(service))
+        ? 'provided IP is already allocated'
+        : undefined;
+    if (!why) return ip;
+    const { clusterIPs = [asked] } = service.spec;
+    throw refuse(
+      service,
+      invalidField('spec.clusterIPs', clusterIPs, `failed to allocate IP ${asked}: ${why}`),
+    );
+  }
+
+  #freeIp(service: string, family: IpFamily, cidrs: ServiceCIDR[]): string {
     for (const { spec } of cidrs)
       for (const cidr of spec!.cidrs ?? []) {
-        if (cidr.includes(':')) continue;
-        const ip = freeAddress(addressRange(cidr), (at) => this.#isTaken(at, service), this.#random);
+        if (familyOf(cidr) !== family) continue;
+        const ip = freeAddress(parsePrefix(cidr), (at) => this.#isTaken(at, service), this.#random);
         if (ip !== undefined) return ip;
       }
     throw internalError(new Error('failed to allocate a serviceIP: range is full'));
@@ -231,8 +247,11 @@ const refuse = (service: Service, error: FieldError) =>
 const wantsClusterIp = ({ spec }: Service): boolean =>
   spec?.type !== 'ExternalName' && spec?.clusterIP !== 'None' && spec?.clusterIPs?.[0] !== 'None';
 
+/** Whether it has one of each of its families already. */
 const sameIps = ({ spec }: Service, old: Service | undefined): boolean =>
-  Boolean(spec?.clusterIP) && spec?.clusterIP === old?.spec?.clusterIP;
+  old !== undefined &&
+  (spec.clusterIPs ?? []).every((ip) => clusterIpsOf(old).includes(ip)) &&
+  spec.clusterIPs?.length === spec.ipFamilies?.length;
 
 const wantsHealthPort = ({ spec }: Service): boolean =>
   spec?.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local';

@@ -1,40 +1,42 @@
-/** A range of IPv4 addresses for Services, and which of it is given next. */
-import { isIPv4 } from 'node:net';
-import { ipv4Range, ipv4Text } from '../../api/machinery/prefix.js';
+/** A range of addresses for Services, and which of it is given next. */
+import { type AddressRange, parsePrefix } from '../../api/machinery/prefix.js';
 
-export interface AddressRange {
-  /** How many addresses there are, the network's own included. */
-  size: number;
-  at(offset: number): string;
+/** One range, or one of each IP family, such as `10.96.0.0/16,fd00:10:96::/112`. Throws for anything else. */
+export function parseRanges(cidrs: string): AddressRange[] {
+  const ranges = cidrs.split(',').map(parseRange);
+  if (ranges.length > 2 || new Set(ranges.map(({ family }) => family)).size < ranges.length)
+    throw new Error(`service range ${cidrs} is more than one range of each IP family`);
+  return ranges;
 }
 
-/** An IPv4 prefix that is known to be valid. */
-export function addressRange(cidr: string): AddressRange {
-  const { first, size } = ipv4Range(cidr);
-  return { size, at: (offset) => ipv4Text(first + offset) };
-}
-
-/** An IPv4 range such as `10.96.0.0/16`. Throws for anything else. */
-export function parseRange(cidr: string): AddressRange {
-  const [address = '', bits = ''] = cidr.split('/');
-  const prefix = Number(bits);
-  if (!isIPv4(address) || !/^\d+$/.test(bits) || prefix < 8 || prefix > 30)
-    throw new Error(`service range ${cidr} is not an IPv4 range of 4 to 16 million addresses`);
-  return addressRange(cidr);
+function parseRange(cidr: string): AddressRange {
+  const what = cidr.includes(':')
+    ? 'an IPv6 range of 4 addresses or more, such as fd00:10:96::/112'
+    : 'an IPv4 range of 4 to 16 million addresses';
+  const wrong = () => new Error(`service range ${cidr} is not ${what}`);
+  let range: AddressRange;
+  try {
+    range = parsePrefix(cidr);
+  } catch {
+    throw wrong();
+  }
+  const [min, max] = range.family === 'IPv4' ? [8, 30] : [64, 126];
+  if (range.length < min || range.length > max) throw wrong();
+  return range;
 }
 
 /**
  * Random in the upper part first; the lower part is left to who asks for an address (KEP-3070). Undefined if none is
- * free.
+ * free. The last address of an IPv4 range is for broadcasts.
  */
 export function freeAddress(
-  { size, at }: AddressRange,
+  { family, size, at }: Pick<AddressRange, 'family' | 'size' | 'at'>,
   isTaken: (ip: string) => boolean,
   random: () => number,
 ): string | undefined {
   const reserved = Math.max(1, Math.min(Math.max(16, Math.floor(size / 16)), 256, size - 2));
   const parts: [number, number][] = [
-    [reserved, size - 1],
+    [reserved, family === 'IPv4' ? size - 1 : size],
     [1, reserved],
   ];
   for (const [from, to] of parts) {

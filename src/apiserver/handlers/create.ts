@@ -50,6 +50,7 @@ async function createNamed(ctx: Context, request: AdmissionRequest, object: Kube
     const draft = generated ? deepCopy(object) : object;
     if (generated) draft.metadata.name = generateName(metadata.generateName!);
     ctx.resource.complete?.(draft);
+    if (isService(ctx.resource)) ctx.addresses.complete(draft, undefined);
     validateNew(ctx.resource, draft);
     if (attempt === 1) ctx.warnings.push(...(ctx.resource.warnings?.(draft, undefined) ?? []));
     request.object = draft;

@@ -84,6 +84,7 @@ async function prepare(
   await ctx.admission.admit(admissionRequest(ctx, as, { object, old }));
   keepSystemFields(object, old);
   const draft = takeChange(resource, subresource, object, old);
+  if (isService(resource) && subresource === '') ctx.addresses.complete(draft, old);
   if (subresource !== 'status') countGeneration(resource, draft, old);
   validate(resource, subresource, draft, old);
   if (subresource === '') ctx.warnings.push(...(resource.warnings?.(draft, old) ?? []));

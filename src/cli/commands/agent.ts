@@ -48,7 +48,8 @@ export const agentCommand: CommandModule<object, Options> = {
       .option('data-dir', { type: 'string', describe: 'Folder for credentials, images and pods' })
       .option('node-ip', {
         type: 'string',
-        describe: 'Address of this node [default: that of the default route]',
+        describe:
+          'Address of this node, or one of each IP family with a comma [default: those of the default route]',
       })
       .option('resolv-conf', {
         type: 'string',

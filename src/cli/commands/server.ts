@@ -49,17 +49,18 @@ export const serverCommand: CommandModule<object, Options> = {
       .option('cluster-cidr', {
         type: 'string',
         default: '10.244.0.0/16',
-        describe: "Range of pods' addresses",
+        describe: "Range of pods' addresses, or one of each IP family with a comma, the default one first",
       })
       .option('service-cidr', {
         type: 'string',
         default: '10.96.0.0/16',
-        describe: "Range of Services' addresses",
+        describe:
+          "Range of Services' addresses, or one of each IP family with a comma, the default one first",
       })
       .option('load-balancer-pool', {
         type: 'string',
         describe:
-          "Range of addresses for Services of type LoadBalancer, on the nodes' link: 192.0.2.240/28 [default: the nodes' own addresses]",
+          "Range of addresses for Services of type LoadBalancer, or one of each IP family, on the nodes' link: 192.0.2.240/28 [default: the nodes' own addresses]",
       })
       .option('log-level', {
         type: 'string',

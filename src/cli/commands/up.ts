@@ -6,6 +6,8 @@ import type { NodeFlags } from '../../agent/node/settings.js';
 import {
   type ClusterConfig,
   chooseClusterConfig,
+  familiesOf,
+  parseFamilies,
   readClusterConfig,
   writeClusterConfig,
 } from '../cluster-config.js';
@@ -27,7 +29,7 @@ import { flagArguments, nodeFlags } from '../node-flags.js';
 import { defaultNodeName, localNodes } from '../nodes.js';
 import { type ClusterOptions, clusterOptions, type IngressOptions, ingressOptions } from '../options.js';
 import { type ClusterPaths, clusterPaths } from '../paths.js';
-import { requireDisk, requireKernel, requirePort, requireRoot } from '../preflight.js';
+import { requireDisk, requireIpv6, requireKernel, requirePort, requireRoot } from '../preflight.js';
 import { createProgress, type Progress } from '../progress.js';
 import { givenServerOptions, type ServerOptions, serverArgv, serverOptions } from '../server-options.js';
 import { takeDown } from '../take-down.js';
@@ -37,6 +39,7 @@ interface Options extends ClusterOptions, IngressOptions, NodeFlags, ServerOptio
   bind: string;
   node: string | undefined;
   nodes: number;
+  ipFamilies: string | undefined;
   loadBalancerPool: string | undefined;
   nodeMonitorGracePeriod: number | undefined;
   resolvConf: string | undefined;
@@ -72,10 +75,15 @@ export const upCommand: CommandModule<object, Options> = {
         type: 'number',
         describe: 'Seconds of silence after which a node counts as gone [default: 40]',
       })
+      .option('ip-families', {
+        type: 'string',
+        describe:
+          'Of pods and Services: ipv4, ipv6, or both with a comma, the default one first [default: ipv4]',
+      })
       .option('load-balancer-pool', {
         type: 'string',
         describe:
-          "Range of addresses for Services of type LoadBalancer: 192.0.2.240/28 [default: the nodes' own]",
+          "Range of addresses for Services of type LoadBalancer, or one of each family: 192.0.2.240/28 [default: the nodes' own]",
       })
       .option('resolv-conf', {
         type: 'string',
@@ -204,7 +212,14 @@ async function bringUp(
 
 /** Those of last time, or newly chosen ports, ranges and nodes; the ports must be free. */
 async function settle(options: Options, paths: ClusterPaths, serverRuns: boolean): Promise<ClusterConfig> {
-  const config = readClusterConfig(paths) ?? (await chooseClusterConfig(paths, options.port));
+  const families = options.ipFamilies === undefined ? undefined : parseFamilies(options.ipFamilies);
+  const before = readClusterConfig(paths);
+  if (before && families && families.join() !== familiesOf(before).join())
+    throw new CliError(
+      `The cluster "${paths.name}" was made with other IP families (--ip-families ${familiesOf(before).join().toLowerCase()}), which do not change: choose another with --name.`,
+    );
+  if ((families ?? (before ? familiesOf(before) : [])).includes('IPv6')) requireIpv6();
+  const config = before ?? (await chooseClusterConfig(paths, options.port, families));
   const { ingressHttpPort, ingressHttpsPort, ingressMetricsPort, ingressAccessLog } = options;
   config.ingress = {
     httpPort: ingressHttpPort ?? config.ingress?.httpPort,

@@ -1,6 +1,7 @@
 /** From an Endpoints object that somebody made by hand to groups for slices. Pure (upstream `endpointslicemirroring`). */
 import type { Endpoint, EndpointAddress, Endpoints, Service } from '#types';
-import { type Group, portsKey } from '../endpoint-slice/desired.js';
+import { familyOf } from '../../api/machinery/prefix.js';
+import { type Group, groupKey } from '../endpoint-slice/desired.js';
 import { LABEL, TRIGGER_TIME } from '../endpoint-slice/service-pods.js';
 
 /** More addresses of one subset are cut off. */
@@ -22,15 +23,16 @@ export function mirroredGroups({ subsets }: Endpoints): Map<string, Group> {
   const groups = new Map<string, Group>();
   for (const subset of subsets ?? []) {
     const ports = (subset.ports ?? []).map(({ name, ...port }) => ({ ...port, name: name ?? '' }));
-    const key = portsKey(ports);
-    const group = groups.get(key) ?? { ports, endpoints: [] };
-    groups.set(key, group);
     const ready = (subset.addresses ?? []).map((address) => endpointOf(address, true));
     const others = (subset.notReadyAddresses ?? []).map((address) => endpointOf(address, false));
-    const ipv4 = [...ready, ...others].filter(({ addresses }) => addresses[0]?.includes('.'));
-    group.endpoints.push(...ipv4.slice(0, MAX_PER_SUBSET));
+    for (const endpoint of [...ready, ...others].slice(0, MAX_PER_SUBSET)) {
+      const addressType = familyOf(endpoint.addresses[0]!);
+      const key = groupKey({ addressType, ports });
+      const group = groups.get(key) ?? { addressType, ports, endpoints: [] };
+      groups.set(key, group);
+      group.endpoints.push(endpoint);
+    }
   }
-  for (const [key, group] of groups) if (group.endpoints.length === 0) groups.delete(key);
   return groups;
 }
 

@@ -8,7 +8,7 @@ import { namespaceIndex } from '../children.js';
 import { type Context, type Controller, type ControllersOptions, contextOf, WorkLoop } from '../context.js';
 import { controllerRef } from '../owners.js';
 import { isNamespaceTerminating } from '../pod-control.js';
-import { desiredGroups, portsKey } from './desired.js';
+import { desiredGroups } from './desired.js';
 import { planSlices } from './plan.js';
 import {
   hasSelector,
@@ -123,8 +123,6 @@ class EndpointSliceController {
     const selected = this.#podsOf(service);
     const endpoints = selected.filter((pod) => isPodEndpoint(pod, true));
     const groups = desiredGroups(service, endpoints, (name) => this.#nodes.get(name));
-    // One empty slice says that there is nothing.
-    if (groups.size === 0) groups.set(portsKey([]), { ports: [], endpoints: [] });
     const { name, namespace = '', labels: own } = service.metadata;
     const labels = sliceLabels(own, name, MANAGER, isHeadless(service));
     const owner = controllerRef(service);

@@ -1,7 +1,7 @@
 /** What to write so that slices hold the desired endpoints, with as few writes as upstream's reconciler. Pure. */
 import type { Endpoint, EndpointSlice } from '#types';
 import { sameJson } from '../../api/machinery/validation.js';
-import { endpointKey, type Group, portsKey } from './desired.js';
+import { endpointKey, type Group, groupKey } from './desired.js';
 
 export interface Plan {
   create: Group[];
@@ -17,13 +17,13 @@ export function planSlices(
   isCurrent: (slice: EndpointSlice) => boolean,
 ): Plan {
   const plan: Plan = { create: [], update: [], delete: [] };
-  const byPorts = new Map<string, EndpointSlice[]>();
+  const byGroup = new Map<string, EndpointSlice[]>();
   for (const slice of existing) {
-    const key = portsKey(slice.ports);
-    if (desired.has(key)) byPorts.set(key, [...(byPorts.get(key) ?? []), slice]);
+    const key = groupKey(slice);
+    if (desired.has(key)) byGroup.set(key, [...(byGroup.get(key) ?? []), slice]);
     else plan.delete.push(slice);
   }
-  for (const [key, group] of desired) planGroup(group, byPorts.get(key) ?? [], max, isCurrent, plan);
+  for (const [key, group] of desired) planGroup(group, byGroup.get(key) ?? [], max, isCurrent, plan);
   reuse(plan);
   return plan;
 }
@@ -66,10 +66,9 @@ function planGroup(
       const copy = { ...roomy, endpoints: [...(roomy.endpoints ?? [])] };
       fill(copy, left, max);
       changed.push(copy);
-    } else plan.create.push({ ports: group.ports, endpoints: left.splice(0, max) });
+    } else plan.create.push({ ...group, endpoints: left.splice(0, max) });
   }
-  if (existing.length === 0 && group.endpoints.length === 0)
-    plan.create.push({ ports: group.ports, endpoints: [] });
+  if (existing.length === 0 && group.endpoints.length === 0) plan.create.push({ ...group, endpoints: [] });
   // Of several empty ones one is enough.
   const surplus = group.endpoints.length === 0 ? [...changed, ...unchanged].slice(1) : [];
   plan.update.push(...changed.filter((slice) => !surplus.includes(slice)));
@@ -94,10 +93,12 @@ function fill(slice: EndpointSlice, left: Endpoint[], max: number): void {
   slice.endpoints = [...endpoints, ...left.splice(0, Math.max(0, max - endpoints.length))];
 }
 
-/** A slice that would be deleted becomes one that would be created: one write instead of two. */
+/** A slice that would be deleted becomes one of its family that would be created: one write instead of two. */
 function reuse(plan: Plan): void {
-  while (plan.create.length > 0 && plan.delete.length > 0) {
-    const { ports, endpoints } = plan.create.shift()!;
-    plan.update.push({ ...plan.delete.shift()!, ports, endpoints });
-  }
+  plan.create = plan.create.filter(({ addressType, ports, endpoints }) => {
+    const spare = plan.delete.findIndex((slice) => slice.addressType === addressType);
+    if (spare < 0) return true;
+    plan.update.push({ ...plan.delete.splice(spare, 1)[0]!, ports, endpoints });
+    return false;
+  });
 }

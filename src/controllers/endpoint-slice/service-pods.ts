@@ -1,5 +1,6 @@
 /** What the controllers of Endpoints and EndpointSlices ask of Services and pods (upstream `endpointslice/util`, `endpoints/`). */
 import type { Pod, Service, ServicePort } from '#types';
+import { familyOf, type IpFamily } from '../../api/machinery/prefix.js';
 import { type KubeObject, objectKey } from '../../api/machinery/types.js';
 import { sameJson } from '../../api/machinery/validation.js';
 import type { Informer } from '../../client/index.js';
@@ -27,12 +28,16 @@ export function selects({ spec }: Service, labels: Record<string, string> | unde
 }
 
 export function isPodEndpoint(pod: Pod, includeTerminating: boolean): boolean {
-  if (isPodTerminal(pod) || !podIp(pod)) return false;
+  if (isPodTerminal(pod) || !pod.status?.podIP) return false;
   return includeTerminating || pod.metadata.deletionTimestamp === undefined;
 }
 
-export const podIp = ({ status }: Pod): string | undefined =>
-  [status?.podIP, ...(status?.podIPs ?? []).map(({ ip }) => ip)].find((ip) => ip?.includes('.'));
+export const podIp = ({ status }: Pod, family: IpFamily): string | undefined =>
+  [status?.podIP, ...(status?.podIPs ?? []).map(({ ip }) => ip)].find((ip) => ip && familyOf(ip) === family);
+
+/** Of a Service that was made before there were families, that of its address. */
+export const familiesOf = ({ spec }: Service): IpFamily[] =>
+  spec.ipFamilies?.length ? (spec.ipFamilies as IpFamily[]) : [familyOf(spec.clusterIP ?? '')];
 
 /** Its own name within the service's DNS domain. */
 export function hostnameIn(pod: Pod, service: Service): string | undefined {

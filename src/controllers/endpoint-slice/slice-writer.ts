@@ -59,7 +59,7 @@ export class SliceWriter {
   /** Creates before it updates and deletes, so that no endpoint is missing in between. */
   async apply(owner: string, plan: Plan, meta: SliceMeta): Promise<void> {
     const client = this.#client.of(endpointSlices);
-    for (const { ports, endpoints } of plan.create)
+    for (const { addressType, ports, endpoints } of plan.create)
       this.#note(
         owner,
         await client.create({
@@ -70,7 +70,7 @@ export class SliceWriter {
             ...(Object.keys(meta.annotations).length > 0 ? { annotations: meta.annotations } : {}),
             ownerReferences: [meta.owner],
           },
-          addressType: 'IPv4',
+          addressType,
           endpoints,
           ports,
         } as unknown as EndpointSlice),

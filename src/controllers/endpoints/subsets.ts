@@ -1,16 +1,20 @@
 /** The subsets of an Endpoints object. Pure (upstream `endpoints.RepackSubsets`). */
 import type { EndpointAddress, EndpointPort, EndpointSubset, Pod, Service } from '#types';
-import { hostnameIn, isHeadless, podIp, targetPort } from '../endpoint-slice/service-pods.js';
+import { addressBytes } from '../../api/machinery/prefix.js';
+import { familiesOf, hostnameIn, isHeadless, podIp, targetPort } from '../endpoint-slice/service-pods.js';
 import { isPodReady } from '../pods.js';
 
 /** More than this many addresses are cut off. */
 export const MAX_ADDRESSES = 1000;
 
-/** `pods`: those that may be endpoints. */
+/** `pods`: those that may be endpoints. Addresses are of the Service's first family, as upstream's. */
 export function subsetsOf(service: Service, pods: Pod[]): EndpointSubset[] {
   const found: { ports: EndpointPort[]; address: EndpointAddress; ready: boolean }[] = [];
+  const [family] = familiesOf(service);
   for (const pod of pods) {
-    const address = addressOf(service, pod);
+    const ip = podIp(pod, family!);
+    if (!ip) continue;
+    const address = addressOf(service, pod, ip);
     const ready = service.spec.publishNotReadyAddresses === true || isPodReady(pod);
     const ports = (service.spec.ports ?? []).flatMap((port) => {
       const number = targetPort(pod, port);
@@ -28,11 +32,11 @@ export function subsetsOf(service: Service, pods: Pod[]): EndpointSubset[] {
   return pack(found);
 }
 
-function addressOf(service: Service, pod: Pod): EndpointAddress {
+function addressOf(service: Service, pod: Pod, ip: string): EndpointAddress {
   const { namespace, name, uid } = pod.metadata;
   const hostname = hostnameIn(pod, service);
   return {
-    ip: podIp(pod)!,
+    ip,
     ...(hostname ? { hostname } : {}),
     ...(pod.spec.nodeName ? { nodeName: pod.spec.nodeName } : {}),
     targetRef: { kind: 'Pod', ...(namespace ? { namespace } : {}), name, ...(uid ? { uid } : {}) },
@@ -64,11 +68,7 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 const byAddress = (a: EndpointAddress, b: EndpointAddress): number =>
   compare(sortable(a.ip), sortable(b.ip)) || compare(a.targetRef?.uid ?? '', b.targetRef?.uid ?? '');
 
-const sortable = (ip = ''): string =>
-  ip
-    .split('.')
-    .map((part) => part.padStart(3, '0'))
-    .join('.');
+const sortable = (ip: string): string => addressBytes(ip).toString('hex');
 
 /** At most `MAX_ADDRESSES`, ready ones first; `cut` tells whether some are missing. */
 export function truncate(subsets: EndpointSubset[]): { subsets: EndpointSubset[]; cut: boolean } {

@@ -1,8 +1,10 @@
 /** Which addresses each Service of type LoadBalancer gets. Pure. */
 import type { EndpointSlice, Node, Service } from '#types';
+import { familyOf, type IpFamily } from '../../api/machinery/prefix.js';
 import { objectKey } from '../../api/machinery/types.js';
 import { LOAD_BALANCER_CLASS, LOAD_BALANCER_NODE } from '../../api/resources/core/load-balancer.js';
-import { nodeAddress } from '../node-address.js';
+import { familiesOf } from '../endpoint-slice/service-pods.js';
+import { nodeAddresses } from '../node-address.js';
 import type { AddressPool } from './pool.js';
 
 export interface Assignment {
@@ -33,7 +35,7 @@ export const isOurs = ({ metadata, spec }: Service): boolean =>
 export function planLoadBalancers(input: PlanInput): Map<string, Assignment> {
   const ours = input.services.filter(isOurs).sort(byAge);
   const ready = input.nodes.filter(
-    (node) => nodeAddress(node) && metadataLabel(node, EXCLUDED) === undefined,
+    (node) => nodeAddresses(node).length > 0 && metadataLabel(node, EXCLUDED) === undefined,
   );
   return input.pool ? fromPool(ours, ready, input.pool, input.slices) : fromNodes(ours, ready, input.slices);
 }
@@ -56,7 +58,10 @@ function fromNodes(ours: Service[], ready: Node[], slices: PlanInput['slices']):
       continue;
     }
     for (const port of ports) owners.set(port, key);
-    const addresses = eligible(service, ready, slices).map((node) => nodeAddress(node)!);
+    const families = familiesOf(service);
+    const addresses = eligible(service, ready, slices)
+      .flatMap(nodeAddresses)
+      .filter((address) => families.includes(familyOf(address)));
     plan.set(key, addresses.length > 0 ? { addresses: addresses.sort() } : { addresses, problem: NO_NODE });
   }
   return plan;
@@ -71,37 +76,59 @@ function fromPool(
   slices: PlanInput['slices'],
 ): Map<string, Assignment> {
   const used = new Map<string, string>();
-  const kept = (service: Service): string | undefined => {
-    const ip = service.status?.loadBalancer?.ingress?.[0]?.ip;
-    const asked = service.spec.loadBalancerIP;
-    return ip && pool.has(ip) && (!asked || asked === ip) ? ip : undefined;
-  };
-  for (const service of ours) {
-    const ip = kept(service);
-    if (ip && !used.has(ip)) used.set(ip, objectKey(service));
-  }
+  for (const service of ours)
+    for (const family of familiesOf(service)) {
+      const ip = kept(service, family, pool);
+      if (ip && !used.has(ip)) used.set(ip, objectKey(service));
+    }
   const load = new Map<string, number>();
   const plan = new Map<string, Assignment>();
   for (const service of ours) {
     const key = objectKey(service);
-    const current = kept(service);
-    const address = current && used.get(current) === key ? current : allocate(service, pool, used);
+    const addresses = familiesOf(service).flatMap((family) => {
+      const current = kept(service, family, pool);
+      return (current && used.get(current) === key ? current : allocate(service, family, pool, used)) ?? [];
+    });
     const node = elect(service, eligible(service, ready, slices), load);
-    if (address && node) plan.set(key, { addresses: [address], node });
-    else plan.set(key, { addresses: [], problem: address ? NO_NODE : noAddress(service, pool) });
+    if (addresses.length > 0 && node) plan.set(key, { addresses, node });
+    else plan.set(key, { addresses: [], problem: addresses.length > 0 ? NO_NODE : noAddress(service, pool) });
   }
   return plan;
 }
 
-function allocate(service: Service, pool: AddressPool, used: Map<string, string>): string | undefined {
-  const asked = service.spec.loadBalancerIP;
+/** The address that the Service asks for, if it is of the family. */
+const asks = ({ spec }: Service, family: IpFamily): string | undefined =>
+  spec.loadBalancerIP && familyOf(spec.loadBalancerIP) === family ? spec.loadBalancerIP : undefined;
+
+/** The address that it has and may keep. */
+function kept(service: Service, family: IpFamily, pool: AddressPool): string | undefined {
+  const asked = asks(service, family);
+  const ips = (service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => ip ?? []);
+  return ips.find((ip) => familyOf(ip) === family && pool.has(ip) && (!asked || asked === ip));
+}
+
+function allocate(
+  service: Service,
+  family: IpFamily,
+  pool: AddressPool,
+  used: Map<string, string>,
+): string | undefined {
+  const asked = asks(service, family);
   const taken = new Set(used.keys());
-  const address = asked ? (pool.has(asked) && !taken.has(asked) ? asked : undefined) : pool.firstFree(taken);
+  const address = asked
+    ? pool.has(asked) && !taken.has(asked)
+      ? asked
+      : undefined
+    : pool.firstFree(family, taken);
   if (address) used.set(address, objectKey(service));
   return address;
 }
 
-function noAddress({ spec }: Service, pool: AddressPool): string {
+function noAddress(service: Service, pool: AddressPool): string {
+  const { spec } = service;
+  const families = familiesOf(service);
+  if (!families.some((family) => pool.families.includes(family)))
+    return `the pool has no addresses of the family ${families.join(' or ')}`;
   if (!spec.loadBalancerIP) return 'all addresses of the pool are in use';
   const why = pool.has(spec.loadBalancerIP) ? 'in use' : 'not in the pool';
   return `the address ${spec.loadBalancerIP} is ${why}`;

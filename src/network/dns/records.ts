@@ -1,5 +1,5 @@
 /** Makes the records that the cluster's zone holds. */
-import { isIP } from 'node:net';
+import { addressBytes, familyOf } from '../../api/machinery/prefix.js';
 import { CLASS_IN, TYPE } from './constants.js';
 import type { ResourceRecord } from './message.js';
 
@@ -9,9 +9,7 @@ function record(name: string, type: number, ttl: number, data: ResourceRecord['d
 
 /** A or AAAA. */
 export function addressRecord(name: string, ttl: number, ip: string): ResourceRecord {
-  return isIP(ip) === 6
-    ? record(name, TYPE.AAAA, ttl, [ipv6Bytes(ip)])
-    : record(name, TYPE.A, ttl, [Buffer.from(ip.split('.').map(Number))]);
+  return record(name, familyOf(ip) === 'IPv6' ? TYPE.AAAA : TYPE.A, ttl, [addressBytes(ip)]);
 }
 
 /** CNAME, NS, PTR: one name. */
@@ -42,19 +40,4 @@ export function soaRecord(name: string, ttl: number, serial: number, zone = name
   for (const [i, value] of [serial, 7200, 1800, 86400, ttl].entries())
     numbers.writeUInt32BE(value >>> 0, i * 4);
   return record(name, TYPE.SOA, ttl, [`ns.dns.${zone}`, `hostmaster.${zone}`, numbers]);
-}
-
-function ipv6Bytes(ip: string): Buffer {
-  const text = ip.replace(/%.*$/, '').replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...bytes) => {
-    const [a, b, c, d] = bytes.map(Number) as [number, number, number, number];
-    return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
-  });
-  const [head = '', tail] = text.split('::');
-  const groups = (part: string) => (part === '' ? [] : part.split(':'));
-  const [left, right] = [groups(head), groups(tail ?? '')];
-  const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
-  const bytes = Buffer.alloc(16);
-  for (const [i, group] of [...left, ...Array(zeros).fill('0'), ...right].entries())
-    bytes.writeUInt16BE(Number.parseInt(group, 16), i * 2);
-  return bytes;
 }

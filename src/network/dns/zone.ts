@@ -4,6 +4,7 @@
  */
 import { isIP } from 'node:net';
 import type { Service } from '#types';
+import { canonicalIp } from '../../api/machinery/ip.js';
 import { RCODE, TYPE } from './constants.js';
 import type { Question, Reply, ResourceRecord } from './message.js';
 import { inLowerCase, isBelow } from './names.js';
@@ -36,7 +37,7 @@ interface Target {
 /** Undefined: the question is not about the cluster. */
 export function answerFromZone(question: Question, zone: Zone, view: ServiceView): ZoneReply | undefined {
   const name = inLowerCase(question.name);
-  if (isBelow(name, 'in-addr.arpa')) return reverse(question, name, zone, view);
+  if (isBelow(name, 'in-addr.arpa') || isBelow(name, 'ip6.arpa')) return reverse(question, name, zone, view);
   if (!isBelow(name, zone.domain)) return undefined;
   if (question.type === TYPE.AXFR || question.type === TYPE.IXFR) return reply(RCODE.REFUSED);
   const labels = name === zone.domain ? [] : name.slice(0, -zone.domain.length - 1).split('.');
@@ -184,12 +185,20 @@ function services({ name }: Question, targets: Target[]): Reply {
 /** Names of addresses that the cluster does not know may be known elsewhere. */
 function reverse(question: Question, name: string, zone: Zone, view: ServiceView): Reply | undefined {
   if (question.type !== TYPE.PTR) return undefined;
-  const ip = name.slice(0, -'.in-addr.arpa'.length).split('.').reverse().join('.');
-  if (isIP(ip) !== 4) return undefined;
+  const ip = reversedIp(name);
+  if (ip === undefined) return undefined;
   const found = view.serviceByIp(ip)?.metadata;
   const names = found
     ? [`${found.name}.${found.namespace}`]
     : view.endpointsByIp(ip).map(({ hostname, service, namespace }) => `${hostname}.${service}.${namespace}`);
   if (names.length === 0) return undefined;
   return records(names.map((one) => nameRecord(question.name, TYPE.PTR, TTL, `${one}.svc.${zone.domain}`)));
+}
+
+/** The address that a name below `in-addr.arpa` or `ip6.arpa` stands for; undefined for a part of one. */
+function reversedIp(name: string): string | undefined {
+  const labels = name.split('.').slice(0, -2).reverse();
+  if (name.endsWith('.in-addr.arpa')) return isIP(labels.join('.')) === 4 ? labels.join('.') : undefined;
+  if (labels.length !== 32 || !labels.every((nibble) => /^[0-9a-f]$/.test(nibble))) return undefined;
+  return canonicalIp(labels.join('').replace(/.{4}(?=.)/g, '$&:'));
 }

@@ -1,4 +1,4 @@
-/** Addresses of a load balancer pool that this node answers for: on its link, and announced to the neighbours. */
+/** Addresses of a load balancer pool that this node answers for: on its link, and announced to the neighbours by ARP or NDP. */
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
@@ -10,8 +10,8 @@ import type { ObjectSource } from '../dns/view.js';
 export interface BalancerAddressesOptions {
   /** This node's name. */
   node: string;
-  /** Its own address: the link that has it gets the others. */
-  address: string;
+  /** Its own addresses: the link that has one of them gets the others. */
+  addresses: string[];
   /** Where it is written down which addresses were added. */
   stateDir: string;
   source: ObjectSource;
@@ -72,7 +72,7 @@ export class BalancerAddresses {
   }
 
   async #set(wanted: string[]): Promise<void> {
-    const { stateDir, address, logger } = this.#options;
+    const { stateDir, addresses, logger } = this.#options;
     const before = await read(stateDir);
     const gone = before?.addresses.filter((one) => !wanted.includes(one)) ?? [];
     if (before && gone.length > 0) await remove({ ...before, addresses: gone });
@@ -80,8 +80,8 @@ export class BalancerAddresses {
       await rm(stateFile(stateDir), { force: true });
       return;
     }
-    const link = await linkOf(address);
-    if (!link) throw new Error(`no link has the node's address ${address}`);
+    const link = await linkOf(addresses);
+    if (!link) throw new Error(`no link has the node's address ${addresses.join()}`);
     const added: Added = { link, addresses: wanted };
     await writeFile(stateFile(stateDir), JSON.stringify(added), { mode: 0o600 });
     await native.netlink(
@@ -90,7 +90,8 @@ export class BalancerAddresses {
         (one): NetlinkOperation => ({
           op: 'addAddress',
           name: link,
-          address: `${one}/32`,
+          address: one,
+          deprecated: true,
           ignore: ['EEXIST'],
         }),
       ),
@@ -131,14 +132,12 @@ async function remove({ link, addresses }: Added): Promise<void> {
   const ignore = ['EADDRNOTAVAIL', 'ENODEV'];
   await native.netlink(
     '',
-    addresses.map(
-      (one): NetlinkOperation => ({ op: 'deleteAddress', name: link, address: `${one}/32`, ignore }),
-    ),
+    addresses.map((one): NetlinkOperation => ({ op: 'deleteAddress', name: link, address: one, ignore })),
   );
 }
 
-async function linkOf(address: string): Promise<string | undefined> {
+async function linkOf(own: string[]): Promise<string | undefined> {
   const [links, addresses] = await Promise.all([native.listLinks(''), native.listAddresses('')]);
-  const index = addresses.find((one) => one.address.split('/')[0] === address)?.link;
+  const index = addresses.find(({ address }) => own.includes(address.split('/')[0]!))?.link;
   return links.find((link) => link.index === index)?.name;
 }

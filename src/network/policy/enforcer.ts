@@ -1,7 +1,8 @@
-/** Keeps the node's nftables table for NetworkPolicies as policies, peers and pods say. */
+/** Keeps the node's nftables table for NetworkPolicies, of one IP family, as policies, peers and pods say. */
 import type { Logger } from 'pino';
 import type { NetworkPolicy } from '#types';
 import { native } from '../../runtime/native.js';
+import type { Family } from '../family.js';
 import { policyTableName } from '../names.js';
 import { Batch, type ElementBytes, verdictData } from '../nf-messages.js';
 import type { Elements } from '../services/compile.js';
@@ -14,6 +15,7 @@ const RETRY_MS = 1000;
 
 export interface PolicyEnforcerOptions {
   cluster: string;
+  family: Family;
   logger?: Logger | undefined;
   kernel?: Pick<typeof native, 'netfilter'>;
 }
@@ -24,7 +26,7 @@ export interface PolicyEnforcerOptions {
  */
 export class PolicyEnforcer implements PodPolicies {
   readonly #kernel: Pick<typeof native, 'netfilter'>;
-  readonly #model = new PolicyModel();
+  readonly #model: PolicyModel;
   /** What the table has, beside the fixed part. */
   readonly #sets = new Set<string>();
   readonly #podChains = new Set<string>();
@@ -40,6 +42,7 @@ export class PolicyEnforcer implements PodPolicies {
 
   constructor(private readonly options: PolicyEnforcerOptions) {
     this.#kernel = options.kernel ?? native;
+    this.#model = new PolicyModel(options.family);
     this.#begun = new Promise((resolve) => {
       this.#begin = resolve;
     });
@@ -123,8 +126,9 @@ export class PolicyEnforcer implements PodPolicies {
   }
 
   async #replace(): Promise<void> {
-    const batch = new Batch(policyTableName(this.options.cluster));
+    const batch = new Batch(policyTableName(this.options.cluster), this.options.family);
     const { sets, podChains, claims, hasPolicies } = this.#model;
+    const { family } = this.options;
     batch.deleteTable();
     for (const known of [this.#sets, this.#podChains]) known.clear();
     for (const users of [sets, podChains]) users.touched.clear();
@@ -134,9 +138,9 @@ export class PolicyEnforcer implements PodPolicies {
       this.#addSets(batch, sets.names());
       for (const [name, rules] of this.#model.policyChains()) batch.chain(name, rules);
       this.#addPodChains(batch, podChains.names());
-      for (const [set, elements] of encode(claims.all(), true)) batch.addElements(set, elements);
+      for (const [set, elements] of encode(claims.all(), true, family)) batch.addElements(set, elements);
       for (const direction of DIRECTIONS)
-        batch.chain(baseChain(direction), baseRules(direction), HOOKS[direction]);
+        batch.chain(baseChain(direction), baseRules(direction, family), HOOKS[direction]);
     }
     await this.#kernel.netfilter(batch.bytes());
     this.#complete = true;
@@ -145,8 +149,9 @@ export class PolicyEnforcer implements PodPolicies {
 
   /** What is needed comes before what needs it, and goes after it. */
   async #update({ elements, policyChains }: ModelChanges): Promise<void> {
-    const batch = new Batch(policyTableName(this.options.cluster));
+    const batch = new Batch(policyTableName(this.options.cluster), this.options.family);
     const { sets, podChains } = this.#model;
+    const { family } = this.options;
     const gone = (users: typeof sets, known: Set<string>) =>
       [...users.touched].filter((name) => !users.has(name) && known.delete(name));
     this.#addSets(
@@ -158,8 +163,8 @@ export class PolicyEnforcer implements PodPolicies {
       batch,
       [...podChains.touched].filter((name) => podChains.has(name)),
     );
-    for (const [set, list] of encode(elements.deleted, false)) batch.deleteElements(set, list);
-    for (const [set, list] of encode(elements.added, true)) batch.addElements(set, list);
+    for (const [set, list] of encode(elements.deleted, false, family)) batch.deleteElements(set, list);
+    for (const [set, list] of encode(elements.added, true, family)) batch.addElements(set, list);
     for (const name of gone(podChains, this.#podChains)) {
       batch.deleteChain(name);
       this.#model.forget(name);
@@ -189,12 +194,12 @@ export class PolicyEnforcer implements PodPolicies {
 }
 
 /** The elements by set, as the kernel takes them. */
-function encode(elements: Elements, withData: boolean): Map<string, ElementBytes[]> {
+function encode(elements: Elements, withData: boolean, family: Family): Map<string, ElementBytes[]> {
   const bySet = new Map<string, ElementBytes[]>();
   for (const [name, data] of elements) {
     const space = name.indexOf(' ');
     const set = name.slice(0, space);
-    const element: ElementBytes = { key: bytesOf(definitionOf(set).key, name.slice(space + 1)) };
+    const element: ElementBytes = { key: bytesOf(definitionOf(set).key, name.slice(space + 1), family) };
     if (withData && data) element.data = verdictData({ goto: data.slice('goto '.length) });
     const list = bySet.get(set);
     if (list) list.push(element);

@@ -11,13 +11,14 @@
  */
 import { createHash } from 'node:crypto';
 import type { NamedPort, PeerGroup } from '../../api/resources/networking/policy-peers.js';
+import type { Family } from '../family.js';
 import {
   compare,
   connectionState,
   destinationAddress,
   lookup,
   mask,
-  meta,
+  ofFamily,
   REGISTER,
   rule,
   sourceAddress,
@@ -61,7 +62,6 @@ export function definitionOf(set: string): SetDefinition {
 }
 
 const NF_INET_FORWARD = 2;
-const IPV4 = Buffer.from([2]);
 const ESTABLISHED_OR_RELATED = Buffer.from([6, 0, 0, 0]);
 
 export const baseChain = (direction: Direction): string => `forward-${direction}`;
@@ -72,19 +72,19 @@ export const HOOKS: Record<Direction, Hook> = {
   ingress: { number: NF_INET_FORWARD, priority: 11 },
 };
 
-export function baseRules(direction: Direction): Buffer[] {
+export function baseRules(direction: Direction, family: Family): Buffer[] {
   const address = direction === 'ingress' ? destinationAddress : sourceAddress;
-  const ipv4 = [meta('nfproto', REGISTER), compare(REGISTER, 'equal', IPV4)];
+  const ours = ofFamily(family);
   return [
     rule(
       ...[connectionState(REGISTER), mask(REGISTER, ESTABLISHED_OR_RELATED)],
       ...[compare(REGISTER, 'notEqual', Buffer.alloc(4)), verdict('accept')],
     ),
     rule(
-      ...[...ipv4, sourceAddress(REGISTER), destinationAddress(REGISTER + 1)],
+      ...[...ours, sourceAddress(family, REGISTER), destinationAddress(family, REGISTER + family.words)],
       ...[lookup(SELF, REGISTER), verdict('accept')],
     ),
-    rule(...ipv4, address(REGISTER), lookup(isolated(direction), REGISTER, 0)),
+    rule(...ours, address(family, REGISTER), lookup(isolated(direction), REGISTER, 0)),
   ];
 }
 

@@ -1,7 +1,14 @@
 /** What the policies, peers and pods that a node knows mean for its kernel: computed anew only for what has changed. Pure. */
 import type { NetworkPolicy, Pod } from '#types';
+import { familyOf } from '../../api/machinery/prefix.js';
 import { labelSelector, type Selector } from '../../api/machinery/selectors.js';
-import { type PolicyRules, policyRules, portNumbers } from '../../api/resources/networking/policy-peers.js';
+import {
+  type PolicyRules,
+  parseMember,
+  policyRules,
+  portNumbers,
+} from '../../api/resources/networking/policy-peers.js';
+import type { Family } from '../family.js';
 import type { Elements } from '../services/compile.js';
 import { type Changes, Claims } from '../services/elements.js';
 import {
@@ -36,6 +43,7 @@ export interface ModelChanges {
   policyChains: Map<string, Buffer[] | undefined>;
 }
 
+/** Of one IP family. */
 export class PolicyModel {
   readonly claims = new Claims();
   /** Sets beside the fixed ones. */
@@ -53,6 +61,8 @@ export class PolicyModel {
   readonly #dirtyPolicies = new Set<string>();
   readonly #dirtyPeers = new Set<string>();
   readonly #dirtyPods = new Set<string>();
+
+  constructor(private readonly family: Family) {}
 
   get hasPolicies(): boolean {
     return this.#policies.size > 0;
@@ -129,7 +139,7 @@ export class PolicyModel {
     for (const direction of DIRECTIONS) {
       const name = policyChain(key, direction);
       const clauses = rules?.[direction];
-      const chain: ChainRules | undefined = clauses && chainRules(clauses, direction);
+      const chain: ChainRules | undefined = clauses && chainRules(clauses, direction, this.family);
       if (chain) {
         this.#chains.set(name, chain.rules);
         sets.push(...chain.sets);
@@ -140,10 +150,12 @@ export class PolicyModel {
   }
 
   #compilePeers(key: string, { elements }: ModelChanges): void {
-    const members = this.#peers.get(key);
-    const set = peersSetOf(key.slice(0, key.indexOf('/')), members?.[0]?.includes(':') ?? false);
+    const members = this.#peers.get(key)?.map(parseMember);
+    const set = peersSetOf(key.slice(0, key.indexOf('/')), members?.[0]?.port !== undefined);
     const wanted: Elements = new Map();
-    for (const member of members ?? []) wanted.set(`${set} ${member.replace(':', ' . ')}`, '');
+    for (const { ip, port } of members ?? [])
+      if (familyOf(ip) === this.family.name)
+        wanted.set(`${set} ${port === undefined ? ip : `${ip} . ${port}`}`, '');
     this.sets.set(`peers ${key}`, members ? [set] : []);
     this.claims.set(`peers ${key}`, wanted, elements);
   }

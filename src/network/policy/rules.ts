@@ -1,18 +1,20 @@
 /** What a policy allows, as rules of its chain. */
 import type { IPBlock } from '#types';
+import { familyOf, parsePrefix } from '../../api/machinery/prefix.js';
 import type { PolicyClause, PolicyPort } from '../../api/resources/networking/policy-peers.js';
-import { parseCidr } from '../cidr.js';
+import type { Family } from '../family.js';
 import {
   compare,
   destinationAddress,
   destinationPort,
+  type LoadAddress,
   lookup,
-  mask,
   meta,
   REGISTER,
   rule,
   sourceAddress,
   verdict,
+  within,
 } from '../nf-expressions.js';
 import { type Direction, namedSet, peersSet } from './layout.js';
 
@@ -24,41 +26,43 @@ export interface ChainRules {
   sets: string[];
 }
 
-/** Clauses that no IPv4 packet can meet have no rule. */
-export function chainRules(clauses: PolicyClause[], direction: Direction): ChainRules {
+/** Clauses that no packet of the family can meet have no rule. */
+export function chainRules(clauses: PolicyClause[], direction: Direction, family: Family): ChainRules {
   const sets = new Set<string>();
   const rules = clauses.flatMap((clause) => {
-    const peer = peerMatch(clause, direction, sets);
-    return peer ? [rule(...peer, ...portMatch(clause, sets), verdict('accept'))] : [];
+    const peer = peerMatch(clause, direction, family, sets);
+    return peer ? [rule(...peer, ...portMatch(clause, family, sets), verdict('accept'))] : [];
   });
   return { rules, sets: [...sets] };
 }
 
-function peerMatch({ peer }: PolicyClause, direction: Direction, sets: Set<string>): Buffer[] | undefined {
+function peerMatch(
+  { peer }: PolicyClause,
+  direction: Direction,
+  family: Family,
+  sets: Set<string>,
+): Buffer[] | undefined {
   if (peer === 'any') return [];
   const address = direction === 'ingress' ? sourceAddress : destinationAddress;
-  if ('block' in peer) return blockMatch(peer.block, address);
+  if ('block' in peer) return blockMatch(peer.block, address, family);
   const set = peersSet(peer.group);
   sets.add(set);
-  return [address(REGISTER), lookup(set, REGISTER)];
+  return [address(family, REGISTER), lookup(set, REGISTER)];
 }
 
-function blockMatch({ cidr, except }: IPBlock, address: (register: number) => Buffer): Buffer[] | undefined {
-  if (cidr.includes(':')) return undefined;
-  const within = (block: string, how: 'equal' | 'notEqual') => {
-    const { base, size } = parseCidr(block);
-    return [address(REGISTER), mask(REGISTER, word(2 ** 32 - size)), compare(REGISTER, how, word(base))];
-  };
-  return [...within(cidr, 'equal'), ...(except ?? []).flatMap((inner) => within(inner, 'notEqual'))];
+function blockMatch(
+  { cidr, except = [] }: IPBlock,
+  address: LoadAddress,
+  family: Family,
+): Buffer[] | undefined {
+  if (familyOf(cidr) !== family.name) return undefined;
+  return [
+    ...within(address, family, parsePrefix(cidr)),
+    ...except.flatMap((inner) => within(address, family, parsePrefix(inner), 'notEqual')),
+  ];
 }
 
-function word(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-}
-
-function portMatch({ port, destinations }: PolicyClause, sets: Set<string>): Buffer[] {
+function portMatch({ port, destinations }: PolicyClause, family: Family, sets: Set<string>): Buffer[] {
   if (port === 'any') return [];
   const protocol = 'named' in port ? port.named.protocol : port.protocol;
   const matches = [
@@ -68,7 +72,8 @@ function portMatch({ port, destinations }: PolicyClause, sets: Set<string>): Buf
   if (!('named' in port)) return [...matches, ...rangeMatch(port)];
   const set = destinations ? peersSet(destinations) : namedSet(port.named);
   sets.add(set);
-  return [...matches, destinationAddress(REGISTER), destinationPort(REGISTER + 1), lookup(set, REGISTER)];
+  const where = [destinationAddress(family, REGISTER), destinationPort(REGISTER + family.words)];
+  return [...matches, ...where, lookup(set, REGISTER)];
 }
 
 function rangeMatch({ from, to }: Exclude<PolicyPort, 'any' | { named: unknown }>): Buffer[] {

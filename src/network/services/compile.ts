@@ -1,9 +1,10 @@
 /** From one Service and its EndpointSlices to elements of the maps. Pure. */
 import type { EndpointSlice, Service, ServicePort } from '#types';
+import { familyOf, type IpFamily } from '../../api/machinery/prefix.js';
 import { type Backend, backendsOf, type NodeFacts, near, usable } from './endpoints.js';
 import { type Dispatch, GUARDS, idsOf, MASQUERADE, REFUSE } from './layout.js';
 import { pickChain } from './pick.js';
-import { guardChain, ipv4Ranges } from './source-ranges.js';
+import { guardChain, rangesOf } from './source-ranges.js';
 
 /** `<map> <key>` → data, as nft would show them; data is empty in sets. */
 export type Elements = Map<string, string>;
@@ -31,53 +32,67 @@ export type NumberOf = (name: string) => number;
 const DEFAULT_AFFINITY_SECONDS = 10_800;
 export const NOTHING: Compiled = { elements: new Map(), slots: new Map(), udp: new Set() };
 
-/** `previous`: what the same service was before, so that endpoints that stay keep their indexes. */
+/** For one IP family. `previous`: what the same service was before, so that endpoints that stay keep their indexes. */
 export function compile(
   service: Service,
   slices: EndpointSlice[],
   node: NodeFacts,
   numberOf: NumberOf,
   previous: Compiled = NOTHING,
+  family: IpFamily = 'IPv4',
 ): Compiled {
   const result: Compiled = { elements: new Map(), slots: new Map(), udp: new Set() };
   const { spec } = service;
   if (spec.type === 'ExternalName' || !spec.clusterIP || spec.clusterIP === 'None') return result;
-  for (const ip of clusterIps(service)) result.elements.set(`cluster-ips ${ip}`, '');
+  const addresses = addressesOf(service, family);
+  // A Service that does not have the family has no part in it, nor a port of the node.
+  if (addresses.cluster.length === 0) return result;
+  for (const ip of addresses.cluster) result.elements.set(`cluster-ips ${ip}`, '');
   const localAddresses = new Set<string>();
   for (const port of spec.ports ?? []) {
-    const backends = backendsOf(slices, port, node);
+    const backends = backendsOf(slices, port, node, family);
     for (const { local, ready, address } of backends) if (local && ready) localAddresses.add(address);
-    new PortCompiler(service, port, backends, node, numberOf, previous, result).compile();
+    new PortCompiler(service, addresses, port, backends, node, numberOf, previous, result).compile();
   }
   const { healthCheckNodePort: healthPort } = spec;
-  if (spec.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local' && healthPort)
+  const isFirst = familyOf(spec.clusterIP) === family;
+  if (isFirst && spec.type === 'LoadBalancer' && spec.externalTrafficPolicy === 'Local' && healthPort)
     result.health = { port: healthPort, local: localAddresses.size };
-  return guard(service, result);
+  return guard(service, addresses.balancer, family, result);
 }
 
-const isIPv4 = (address: string | undefined): address is string => address?.includes('.') ?? false;
-
-const clusterIps = ({ spec }: Service): string[] => (spec.clusterIPs ?? [spec.clusterIP]).filter(isIPv4);
-
-/** Of load balancers. A proxying balancer's own address is not translated. */
-function balancerIps({ spec, status }: Service): string[] {
-  const ingress = status?.loadBalancer?.ingress ?? [];
-  const balancers = spec.type === 'LoadBalancer' ? ingress.filter(({ ipMode }) => ipMode !== 'Proxy') : [];
-  return balancers.map(({ ip }) => ip).filter(isIPv4);
+interface Addresses {
+  cluster: string[];
+  /** Of load balancers. A proxying balancer's own address is not translated. */
+  balancer: string[];
+  /** All those outside of the cluster that lead to the service. */
+  external: string[];
 }
 
-/** Addresses outside of the cluster that lead to the service. */
-const externalIps = (service: Service): string[] => [
-  ...new Set([...(service.spec.externalIPs ?? []).filter(isIPv4), ...balancerIps(service)]),
-];
+function addressesOf({ spec, status }: Service, family: IpFamily): Addresses {
+  const ofFamily = (ips: (string | undefined)[]) =>
+    ips.filter((ip): ip is string => !!ip && familyOf(ip) === family);
+  const ingress = spec.type === 'LoadBalancer' ? (status?.loadBalancer?.ingress ?? []) : [];
+  const balancer = ofFamily(ingress.filter(({ ipMode }) => ipMode !== 'Proxy').map(({ ip }) => ip));
+  return {
+    cluster: ofFamily(spec.clusterIPs ?? [spec.clusterIP]),
+    balancer,
+    external: [...new Set([...ofFamily(spec.externalIPs ?? []), ...balancer])],
+  };
+}
 
 /** As upstream, only the balancer's addresses are guarded, not the ports of nodes nor external addresses. */
-function guard(service: Service, { elements, ...result }: Compiled): Compiled {
+function guard(
+  service: Service,
+  balancerIps: string[],
+  family: IpFamily,
+  { elements, ...result }: Compiled,
+): Compiled {
   const { loadBalancerSourceRanges: given, ports = [] } = service.spec;
-  if (!given?.length) return { elements, ...result };
-  const ranges = ipv4Ranges(given);
+  const ranges = rangesOf(given ?? [], family);
+  if (ranges.length === 0) return { elements, ...result };
   const chain = guardChain(ranges);
-  for (const ip of balancerIps(service))
+  for (const ip of balancerIps)
     for (const { port, protocol = 'TCP' } of ports)
       elements.set(`${GUARDS} ${ip} . ${protocol.toLowerCase()} . ${port}`, `jump ${chain}`);
   return { elements, ...result, guards: new Map([[chain, ranges]]) };
@@ -93,6 +108,7 @@ class PortCompiler {
 
   constructor(
     private readonly service: Service,
+    private readonly addresses: Addresses,
     private readonly port: ServicePort,
     backends: Backend[],
     node: NodeFacts,
@@ -113,9 +129,9 @@ class PortCompiler {
     const { port } = this.port;
     const inside = spec.internalTrafficPolicy === 'Local';
     const outside = spec.externalTrafficPolicy === 'Local';
-    for (const ip of clusterIps(this.service))
+    for (const ip of this.addresses.cluster)
       this.#serve('services', `${ip} . ${this.#protocol} . ${port}`, inside);
-    for (const ip of externalIps(this.service)) {
+    for (const ip of this.addresses.external) {
       const key = `${ip} . ${this.#protocol} . ${port}`;
       this.#serve('services', key, false);
       if (outside) this.#serve('services-outside', key, true);

@@ -1,6 +1,7 @@
 /** Elements of all Services together: what has to change in the kernel when one Service changes. */
 
-import { parseAddress } from '../cidr.js';
+import { addressBytes } from '../../api/machinery/prefix.js';
+import type { Family } from '../family.js';
 import { type ElementBytes, type Verdict, valueData, verdictData } from '../nf-messages.js';
 import type { Elements } from './compile.js';
 import { type Field, MAPS } from './layout.js';
@@ -58,17 +59,20 @@ export class Claims {
 const PROTOCOLS: Record<string, number> = { tcp: 6, udp: 17, sctp: 132 };
 
 function writeField(field: Field, value: string, to: Buffer, at: number): void {
-  if (field === 'address') to.writeUInt32BE(parseAddress(value), at);
+  if (field === 'address') addressBytes(value).copy(to, at);
   else if (field === 'protocol') to.writeUInt8(PROTOCOLS[value]!, at);
   else if (field === 'port') to.writeUInt16BE(Number(value), at);
   else to.writeUInt32LE(Number(value), at);
 }
 
-export function bytesOf(fields: readonly Field[], text: string): Buffer {
-  const bytes = Buffer.alloc(fields.length * 4);
+export function bytesOf(fields: readonly Field[], text: string, { words }: Family): Buffer {
+  const sizeOf = (field: Field) => (field === 'address' ? words : 1) * 4;
+  const bytes = Buffer.alloc(fields.reduce((sum, field) => sum + sizeOf(field), 0));
   const values = text.split(' . ');
+  let at = 0;
   fields.forEach((field, i) => {
-    writeField(field, values[i]!, bytes, i * 4);
+    writeField(field, values[i]!, bytes, at);
+    at += sizeOf(field);
   });
   return bytes;
 }
@@ -80,15 +84,20 @@ function verdictOf(text: string): Verdict {
 }
 
 /** The elements by map, as the kernel takes them. */
-export function encodeElements(elements: Elements, withData: boolean): Map<string, ElementBytes[]> {
+export function encodeElements(
+  elements: Elements,
+  withData: boolean,
+  family: Family,
+): Map<string, ElementBytes[]> {
   const byMap = new Map<string, ElementBytes[]>();
   for (const [name, text] of elements) {
     const space = name.indexOf(' ');
     const map = name.slice(0, space);
     const { key, data } = MAPS[map]!;
-    const element: ElementBytes = { key: bytesOf(key, name.slice(space + 1)) };
+    const element: ElementBytes = { key: bytesOf(key, name.slice(space + 1), family) };
     if (withData && data !== undefined)
-      element.data = data === 'verdict' ? verdictData(verdictOf(text)) : valueData(bytesOf(data, text));
+      element.data =
+        data === 'verdict' ? verdictData(verdictOf(text)) : valueData(bytesOf(data, text, family));
     const list = byMap.get(map);
     if (list) list.push(element);
     else byMap.set(map, [element]);

@@ -1,5 +1,6 @@
 /** Which endpoints serve a Service's port on a node, from its EndpointSlices. */
 import type { Endpoint, EndpointSlice } from '#types';
+import type { IpFamily } from '../../api/machinery/prefix.js';
 
 /** Where the proxy runs. */
 export interface NodeFacts {
@@ -24,10 +25,11 @@ export function backendsOf(
   slices: EndpointSlice[],
   port: { name?: string; protocol?: string },
   node: NodeFacts,
+  family: IpFamily,
 ): Backend[] {
   const found = new Map<string, Backend>();
   for (const slice of slices) {
-    if (slice.addressType !== 'IPv4') continue;
+    if (slice.addressType !== family) continue;
     for (const { name, protocol, port: number } of slice.ports ?? []) {
       if ((name ?? '') !== (port.name ?? '') || !number) continue;
       if ((protocol ?? 'TCP') !== (port.protocol ?? 'TCP')) continue;

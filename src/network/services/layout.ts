@@ -15,8 +15,9 @@
  * 0.1 ms a transaction; an `nft` process takes 5 ms to start, and one that is kept reads the table again after
  * each change. What is fixed is written in the language of nft, once, when the node's network is set up.
  */
+import type { Family } from '../family.js';
 
-/** What a part of a key or of data is; each takes a register of 4 bytes. */
+/** What a part of a key or of data is; each takes a register of 4 bytes, an IPv6 address four of them. */
 export type Field = 'address' | 'protocol' | 'port' | 'number';
 
 export interface Layout {
@@ -80,75 +81,85 @@ const AFFINITY_SIZE = 1 << 18;
 /** The verdict of what nobody serves. */
 export const REFUSE = 'service-refuse';
 
-const TYPES: Record<Field, string> = {
-  address: 'ipv4_addr',
+const TYPES: Record<Exclude<Field, 'address'>, string> = {
   protocol: 'inet_proto',
   port: 'inet_service',
   number: 'mark',
 };
 
-const typeOf = (fields: readonly Field[]): string => fields.map((field) => TYPES[field]).join(' . ');
-
-function declaration([name, { key, data }]: [string, Layout]): string {
+function declaration([name, { key, data }]: [string, Layout], { type }: Family): string {
+  const typeOf = (fields: readonly Field[]) =>
+    fields.map((field) => (field === 'address' ? type : TYPES[field])).join(' . ');
   if (data === undefined) return `set ${name} { type ${typeOf(key)}; }`;
   return `map ${name} { type ${typeOf(key)} : ${data === 'verdict' ? data : typeOf(data)}; }`;
 }
 
-const ADDRESS_KEY = 'ip daddr . meta l4proto . th dport';
 const PORT_KEY = 'meta l4proto . th dport';
 
 /**
  * The fixed part in the language of nft, for `nft -f`. Idempotent: elements and picking chains stay. `table` is such
  * as `inet keelson-default`; `bridge` is the link that pods hang on.
  */
-export function serviceRules(table: string, clusterCidr: string, bridge: string): string {
+export function serviceRules(family: Family, table: string, clusterCidr: string, bridge: string): string {
+  const { nft, type, loopback, icmp } = family;
+  const addressKey = `${nft} daddr . meta l4proto . th dport`;
+  const outside = `${nft} saddr != ${clusterCidr}`;
+  // Answers to who used a node port at the loopback address find back by IPv4 only.
+  const local = `${nft === 'ip6' ? `ip6 daddr != ${loopback} ` : ''}fib daddr type local`;
+  /** The table of IPv4 sees what is of IPv6 too. */
+  const ours = nft === 'ip' ? ['meta nfproto != ipv4 accept'] : [];
   const chains: Record<string, { hook?: string; rules: string[] }> = {
     [REFUSE]: { rules: ['meta l4proto tcp reject with tcp reset', 'reject'] },
     'service-dispatch': {
       rules: [
-        `${ADDRESS_KEY} vmap @services`,
-        `ip daddr @cluster-ips goto ${REFUSE}`,
-        `fib daddr type local ${PORT_KEY} vmap @nodeports`,
+        `${addressKey} vmap @services`,
+        `${nft} daddr @cluster-ips goto ${REFUSE}`,
+        `${local} ${PORT_KEY} vmap @nodeports`,
       ],
     },
     'service-prerouting': {
       hook: 'type nat hook prerouting priority dstnat',
       rules: [
-        `${ADDRESS_KEY} vmap @${GUARDS}`,
-        `ip saddr != ${clusterCidr} ${ADDRESS_KEY} vmap @services-outside`,
-        `ip saddr != ${clusterCidr} fib daddr type local ${PORT_KEY} vmap @nodeports-outside`,
+        ...ours,
+        `${addressKey} vmap @${GUARDS}`,
+        `${outside} ${addressKey} vmap @services-outside`,
+        `${outside} ${local} ${PORT_KEY} vmap @nodeports-outside`,
         'jump service-dispatch',
       ],
     },
-    'service-output': { hook: 'type nat hook output priority -100', rules: ['jump service-dispatch'] },
+    'service-output': {
+      hook: 'type nat hook output priority -100',
+      rules: [...ours, 'jump service-dispatch'],
+    },
     'service-postrouting': {
       hook: 'type nat hook postrouting priority srcnat - 1',
       rules: [
+        ...ours,
         'ct status & dnat == 0 accept',
         'oifname "lo" accept',
-        'ip saddr . ip daddr @hairpin masquerade',
-        'ip saddr 127.0.0.0/8 masquerade',
-        `ct original ip daddr @cluster-ips ip saddr != ${clusterCidr} masquerade`,
-        'ct original ip daddr @cluster-ips accept',
+        `${nft} saddr . ${nft} daddr @hairpin masquerade`,
+        `${nft} saddr ${loopback} masquerade`,
+        `ct original ${nft} daddr @cluster-ips ${outside} masquerade`,
+        `ct original ${nft} daddr @cluster-ips accept`,
         `jump ${MASQUERADE.chain}`,
       ],
     },
     // Pods' link takes packets for the loopback network, as node ports there need it: only those that were translated.
     'service-input': {
       hook: 'type filter hook input priority filter',
-      rules: [`iifname "${bridge}" ip daddr 127.0.0.0/8 ct status & dnat == 0 drop`],
+      rules: [`iifname "${bridge}" ${nft} daddr ${loopback} ct status & dnat == 0 drop`],
     },
     // From a pod to its neighbour by way of the node is no detour: answers must come back the same way.
     'service-redirects': {
       hook: 'type filter hook output priority filter',
-      rules: [`oifname "${bridge}" icmp type redirect drop`],
+      rules: [`oifname "${bridge}" ${icmp} type ${nft === 'ip' ? 'redirect' : 'nd-redirect'} drop`],
     },
   };
   const lines = [`add table ${table}`, `add chain ${table} ${MASQUERADE.chain}`];
   for (const entry of Object.entries(MAPS))
-    lines.push(`add ${declaration(entry).replace(' ', ` ${table} `)}`);
+    lines.push(`add ${declaration(entry, family).replace(' ', ` ${table} `)}`);
   lines.push(
-    `add map ${table} ${AFFINITY} { type mark . ipv4_addr : mark; size ${AFFINITY_SIZE}; flags dynamic,timeout; }`,
+    `add map ${table} ${AFFINITY} { type mark . ${type} : mark; size ${AFFINITY_SIZE}; flags dynamic,timeout; }`,
   );
   for (const [name, { hook }] of Object.entries(chains))
     lines.push(

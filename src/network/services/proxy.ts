@@ -1,7 +1,8 @@
-/** Keeps the service maps of the node's nftables table as Services and EndpointSlices say. */
+/** Keeps the service maps of the node's nftables table of one IP family as Services and EndpointSlices say. */
 import type { Logger } from 'pino';
 import type { EndpointSlice, Service } from '#types';
 import { type FlowFilter, native } from '../../runtime/native.js';
+import type { Family } from '../family.js';
 import { tableName } from '../names.js';
 import { Batch } from '../nf-messages.js';
 import type { ServiceRules } from '../types.js';
@@ -24,6 +25,7 @@ const UDP = 17;
 
 export interface ServiceProxyOptions {
   cluster: string;
+  family: Family;
   /** Puts the fixed rules in place again, in case that somebody took them away. */
   restore(): Promise<void>;
   logger?: Logger | undefined;
@@ -44,7 +46,7 @@ interface Entry {
  * Events mark Services; one transaction at a time brings all that were marked since the last. Once at the start, and after
  * a transaction that failed, the maps are emptied and filled in one transaction, so that no connection sees them half.
  */
-export class ServiceProxy implements ServiceRules {
+export class ServiceProxy implements Omit<ServiceRules, 'hostPortsChanged'> {
   readonly #options: ServiceProxyOptions;
   readonly #kernel: NonNullable<ServiceProxyOptions['kernel']>;
   readonly #entries = new Map<string, Entry>();
@@ -205,8 +207,9 @@ export class ServiceProxy implements ServiceRules {
       return this.#numbers.of(name);
     };
     const { service, slices, pod, compiled } = entry;
+    const { family } = this.#options;
     entry.compiled = service
-      ? compile(service, [...slices.values()], this.#node, numberOf, compiled)
+      ? compile(service, [...slices.values()], this.#node, numberOf, compiled, family.name)
       : pod
         ? compileHostPorts(pod, numberOf)
         : NOTHING;
@@ -216,26 +219,28 @@ export class ServiceProxy implements ServiceRules {
   }
 
   async #update({ deleted, added }: Changes): Promise<void> {
+    const { family } = this.#options;
     const batch = this.#batch();
     this.#ensureChains(batch, added);
-    for (const [map, elements] of encodeElements(deleted, false)) batch.deleteElements(map, elements);
-    for (const [map, elements] of encodeElements(added, true)) batch.addElements(map, elements);
+    for (const [map, elements] of encodeElements(deleted, false, family)) batch.deleteElements(map, elements);
+    for (const [map, elements] of encodeElements(added, true, family)) batch.addElements(map, elements);
     if (!batch.isEmpty) await this.#kernel.netfilter(batch.bytes());
   }
 
   async #replace(): Promise<void> {
+    const { family } = this.#options;
     const batch = this.#batch();
     const all = this.#claims.all();
-    batch.chain(MASQUERADE.chain, masqueradeRules());
+    batch.chain(MASQUERADE.chain, masqueradeRules(family));
     for (const map of Object.keys(MAPS)) batch.flush(map);
     this.#ensureChains(batch, all);
-    for (const [map, elements] of encodeElements(all, true)) batch.addElements(map, elements);
+    for (const [map, elements] of encodeElements(all, true, family)) batch.addElements(map, elements);
     await this.#kernel.netfilter(batch.bytes());
     this.#complete = true;
   }
 
   #batch(): Batch {
-    return new Batch(tableName(this.#options.cluster));
+    return new Batch(tableName(this.#options.cluster), this.#options.family);
   }
 
   /** Chains that pick stay when they are not used any more: there are few, and they are used again. */
@@ -244,7 +249,8 @@ export class ServiceProxy implements ServiceRules {
       const chain = /^(?:goto (?=.+-\d+$)|jump )(.+)$/.exec(data)?.[1];
       if (chain === undefined || this.#chains.has(chain)) continue;
       const ranges = this.#guards.get(chain);
-      batch.chain(chain, ranges ? guardRules(ranges) : pickRules(chain));
+      const { family } = this.#options;
+      batch.chain(chain, ranges ? guardRules(ranges, family) : pickRules(chain, family));
       this.#chains.add(chain);
     }
   }

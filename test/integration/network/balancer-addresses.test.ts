@@ -46,7 +46,7 @@ describe("a load balancer pool's addresses", () => {
       synced: () => Promise.resolve(),
     };
     const logger = pino({ level: 'silent' });
-    const addresses = new BalancerAddresses({ node: 'n1', address: OWN, stateDir, source, logger });
+    const addresses = new BalancerAddresses({ node: 'n1', addresses: [OWN], stateDir, source, logger });
     const tell = async (key: string, object?: Service) => {
       listener(key, object);
       await addresses.close();

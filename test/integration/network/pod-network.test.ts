@@ -8,7 +8,12 @@ import { assertNoLeaks, type Snapshot, snapshot } from '../../fixtures/leaks.js'
 import { register } from '../../fixtures/registry.js';
 import { run } from '../../fixtures/tools.js';
 
-const config = (cluster: string) => ({ cluster, podCidr: '10.199.7.0/24', clusterCidr: '10.199.0.0/16' });
+const config = (cluster: string) => ({
+  cluster,
+  podCidrs: ['10.199.7.0/24', 'fd00:10:199:7::/64'],
+  clusterCidrs: ['10.199.0.0/16', 'fd00:10:199::/48'],
+});
+const GATEWAYS = ['10.199.7.1', 'fd00:10:199:7::1'];
 
 async function sh(...argv: string[]): Promise<string> {
   const { stdout, stderr, code } = await run(argv[0]!, argv.slice(1));
@@ -52,9 +57,9 @@ describe('the pod network', () => {
     const [a, b] = [await space(), await space()];
     const one = await network.attach('pod-a', path(a));
     const two = await network.attach('pod-b', path(b));
-    assert.deepEqual(one, { ip: '10.199.7.2', gateway: '10.199.7.1' });
-    assert.equal(two.ip, '10.199.7.3');
-    for (const target of [two.ip, one.gateway, '127.0.0.1'])
+    assert.deepEqual(one, ['10.199.7.2', 'fd00:10:199:7::2']);
+    assert.deepEqual(two, ['10.199.7.3', 'fd00:10:199:7::3']);
+    for (const target of [...two, ...GATEWAYS, '127.0.0.1', '::1'])
       await inside(a, 'busybox', 'ping', '-c', '1', '-W', '2', target);
     const port = await sh('bridge', '-d', 'link', 'show', 'dev', vethName(cluster, 'pod-a'));
     assert.match(port, /hairpin on/);
@@ -72,6 +77,9 @@ describe('the pod network', () => {
     await inside(outside, 'ip', 'addr', 'add', '198.51.100.2/24', 'dev', 'eth0');
     await inside(outside, 'ip', 'link', 'set', 'eth0', 'up');
     await inside(pod, 'busybox', 'ping', '-c', '1', '-W', '2', '198.51.100.2');
+    await sh('ip', 'addr', 'add', '2001:db8:5::1/64', 'dev', link, 'nodad');
+    await inside(outside, 'ip', 'addr', 'add', '2001:db8:5::2/64', 'dev', 'eth0', 'nodad');
+    await inside(pod, 'busybox', 'ping', '-c', '1', '-W', '2', '2001:db8:5::2');
   });
 
   it('gives the same address again, also to the next agent', async () => {
@@ -81,9 +89,9 @@ describe('the pod network', () => {
     assert.deepEqual(await network.attach('pod-a', path(a)), one);
     const next = createPodNetwork({ cluster });
     await next.setup(config(cluster));
-    next.recover(new Map([['pod-a', one.ip]]));
+    next.recover(new Map([['pod-a', one]]));
     assert.deepEqual(await next.attach('pod-a', path(a)), one);
-    assert.equal((await next.attach('pod-b', path(b))).ip, '10.199.7.3');
+    assert.deepEqual(await next.attach('pod-b', path(b)), ['10.199.7.3', 'fd00:10:199:7::3']);
     await inside(a, 'busybox', 'ping', '-c', '1', '-W', '2', '10.199.7.3');
   });
 
@@ -94,7 +102,7 @@ describe('the pod network', () => {
     const next = createPodNetwork({ cluster });
     await next.setup(config(cluster));
     assert.deepEqual(await next.attach('pod-a', path(b)), one);
-    await inside(b, 'busybox', 'ping', '-c', '1', '-W', '2', one.gateway);
+    await inside(b, 'busybox', 'ping', '-c', '1', '-W', '2', GATEWAYS[1]!);
   });
 
   it('detaches, twice if need be, and attaches again', async () => {
@@ -104,7 +112,7 @@ describe('the pod network', () => {
     await network.detach('pod-a');
     await network.detach('pod-a');
     assert.doesNotMatch(await inside(a, 'ip', '-br', 'link'), /eth0/);
-    assert.equal((await network.attach('pod-a', path(a))).ip, '10.199.7.3');
+    assert.equal((await network.attach('pod-a', path(a)))[0], '10.199.7.3');
   });
 
   it('leaves nothing of an attach that failed', async () => {
@@ -117,10 +125,10 @@ describe('the pod network', () => {
 
   it('follows a new podCIDR', async () => {
     await network.setup(config(cluster));
-    await network.setup({ ...config(cluster), podCidr: '10.199.8.0/24' });
+    await network.setup({ ...config(cluster), podCidrs: ['10.199.8.0/24'] });
     const addresses = await sh('ip', '-4', '-br', 'addr', 'show', 'dev', bridgeName(cluster));
     assert.match(addresses, /10\.199\.8\.1\/24\s*$/);
-    assert.equal((await network.attach('pod-a', path(await space()))).ip, '10.199.8.2');
+    assert.deepEqual(await network.attach('pod-a', path(await space())), ['10.199.8.2']);
   });
 
   it("holds the node's own addresses, for pods to reach", async () => {
@@ -138,17 +146,21 @@ describe('the pod network', () => {
     await network.setup(config(cluster));
     const other = await space();
     // The other node: on the same link, with pods' addresses behind it.
-    const { ip } = await network.attach('node-b', path(other));
+    const [ip = '', ip6 = ''] = await network.attach('node-b', path(other));
     await inside(other, 'ip', 'addr', 'add', '10.199.9.5/32', 'dev', 'lo');
     await network.setRoutes([
       { podCidr: '10.199.9.0/24', address: ip },
       { podCidr: '10.199.10.0/24', address: ip },
+      { podCidr: 'fd00:10:199:9::/64', address: ip6 },
     ]);
-    await sh('busybox', 'ping', '-c', '1', '-W', '2', '10.199.9.5');
+    await inside(other, 'ip', 'addr', 'add', 'fd00:10:199:9::5/128', 'dev', 'lo', 'nodad');
+    for (const target of ['10.199.9.5', 'fd00:10:199:9::5'])
+      await sh('busybox', 'ping', '-c', '1', '-W', '2', target);
     await network.setRoutes([{ podCidr: '10.199.9.0/24', address: ip }]);
     const routes = await sh('ip', 'route');
     assert.match(routes, /10\.199\.9\.0\/24 via 10\.199\.7\.2/);
     assert.doesNotMatch(routes, /10\.199\.10\.0/);
+    assert.doesNotMatch(await sh('ip', '-6', 'route'), /fd00:10:199:9::/);
   });
 
   it('is taken down by another process, and by one that never set it up', async () => {
@@ -194,7 +206,7 @@ describe('the pod network', () => {
     const [node, pod] = [await space(), await space()];
     const ip = await inNode(
       node,
-      `await network.setup(config); console.log((await network.attach('pod', '${path(pod)}')).ip);`,
+      `await network.setup(config); console.log((await network.attach('pod', '${path(pod)}'))[0]);`,
     );
     assert.equal(ip.trim(), '10.199.7.2');
     await inside(pod, 'busybox', 'ping', '-c', '1', '-W', '2', '10.199.7.1');

@@ -34,8 +34,8 @@ const pod = {
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 const sources: EnvSources = {
-  node: { name: 'n1', ip: '10.0.0.1', allocatable: { cpu: '1900m', memory: '4Gi' } },
-  podIP: '10.244.0.9',
+  node: { name: 'n1', ips: ['10.0.0.1', 'fd00::1'], allocatable: { cpu: '1900m', memory: '4Gi' } },
+  podIPs: ['10.244.0.9', 'fd00::9'],
   services: [],
   configMap: (name) =>
     name === 'cm' ? ({ data: { k: 'v', port: '80' } } as unknown as ConfigMap) : undefined,
@@ -76,7 +76,8 @@ describe('containerEnv', () => {
     ['spec.serviceAccountName', 'sa'],
     ['status.hostIP', '10.0.0.1'],
     ['status.podIP', '10.244.0.9'],
-    ['status.podIPs', '10.244.0.9'],
+    ['status.podIPs', '10.244.0.9,fd00::9'],
+    ['status.hostIPs', '10.0.0.1,fd00::1'],
   ];
   for (const [fieldPath, value] of fields)
     it(`fieldRef ${fieldPath}`, () =>

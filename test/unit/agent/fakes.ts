@@ -204,7 +204,7 @@ export async function fakeNode(from?: {
     },
   };
   const network = {
-    attach: async () => ({ ip: '10.244.0.9', gateway: '' }),
+    attach: async () => ['10.244.0.9'],
     detach: async () => {},
     policies: { podChanged() {} },
   };
@@ -222,7 +222,7 @@ export async function fakeNode(from?: {
     } as never),
     facts: {
       name: 'n1',
-      ip: '10.0.0.1',
+      ips: ['10.0.0.1'],
       allocatable: {},
       domain: 'cluster.local',
       server: '10.96.0.10',

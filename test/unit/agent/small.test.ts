@@ -165,7 +165,7 @@ describe('files of a pod', () => {
   it('writes the hosts file of upstream', () => {
     const spec = { hostname: 'h', subdomain: 's', hostAliases: [{ ip: '1.2.3.4', hostnames: ['a', 'b'] }] };
     assert.equal(
-      hostsFile(pod(spec), '10.244.0.5', 'cluster.local', ''),
+      hostsFile(pod(spec), ['10.244.0.5', 'fd00::5'], 'cluster.local', ''),
       [
         '# Kubernetes-managed hosts file.',
         '127.0.0.1\tlocalhost',
@@ -175,6 +175,7 @@ describe('files of a pod', () => {
         'fe00::1\tip6-allnodes',
         'fe00::2\tip6-allrouters',
         '10.244.0.5\th.s.ns.svc.cluster.local\th',
+        'fd00::5\th.s.ns.svc.cluster.local\th',
         '',
         '# Entries added by HostAliases.',
         '1.2.3.4\ta\tb',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import type { Endpoint, EndpointSlice, Endpoints, Node, Pod, Service } from '#types';
 import { endpointSlices, endpoints, pods, services } from '../../../src/api/resources/index.js';
-import { desiredGroups, type Group, portsKey } from '../../../src/controllers/endpoint-slice/desired.js';
+import { desiredGroups, type Group, groupKey } from '../../../src/controllers/endpoint-slice/desired.js';
 import { startEndpointSliceController } from '../../../src/controllers/endpoint-slice/index.js';
 import { planSlices } from '../../../src/controllers/endpoint-slice/plan.js';
 import { selects, TriggerTimes, targetPort } from '../../../src/controllers/endpoint-slice/service-pods.js';
@@ -117,7 +117,8 @@ describe('endpoints of pods', () => {
   });
 
   it('are not those of a node that is gone', () => {
-    assert.equal(desiredGroups(service(), [pod('a')], () => undefined).size, 0);
+    const none = [...desiredGroups(service(), [pod('a')], () => undefined).values()];
+    assert.deepEqual(none, [{ addressType: 'IPv4', ports: [], endpoints: [] }]);
     assert.equal(
       desiredGroups(service({ publishNotReadyAddresses: true }), [pod('a')], () => undefined).size,
       1,
@@ -152,12 +153,17 @@ describe('plans for slices', () => {
   const slice = (name: string, names: string, ports = PORTS) =>
     ({
       metadata: { name },
+      addressType: 'IPv4',
       ports,
       endpoints: [...names].map((n) => endpoint(n)),
     }) as unknown as EndpointSlice;
   const group = (names: string, ports = PORTS): [string, Group] => [
-    portsKey(ports),
-    { ports, endpoints: [...names].map((n) => endpoint(n.toLowerCase(), n === n.toLowerCase())) },
+    groupKey({ addressType: 'IPv4', ports }),
+    {
+      addressType: 'IPv4',
+      ports,
+      endpoints: [...names].map((n) => endpoint(n.toLowerCase(), n === n.toLowerCase())),
+    },
   ];
   const text = (list: { endpoints?: Endpoint[] }[]) =>
     list.map(({ endpoints = [] }) => endpoints.map((e) => e.addresses[0]).join('')).join();

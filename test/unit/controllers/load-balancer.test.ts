@@ -124,6 +124,19 @@ describe('load balancers with a pool', () => {
     assert.deepEqual(moved, { addresses: ['198.51.100.6'], node: 'n2' });
   });
 
+  it('get one of each of their IP families, as far as the pool has them', () => {
+    const both = { ipFamilies: ['IPv6', 'IPv4'], clusterIP: 'fd00::1' };
+    const six = { ipFamilies: ['IPv6'], clusterIP: 'fd00::2' };
+    const all = (pool: string) =>
+      plan([service('a', { spec: both }), service('b', { spec: six })], two, pool);
+    const dual = all(`${POOL},fd00:99::10-fd00:99::11`);
+    assert.deepEqual(dual['a'], { addresses: ['fd00:99::10', '198.51.100.4'], node: 'n1' });
+    assert.deepEqual(dual['b'], { addresses: ['fd00:99::11'], node: 'n2' });
+    const four = all(POOL);
+    assert.deepEqual(four['a']!.addresses, ['198.51.100.4']);
+    assert.equal(four['b']!.problem, 'the pool has no addresses of the family IPv6');
+  });
+
   it('get the address they ask for, or none', () => {
     const ask = (loadBalancerIP: string) =>
       plan([service('a', { spec: { loadBalancerIP } })], two, POOL)['a']!;
@@ -135,11 +148,12 @@ describe('load balancers with a pool', () => {
 describe('a range of addresses', () => {
   it('is a network or a first and a last', () => {
     const pool = parsePool('192.0.2.250-192.0.2.251');
-    assert.equal(pool.firstFree(new Set()), '192.0.2.250');
-    assert.equal(pool.firstFree(new Set(['192.0.2.250'])), '192.0.2.251');
-    assert.equal(pool.firstFree(new Set(['192.0.2.250', '192.0.2.251'])), undefined);
+    assert.equal(pool.firstFree('IPv4', new Set()), '192.0.2.250');
+    assert.equal(pool.firstFree('IPv4', new Set(['192.0.2.250'])), '192.0.2.251');
+    assert.equal(pool.firstFree('IPv4', new Set(['192.0.2.250', '192.0.2.251'])), undefined);
     assert.ok(parsePool('192.0.2.247/28').has('192.0.2.240'));
     assert.ok(!parsePool('192.0.2.240/28').has('192.0.3.0'));
+    assert.ok(parsePool('192.0.2.240/28,fd00:99::/112').has('fd00:99::ffff'));
   });
   for (const text of [
     '',
@@ -149,6 +163,9 @@ describe('a range of addresses', () => {
     '192.0.2.9-192.0.2.1',
     'a/24',
     '10.0.0.0/8',
+    '10.0.0.0/24,10.0.1.0/24',
+    '10.0.0.1-fd00::1',
+    'fd00::/64',
   ])
     it(`is not "${text}"`, () => assert.throws(() => parsePool(text), /range/));
 });

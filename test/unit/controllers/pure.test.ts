@@ -223,9 +223,17 @@ describe('node pod ranges', () => {
     assert.equal(ranges.allocate('c'), undefined);
   });
 
+  it('are of either IP family', () => {
+    const ranges = new CidrSet('fd00:10:244::/56', 64);
+    assert.deepEqual(
+      ['a', 'b'].map((owner) => ranges.allocate(owner)),
+      ['fd00:10:244::/64', 'fd00:10:244:1::/64'],
+    );
+  });
+
   it('need a range that can be cut', () => {
     assert.throws(() => new CidrSet('10.0.0.0/26', 24), /no room/);
-    assert.throws(() => new CidrSet('fd00::/48', 64), /not an IPv4 range/);
+    assert.throws(() => new CidrSet('fd00::/40', 64), /no room/);
   });
 });
 

@@ -34,6 +34,16 @@ describe('AddressPool', () => {
     assert.deepEqual(pool.owners(), ['a', 'b']);
   });
 
-  for (const bad of ['10.0.0.0', '10.0.0/24', '10.0.0.0/33', 'fd00::/64', '10.0.0.0/31', ''])
+  it('gives IPv6 addresses in their canonical form', () => {
+    const pool = new AddressPool('fd00:10:244:0::/64');
+    assert.equal(pool.gatewayCidr, 'fd00:10:244::1/64');
+    assert.equal(pool.allocate('a'), 'fd00:10:244::2');
+    assert.equal(pool.reserve('b', 'fd00:10:244:0:0::1f'), true);
+    assert.equal(pool.allocate('c'), 'fd00:10:244::20');
+    assert.equal(pool.reserve('d', 'fd00:10:245::5'), false);
+    assert.equal(pool.reserve('d', '10.0.0.5'), false);
+  });
+
+  for (const bad of ['10.0.0.0', '10.0.0/24', '10.0.0.0/33', 'fd00::/127', '10.0.0.0/31', ''])
     it(`refuses ${JSON.stringify(bad)}`, () => assert.throws(() => new AddressPool(bad)));
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { bridgeMac, bridgeName, podMac, routePriority, vethName } from '../../../src/network/names.js';
-import { tableRules } from '../../../src/network/nftables.js';
+import { tableRules, tablesOf } from '../../../src/network/nftables.js';
 
 describe('names of kernel objects', () => {
   it('fit into fifteen characters and differ between clusters', () => {
@@ -21,8 +21,12 @@ describe('names of kernel objects', () => {
 
 describe('the nftables table', () => {
   it('masquerades only what leaves the cluster', () => {
-    const rules = tableRules({ cluster: 'c', podCidr: '10.1.2.0/24', clusterCidr: '10.1.0.0/16' });
-    assert.match(rules, /postrouting ip saddr 10\.1\.2\.0\/24 ip daddr != 10\.1\.0\.0\/16 masquerade/);
-    assert.match(rules, /add table inet keelson-c\n/);
+    const podCidrs = ['10.1.2.0/24', 'fd00:2::/64'];
+    const clusterCidrs = ['10.1.0.0/16', 'fd00::/56'];
+    const [ipv4, ipv6] = tablesOf({ cluster: 'c', podCidrs, clusterCidrs }).map(tableRules);
+    assert.match(ipv4!, /postrouting ip saddr 10\.1\.2\.0\/24 ip daddr != 10\.1\.0\.0\/16 masquerade/);
+    assert.match(ipv4!, /add table inet keelson-c\n/);
+    assert.match(ipv6!, /postrouting ip6 saddr fd00:2::\/64 ip6 daddr != fd00::\/56 masquerade/);
+    assert.match(ipv6!, /add table ip6 keelson-c\n/);
   });
 });

@@ -5,15 +5,15 @@ import { createNodeNetwork } from '../../../src/network/node-network.js';
 describe('the network of nodes on one machine', () => {
   const network = createNodeNetwork({
     cluster: 'c',
-    nodeCidr: '10.180.0.0/29',
-    clusterCidr: '10.244.0.0/16',
+    nodeCidrs: ['10.180.0.0/29', 'fd00:10:180::/64'],
+    clusterCidrs: ['10.244.0.0/16', 'fd00:10:244::/56'],
   });
 
   it('gives the first address to the bridge and the others to nodes', () => {
     assert.equal(network.gateway, '10.180.0.1');
-    assert.equal(network.address(0), '10.180.0.2');
-    assert.equal(network.address(4), '10.180.0.6');
-    assert.throws(() => network.address(5), /10\.180\.0\.0\/29 has no room for another node/);
+    assert.deepEqual(network.addresses(0), ['10.180.0.2', 'fd00:10:180::2']);
+    assert.deepEqual(network.addresses(4), ['10.180.0.6', 'fd00:10:180::6']);
+    assert.throws(() => network.addresses(5), /10\.180\.0\.0\/29 has no room for another node/);
   });
 
   it('names links so that the kernel takes them, apart for each cluster and node', () => {

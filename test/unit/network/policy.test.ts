@@ -7,6 +7,7 @@ import {
   policyRules,
   portNumbers,
 } from '../../../src/api/resources/networking/policy-peers.js';
+import { FAMILIES, type Family } from '../../../src/network/family.js';
 import { PolicyEnforcer } from '../../../src/network/policy/index.js';
 import { chainRules } from '../../../src/network/policy/rules.js';
 
@@ -121,15 +122,19 @@ describe('what a NetworkPolicy means', () => {
     assert.deepEqual(portNumbers(pod, { name: 'x', protocol: 'UDP' }), [4]);
   });
 
-  it('makes rules that differ in the protocol only, and none for IPv6', () => {
+  it('makes rules that differ in the protocol only, and none for blocks of another IP family', () => {
     const rules = (protocol: string) =>
-      Buffer.concat(chainRules([{ peer: 'any', port: { protocol, from: 80, to: 80 } }], 'ingress').rules);
+      Buffer.concat(
+        chainRules([{ peer: 'any', port: { protocol, from: 80, to: 80 } }], 'ingress', FAMILIES.IPv4).rules,
+      );
     const different = [...rules('TCP')].flatMap((byte, i) =>
       byte === rules('SCTP')[i] ? [] : [[byte, rules('SCTP')[i]]],
     );
     assert.deepEqual(different, [[6, 132]]);
     const block = { cidr: '2001:db8::/32' };
-    assert.deepEqual(chainRules([{ peer: { block }, port: 'any' }], 'egress').rules, []);
+    const count = (family: Family) =>
+      chainRules([{ peer: { block }, port: 'any' }], 'egress', family).rules.length;
+    assert.deepEqual([count(FAMILIES.IPv4), count(FAMILIES.IPv6)], [0, 1]);
   });
 });
 
@@ -145,7 +150,7 @@ describe('the node that keeps policies', () => {
         sent.push(Buffer.from(batch));
       },
     };
-    const enforcer = new PolicyEnforcer({ cluster: 'x', kernel });
+    const enforcer = new PolicyEnforcer({ cluster: 'x', family: FAMILIES.IPv4, kernel });
     return {
       enforcer,
       sent,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type AddressInfo, createServer } from 'node:net';
 import { describe, it } from 'mocha';
 import type { EndpointSlice, Service } from '#types';
+import { FAMILIES } from '../../../src/network/family.js';
 import { compile, keepSlots, NOTHING } from '../../../src/network/services/compile.js';
 import { type Changes, Claims, encodeElements } from '../../../src/network/services/elements.js';
 import { serviceRules } from '../../../src/network/services/layout.js';
@@ -238,13 +239,22 @@ describe('claims', () => {
   });
 
   it('encodes fields as the kernel keeps them', () => {
-    const encoded = encodeElements(new Map([['services 10.96.0.10 . udp . 53', 'drop']]), true);
+    const encoded = encodeElements(
+      new Map([['services 10.96.0.10 . udp . 53', 'drop']]),
+      true,
+      FAMILIES.IPv4,
+    );
     const [element] = encoded.get('services')!;
     assert.equal(element!.key.toString('hex'), '0a60000a1100000000350000');
     assert.equal(
-      encodeElements(new Map([['endpoints 17 . 2', '10.244.0.5 . 8080']]), false).get('endpoints')![0]!.data,
+      encodeElements(new Map([['endpoints 17 . 2', '10.244.0.5 . 8080']]), false, FAMILIES.IPv4).get(
+        'endpoints',
+      )![0]!.data,
       undefined,
     );
+    const ipv6 = encodeElements(new Map([['hairpin fd00::5 . fd00::5', '']]), true, FAMILIES.IPv6);
+    const address = 'fd000000000000000000000000000005';
+    assert.equal(ipv6.get('hairpin')![0]!.key.toString('hex'), address + address);
   });
 });
 
@@ -305,7 +315,7 @@ describe('the service proxy', () => {
     const kernel = new Kernel();
     const restored: number[] = [];
     const proxy = new ServiceProxy({
-      ...{ cluster: 'c', kernel },
+      ...{ cluster: 'c', family: FAMILIES.IPv4, kernel },
       restore: async () => {
         restored.push(kernel.batches.length);
       },
@@ -415,7 +425,7 @@ describe('the service proxy', () => {
 
 describe('the fixed rules', () => {
   it('are written for one table, and can be applied twice', () => {
-    const rules = serviceRules('inet keelson-c', '10.244.0.0/16', 'kl-c');
+    const rules = serviceRules(FAMILIES.IPv4, 'inet keelson-c', '10.244.0.0/16', 'kl-c');
     for (const line of rules.trim().split('\n'))
       assert.match(line, /^(add|flush) (table|chain|rule|map|set) inet keelson-c/, line);
     assert.match(

@@ -1,6 +1,6 @@
 /** What creating and updating a Service makes of its addresses and ports (upstream `registry/core/service`). */
 import type { Service, ServicePort } from '#types';
-import { isExternallyAccessible, isHeadless, needsHealthCheck } from './service-spec.js';
+import { isExternallyAccessible, needsHealthCheck } from './service-spec.js';
 
 /** `clusterIP` and `clusterIPs` are two forms of one list. */
 export function prepareForCreate(service: Service): void {
@@ -8,23 +8,6 @@ export function prepareForCreate(service: Service): void {
   const { spec } = service;
   if (spec.clusterIP && !spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP];
   if (spec.clusterIPs?.length === 0) delete spec.clusterIPs;
-  defaultFamilies(service);
-}
-
-/** The IP families of a single-stack (IPv4) cluster, unless the service says otherwise (KEP-563). */
-function defaultFamilies(service: Service): void {
-  const { spec } = service;
-  if (spec.type === 'ExternalName') return;
-  const given = (spec.clusterIPs ?? []).filter((ip) => ip !== 'None');
-  if (isHeadless(service) && !spec.selector) {
-    // Whoever writes such a service's endpoints may give addresses of either family.
-    spec.ipFamilyPolicy ??= 'RequireDualStack';
-    spec.ipFamilies ??= spec.ipFamilyPolicy === 'SingleStack' ? ['IPv4'] : ['IPv4', 'IPv6'];
-    return;
-  }
-  spec.ipFamilyPolicy ??= 'SingleStack';
-  if (!spec.ipFamilies?.length)
-    spec.ipFamilies = given.length > 0 ? given.map((ip) => (ip.includes(':') ? 'IPv6' : 'IPv4')) : ['IPv4'];
 }
 
 const needsClusterIp = ({ spec }: Service): boolean => spec.type !== 'ExternalName';
@@ -35,7 +18,6 @@ export function prepareForUpdate(service: Service, old: Service): void {
   keepAllocated(service, old);
   dropUnneeded(service, old);
   dropSecondFamily(service, old);
-  defaultFamilies(service);
 }
 
 /** What the client left out stays as it was, so that a manifest can be replaced without the allocated values. */
@@ -56,10 +38,9 @@ function keepClusterIps({ spec }: Service, { spec: before }: Service): void {
     if (before.clusterIPs) spec.clusterIPs = [...before.clusterIPs];
   } else if (changed && JSON.stringify(spec.clusterIPs) === JSON.stringify(before.clusterIPs))
     spec.clusterIPs = [spec.clusterIP!];
-  else if (!spec.clusterIPs?.length) spec.clusterIPs = [spec.clusterIP!];
+  else if (!spec.clusterIPs?.length)
+    spec.clusterIPs = changed ? [spec.clusterIP!] : [...(before.clusterIPs ?? [spec.clusterIP!])];
   else spec.clusterIP ||= spec.clusterIPs[0];
-  spec.ipFamilyPolicy ??= before.ipFamilyPolicy;
-  if (!spec.ipFamilies?.length && before.ipFamilies) spec.ipFamilies = [...before.ipFamilies];
 }
 
 /** A port keeps its node port by its name, unless another port has taken it over. */

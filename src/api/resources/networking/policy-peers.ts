@@ -20,8 +20,17 @@ export interface PeerGroup {
   namespaceSelector?: LabelSelector;
   /** All pods of the namespaces when absent. */
   podSelector?: LabelSelector;
-  /** Members are `<address>:<number>` of pods that have such a port; else addresses. */
+  /** Members are `<address>:<number>` (`[<address>]:<number>` of IPv6) of pods that have such a port; else addresses. */
   port?: NamedPort;
+}
+
+/** A member of a group as text. */
+export const memberText = (ip: string, port?: number): string =>
+  port === undefined ? ip : `${ip.includes(':') ? `[${ip}]` : ip}:${port}`;
+
+export function parseMember(member: string): { ip: string; port?: number } {
+  const [, v6, v4, port] = /^(?:\[(.+)\]|([^:]+)):(\d+)$/.exec(member) ?? [];
+  return port === undefined ? { ip: member } : { ip: (v6 ?? v4)!, port: Number(port) };
 }
 
 export interface NamedPort {

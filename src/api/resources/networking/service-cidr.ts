@@ -2,7 +2,7 @@
 import type { ServiceCIDR } from '#types';
 import { type FieldError, index, invalid, required } from '../../machinery/field.js';
 import { canonicalIp, validateCidr } from '../../machinery/ip.js';
-import { ipv4Number, ipv4Range, prefixHas } from '../../machinery/prefix.js';
+import { parsePrefix } from '../../machinery/prefix.js';
 import { sameJson, validateImmutable } from '../../machinery/validation.js';
 import { ageColumn, nameColumn } from '../columns.js';
 import { defineResource } from '../define.js';
@@ -84,10 +84,9 @@ export function isUsable({ metadata, status }: ServiceCIDR): boolean {
 export const containsAddress = ({ spec }: ServiceCIDR, ip: string): boolean =>
   (spec?.cidrs ?? []).some((cidr) => prefixHasAddress(cidr, ip));
 
-/** The network's own and the broadcast address are nobody's. */
+/** The network's own address is nobody's, nor is the broadcast address of IPv4. */
 function prefixHasAddress(cidr: string, ip: string): boolean {
-  if (!prefixHas(cidr, ip) || ip.includes(':')) return prefixHas(cidr, ip);
-  const { first, size } = ipv4Range(cidr);
-  const number = ipv4Number(ip);
-  return number !== first && number !== first + size - 1;
+  const { family, size, offsetOf } = parsePrefix(cidr);
+  const offset = offsetOf(ip);
+  return offset > 0 && (family === 'IPv6' || offset < size - 1);
 }

@@ -13,6 +13,9 @@ function ask(asked: string, from: ServiceView) {
   return answerFromZone({ name, type: TYPE[type as keyof typeof TYPE], class: CLASS_IN }, zone, from);
 }
 
+const NIBBLES_OF_BOTH = 'c.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.6.9.0.0.0.1.0.0.0.0.d.f.ip6.arpa';
+const NIBBLES_OF_POD = '9.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.4.4.2.0.0.1.0.0.0.0.d.f.ip6.arpa';
+
 const objects = [
   service('web', {
     clusterIP: '10.96.0.7',
@@ -36,6 +39,12 @@ const objects = [
   service('waiting', { clusterIP: 'None' }),
   slice('waiting-1', 'waiting', [{ addresses: ['10.244.0.6'], conditions: { ready: false } }]),
   service('ext', { type: 'ExternalName', externalName: 'db.example.com' }),
+  service('both', {
+    clusterIP: '10.96.0.12',
+    clusterIPs: ['10.96.0.12', 'fd00:10:96::c'],
+    ports: [{ port: 80 }],
+  }),
+  slice('both-6', 'both', [{ addresses: ['fd00:10:244::9'] }]),
   service('extip', { type: 'ExternalName', externalName: '192.0.2.1' }),
 ];
 
@@ -80,6 +89,10 @@ describe('names of the cluster', () => {
     ['PTR 7.0.96.10.in-addr.arpa', ['7.0.96.10.in-addr.arpa 5 PTR web.ns.svc.cluster.local']],
     ['PTR 2.0.244.10.in-addr.arpa', ['2.0.244.10.in-addr.arpa 5 PTR db-0.db.ns.svc.cluster.local']],
     ['PTR 5.0.244.10.IN-ADDR.ARPA', ['5.0.244.10.IN-ADDR.ARPA 5 PTR e.early.ns.svc.cluster.local']],
+    ['A both.ns.svc.cluster.local', ['both.ns.svc.cluster.local 5 A 10.96.0.12']],
+    ['AAAA both.ns.svc.cluster.local', ['both.ns.svc.cluster.local 5 AAAA fd00001000960000000000000000000c']],
+    [`PTR ${NIBBLES_OF_BOTH}`, [`${NIBBLES_OF_BOTH} 5 PTR both.ns.svc.cluster.local`]],
+    [`PTR ${NIBBLES_OF_POD}`, [`${NIBBLES_OF_POD} 5 PTR fd00-10-244--9.both.ns.svc.cluster.local`]],
     ['A 1-2-3-4.ns.pod.cluster.local', ['1-2-3-4.ns.pod.cluster.local 5 A 1.2.3.4']],
     ['CNAME ext.ns.svc.cluster.local', ['ext.ns.svc.cluster.local 5 CNAME db.example.com']],
     ['A ext.ns.svc.cluster.local', ['ext.ns.svc.cluster.local 5 CNAME db.example.com']],
@@ -148,6 +161,9 @@ describe('names of the cluster', () => {
     'A notcluster.local',
     'PTR 9.9.9.9.in-addr.arpa',
     'PTR 0.96.10.in-addr.arpa',
+    'PTR 0.0.d.f.ip6.arpa',
+    `PTR ${NIBBLES_OF_POD.replace('9', 'a')}`,
+    `PTR ${NIBBLES_OF_POD.replace('9', 'x')}`,
     'A 7.0.96.10.in-addr.arpa',
   ])
     it(`leaves ${asked} to others`, () => assert.equal(ask(asked, all), undefined));
