@@ -209,7 +209,7 @@ async function subPathSource(volume: string, subPath: string, target: string): P
   try {
     return await mountSubPath(volume, subPath, target);
   } catch (error) {
-    throw new ConfigError(`failed to prepare subPath for volumeMount: ${(error as Error).message}`);
+    throw new ConfigError((error as Error).message);
   }
 }
 

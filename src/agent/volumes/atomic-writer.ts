@@ -25,6 +25,8 @@ export interface FileProjection {
 
 /** What `fsGroup` adds to the files of a volume that is only read. */
 const GROUP_READ = 0o440;
+/** And what its folders have then. */
+const GROUP_FOLDER = 0o2755;
 
 /** Relative path → file. */
 export type Payload = Map<string, FileProjection>;
@@ -60,7 +62,18 @@ async function writeVersion(folder: string, payload: Payload, gid: number | unde
     const group = own ?? gid;
     if (uid !== undefined || group !== undefined) await chown(file, uid ?? 0, group ?? 0);
   }
+  if (gid !== undefined) await giveFolders(version, payload, gid);
   return version.slice(folder.length + 1);
+}
+
+async function giveFolders(version: string, payload: Payload, gid: number): Promise<void> {
+  const folders = new Set(['.']);
+  for (const path of payload.keys())
+    for (let at = dirname(path); at !== '.'; at = dirname(at)) folders.add(at);
+  for (const folder of folders) {
+    await chown(join(version, folder), 0, gid);
+    await chmod(join(version, folder), GROUP_FOLDER);
+  }
 }
 
 /** One link for each first part of a path; what is not in the payload any more goes. */

@@ -1,6 +1,17 @@
 /** Volumes that need mounts: memory, parts of volumes, and their end. Needs root. */
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, statfs, symlink, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  statfs,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'mocha';
@@ -75,6 +86,8 @@ describe('volumes', () => {
     };
     const secret = { secret: { secretName: 's', defaultMode: 0o400 } };
     assert.deepEqual(await own(secret, 'password', { fsGroup: 1234 }), ['440', 0, 1234]);
+    const within = { secret: { secretName: 's', items: [{ key: 'password', path: 'a/b' }] } };
+    assert.deepEqual(await own(within, 'a', { fsGroup: 1234 }), ['755', 0, 1234]);
     const token = { projected: { sources: [{ serviceAccountToken: { path: 't' } }] } };
     assert.deepEqual(await own(token, 't', {}), ['644', 0, 0]);
     assert.deepEqual(await own(token, 't', { fsGroup: 1234 }), ['640', 0, 1234]);
@@ -118,10 +131,17 @@ describe('volumes', () => {
       assert.equal(await readFile(join(dir, 'pod/other'), 'utf8'), 'inside');
     });
 
-    it('makes a folder where there is nothing', async () => {
+    it('makes a folder where there is nothing, as open as the volume', async () => {
+      await chmod(volume, 0o777);
       await mountSubPath(volume, 'a/b', target);
-      assert.ok((await stat(join(volume, 'a/b'))).isDirectory());
+      for (const made of ['a', 'a/b']) assert.equal((await stat(join(volume, made))).mode, 0o40777);
     });
+
+    for (const [path, message] of [
+      ['/abs', /^Error: error SubPath `\/abs` must not be an absolute path$/],
+      ['a/../../b', /^Error: unable to provision SubPath `a\/..\/..\/b`: must not contain '..'$/],
+    ] as const)
+      it(`refuses ${path}`, () => assert.rejects(mountSubPath(volume, path, target), message));
 
     it('follows links within the volume', async () => {
       await symlink('sub', join(volume, 'link'));
