@@ -29,17 +29,17 @@ function defaultMap(value: Json, schema: Schema, root: boolean): void {
     if (root && name === 'metadata') continue;
     const member = memberOf(schema, name);
     if (member === undefined) continue;
-    if (value[name] === null && !member.nullable && !replaceNull(value, name, member, properties)) continue;
+    if (value[name] === null && !member.nullable && !replaceNull(value, name, member)) continue;
     applyDefaults(value[name], member, false);
   }
 }
 
 /** Tells whether there is a value now. */
-function replaceNull(value: Json, name: string, schema: Schema, properties: Record<string, Schema>): boolean {
+function replaceNull(value: Json, name: string, schema: Schema): boolean {
   if (schema.default !== undefined && schema.default !== null) {
     setMember(value, name, deepCopy(schema.default));
     return true;
   }
-  if (Object.hasOwn(properties, name) && schema.type !== undefined) delete value[name];
+  delete value[name];
   return false;
 }

@@ -1,5 +1,5 @@
 /** Lists that are sets or maps have no item twice (upstream `listtype.ValidateListSetsAndMaps`). */
-import { duplicate, type FieldError, invalid } from '../machinery/field.js';
+import { duplicate, type FieldError, invalid, key } from '../machinery/field.js';
 import {
   childPath,
   equalJson,
@@ -26,7 +26,8 @@ export function listTypeErrors(
       const member = memberOf(schema, name);
       if (member === undefined) continue;
       const before = isMap(old) ? old[name] : undefined;
-      errors.push(...listTypeErrors(value[name], member, childPath(path, name), before, false));
+      const at = member === schema.properties?.[name] ? childPath(path, name) : key(path, name);
+      errors.push(...listTypeErrors(value[name], member, at, before, false));
     }
     return errors;
   }
@@ -44,13 +45,13 @@ function ownErrors(list: unknown[], schema: Schema, path: string): FieldError[] 
   if (schema[LIST_TYPE] === 'set') return repeated(list, path, (item) => item);
   if (schema[LIST_TYPE] !== 'map') return [];
   const keys: string[] = [...((schema[LIST_MAP_KEYS] as string[] | undefined) ?? [])];
-  const odd = list.findIndex((item) => !isMap(item));
+  const odd = list.findIndex((item) => item !== null && !isMap(item));
   if (odd >= 0)
     return [invalid(`${path}[${odd}]`, list[odd], 'must be an object for an array of list-type map')];
   return repeated(list, path, (item) =>
     Object.fromEntries(
       keys
-        .filter((key) => (item as Record<string, unknown>)[key] !== undefined)
+        .filter((key) => (item as Record<string, unknown> | null)?.[key] !== undefined)
         .sort()
         .map((key) => [key, (item as Record<string, unknown>)[key]]),
     ),

@@ -66,9 +66,10 @@ function pruneMap(value: Json, schema: Schema, resource: boolean, path: string, 
     }
     const member = Object.hasOwn(properties, name) ? properties[name] : undefined;
     if (member !== undefined) pruneValue(value[name], member, Boolean(member[EMBEDDED]), at, dropped);
+    else if (additionalProperties === true) pruneValue(value[name], {}, false, at, dropped);
     else if (typeof additionalProperties === 'object')
       pruneValue(value[name], additionalProperties, Boolean(additionalProperties[EMBEDDED]), at, dropped);
-    else if (additionalProperties !== true && !schema[PRESERVE]) {
+    else if (!schema[PRESERVE]) {
       delete value[name];
       dropped.push(at);
     }

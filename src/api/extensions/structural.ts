@@ -186,18 +186,9 @@ function nested(schema: Schema, path: string, allowed: Allowed): FieldError[] {
   return errors;
 }
 
-/** Whatever value validations speak of must be declared outside of them. */
-function completeness(schema: Schema, path: string): FieldError[] {
-  const errors: FieldError[] = [];
-  for (const { one, at } of alternatives(schema, path)) errors.push(...declared(one, schema, path, at));
-  const items = itemsOf(schema);
-  if (items) errors.push(...completeness(items, child(path, 'items')));
-  for (const [name, property] of entries(schema.properties))
-    errors.push(...completeness(property, key(child(path, 'properties'), name)));
-  const values = valuesOf(schema);
-  if (values) errors.push(...completeness(values, child(path, 'additionalProperties')));
-  return errors;
-}
+/** Whatever value validations of the root speak of must be declared outside of them; upstream looks at no others. */
+const completeness = (schema: Schema, path: string): FieldError[] =>
+  alternatives(schema, path).flatMap(({ one, at }) => declared(one, schema, path, at));
 
 function alternatives(schema: Schema, path: string): { one: Schema; at: string }[] {
   const lists = (['anyOf', 'allOf', 'oneOf'] as const).flatMap((name) =>

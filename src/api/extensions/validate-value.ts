@@ -24,13 +24,21 @@ import {
   valuesOf,
 } from './schema.js';
 
-/** All that is wrong with `value` at `path`. `old`: what was there before. */
+/** All that is wrong with `value` at `path`, once each. `old`: what was there before. */
 export function validateValue(value: unknown, schema: Schema, path = '', old?: unknown): FieldError[] {
+  const seen = new Set<string>();
+  return errorsOf(value, schema, path, old).filter(({ field, message }) => {
+    const text = `${field} ${message}`;
+    return !seen.has(text) && seen.add(text);
+  });
+}
+
+function errorsOf(value: unknown, schema: Schema, path: string, old?: unknown): FieldError[] {
   if (old !== undefined && equalJson(value, old)) return [];
-  if (value === null && schema.nullable) return [];
-  const type = typeErrors(value, schema, path);
-  if (type.length > 0) return type;
+  const type = value === null && schema.nullable ? [] : typeErrors(value, schema, path);
+  if (value === null) return [...type, ...enumErrors(value, schema, path)];
   return [
+    ...type,
     ...scalarErrors(value, schema, path),
     ...enumErrors(value, schema, path),
     ...(Array.isArray(value) ? listErrors(value, schema, path, old) : []),
@@ -38,6 +46,8 @@ export function validateValue(value: unknown, schema: Schema, path = '', old?: u
     ...combinedErrors(value, schema, path),
   ];
 }
+
+const NO_PATH = '<nil>';
 
 const shown = (value: unknown): string => JSON.stringify(value ?? '');
 
@@ -47,7 +57,7 @@ function problem(
   detail: string,
   type: FieldErrorType = 'FieldValueInvalid',
 ): FieldError {
-  return { type, field: path === '' ? '<nil>' : path, message: `Invalid value: ${shown(value)}: ${detail}` };
+  return { type, field: path || NO_PATH, message: `Invalid value: ${shown(value)}: ${detail}` };
 }
 
 /** What a JSON value is called in errors. */
@@ -60,19 +70,24 @@ function typeName(value: unknown): string {
 
 function typeErrors(value: unknown, schema: Schema, path: string): FieldError[] {
   const actual = typeName(value);
-  const wrong = (wanted: string) => [
+  const wrong = (wanted: string, found = actual) => [
     problem(
       path,
-      actual,
-      `${path} in body must be of type ${wanted}: ${JSON.stringify(actual)}`,
+      found,
+      `${path} in body must be of type ${wanted}: ${JSON.stringify(found)}`,
       'FieldValueTypeInvalid',
     ),
   ];
   if (schema[INT_OR_STRING])
     return actual === 'integer' || actual === 'string' ? [] : wrong('integer,string');
-  if (!schema.type || actual === schema.type) return [];
-  if (schema.type === 'number' && actual === 'integer') return [];
-  return wrong(schema.type);
+  const { type, format } = schema;
+  if (!type || actual === type) return [];
+  const numeric = type === 'number' || type === 'integer';
+  if (type === 'number' && actual === 'integer') return [];
+  if (!format || value === null) return wrong(type);
+  // A format stands for the type: that of strings is checked elsewhere, and others are named by it.
+  if (actual === 'string' || actual === 'array') return numeric ? wrong(type) : [];
+  return wrong(format, { integer: 'int64', number: 'float64' }[actual] ?? '');
 }
 
 const compiled = new Map<string, RegExp | null>();
@@ -124,10 +139,11 @@ function scalarErrors(value: unknown, schema: Schema, path: string): FieldError[
   const errors: FieldError[] = [];
   const length = [...value].length;
   const { maxLength, minLength, pattern, format } = schema;
-  if (maxLength !== undefined && length > maxLength) errors.push(tooLong(path, maxLength));
-  if (minLength !== undefined && length < minLength)
+  // The first of these alone is told.
+  if (maxLength !== undefined && length > maxLength) errors.push(tooLong(path || NO_PATH, maxLength));
+  else if (minLength !== undefined && length < minLength)
     errors.push(problem(path, value, `${path} in body should be at least ${minLength} chars long`));
-  if (pattern && compilePattern(pattern)?.test(value) === false)
+  else if (pattern && compilePattern(pattern)?.test(value) === false)
     errors.push(problem(path, value, `${path} in body should match '${pattern}'`));
   if (format && !hasFormat(value, format))
     errors.push(
@@ -142,7 +158,7 @@ function scalarErrors(value: unknown, schema: Schema, path: string): FieldError[
 }
 
 function numberErrors(value: number, schema: Schema, path: string): FieldError[] {
-  const { maximum, minimum, exclusiveMaximum, exclusiveMinimum, multipleOf, format } = schema;
+  const { type, maximum, minimum, exclusiveMaximum, exclusiveMinimum, multipleOf, format } = schema;
   const errors: FieldError[] = [];
   const fail = (text: string) => errors.push(problem(path, value, `${path} in body should be ${text}`));
   if (multipleOf !== undefined && !Number.isInteger(Number((value / multipleOf).toPrecision(12))))
@@ -151,10 +167,16 @@ function numberErrors(value: number, schema: Schema, path: string): FieldError[]
     fail(`less than ${exclusiveMaximum ? '' : 'or equal to '}${maximum}`);
   if (minimum !== undefined && (exclusiveMinimum ? value <= minimum : value < minimum))
     fail(`greater than ${exclusiveMinimum ? '' : 'or equal to '}${minimum}`);
-  if (format === 'int32' && Number.isInteger(value) && (value > 2147483647 || value < -2147483648))
-    errors.push(problem(path, value, `Checked value must be of type integer with format int32 in body`));
+  if (type === 'integer' && !isOfFormat(value, format)) {
+    const named = format ? `with format ${format}` : '(default format)';
+    errors.push(problem('', '', `Checked value must be of type integer ${named} in ${path}`));
+  }
   return errors;
 }
+
+/** Whether it is an integer, of 32 bits where the format says so. */
+const isOfFormat = (value: number, format: string | undefined): boolean =>
+  Number.isInteger(value) && (format !== 'int32' || (value | 0) === value);
 
 function enumErrors(value: unknown, schema: Schema, path: string): FieldError[] {
   const allowed = schema.enum as unknown[] | undefined;
@@ -162,7 +184,7 @@ function enumErrors(value: unknown, schema: Schema, path: string): FieldError[] 
   if (allowed.some((item) => equalJson(item, value))) return [];
   return [
     notSupported(
-      path,
+      path || NO_PATH,
       value,
       allowed.map((item) => (typeof item === 'string' ? item : JSON.stringify(item))),
     ),
@@ -177,11 +199,11 @@ function listErrors(value: unknown[], schema: Schema, path: string, old: unknown
     errors.push(problem(path, value.length, `${path} in body should have at least ${minItems} items`));
   if (maxItems !== undefined && value.length > maxItems) errors.push(tooMany(path, value.length, maxItems));
   if (uniqueItems && value.some((item, i) => value.slice(0, i).some((other) => equalJson(item, other))))
-    errors.push(problem(path, value, `${path} in body shouldn't contain duplicates`));
+    errors.push(problem(path, '', `${path} in body shouldn't contain duplicates`));
   if (items === undefined) return errors;
   const before = oldItems(schema, old);
   value.forEach((item, i) => {
-    errors.push(...validateValue(item, items, `${path}[${i}]`, before(item)));
+    errors.push(...errorsOf(item, items, `${path}[${i}]`, before(item)));
   });
   return errors;
 }
@@ -208,7 +230,8 @@ function mapErrors(value: Json, schema: Schema, path: string, old: unknown): Fie
   const count = Object.keys(value).length;
   if (minProperties !== undefined && count < minProperties)
     errors.push(problem(path, count, `${path} in body should have at least ${minProperties} properties`));
-  if (maxProperties !== undefined && count > maxProperties) errors.push(tooMany(path, count, maxProperties));
+  if (maxProperties !== undefined && count > maxProperties)
+    errors.push(tooMany(path || NO_PATH, count, maxProperties));
   for (const name of schema.required ?? [])
     if (!Object.hasOwn(value, name)) errors.push(required(childPath(path, name)));
   const before = isMap(old) ? old : {};
@@ -218,7 +241,7 @@ function mapErrors(value: Json, schema: Schema, path: string, old: unknown): Fie
     const at = childPath(path, name);
     if (member !== undefined)
       errors.push(
-        ...validateValue(value[name], member, at, Object.hasOwn(before, name) ? before[name] : undefined),
+        ...errorsOf(value[name], member, at, Object.hasOwn(before, name) ? before[name] : undefined),
       );
     else if (additionalProperties === false)
       errors.push(problem(at, '', `${at} in body is a forbidden property`));
@@ -229,14 +252,14 @@ function mapErrors(value: Json, schema: Schema, path: string, old: unknown): Fie
 /** Errors of schemas that are combined have no path of their own. */
 const combined = (path: string, text: string): FieldError => ({
   type: 'FieldValueInvalid',
-  field: '<nil>',
+  field: NO_PATH,
   message: `Invalid value: "": ${JSON.stringify(path)} ${text}`,
 });
 
 function combinedErrors(value: unknown, schema: Schema, path: string): FieldError[] {
   const { anyOf = [], oneOf = [], allOf = [], not } = schema;
   const errors: FieldError[] = [];
-  const run = (schemas: readonly Schema[]) => schemas.map((one) => validateValue(value, one, path));
+  const run = (schemas: readonly Schema[]) => schemas.map((one) => errorsOf(value, one, path));
   const fewest = (results: FieldError[][]) => results.reduce((a, b) => (b.length < a.length ? b : a));
   if (anyOf.length > 0) {
     const results = run(anyOf);
@@ -267,7 +290,7 @@ function combinedErrors(value: unknown, schema: Schema, path: string): FieldErro
         ),
       );
   }
-  if (not !== undefined && validateValue(value, not, path).length === 0)
+  if (not !== undefined && errorsOf(value, not, path).length === 0)
     errors.push(combined(path, 'must not validate the schema (not)'));
   return errors;
 }

@@ -71,10 +71,20 @@ export const notSupported = (field: string, value: unknown, supported: readonly 
   );
 
 export const tooLong = (field: string, maxBytes: number): FieldError =>
-  error('FieldValueTooLong', field, 'Too long', `may not be more than ${maxBytes} bytes`);
+  error(
+    'FieldValueTooLong',
+    field,
+    'Too long',
+    `may not be more than ${maxBytes} ${maxBytes === 1 ? 'byte' : 'bytes'}`,
+  );
 
 export const tooMany = (field: string, actual: number, max: number): FieldError =>
-  error('FieldValueTooMany', field, `Too many: ${actual}`, `must have at most ${max} items`);
+  error(
+    'FieldValueTooMany',
+    field,
+    `Too many: ${actual}`,
+    `must have at most ${max} ${max === 1 ? 'item' : 'items'}`,
+  );
 
 /** `field: message`, as it stands in a Status message. */
 export function describe(e: FieldError): string {
