@@ -2,12 +2,22 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { CliError } from './error.js';
 import type { ClusterPaths } from './paths.js';
 
 /** The machine's name where it can be a node's, else `node-1`. */
 export function defaultNodeName(machine = hostname()): string {
   const name = machine.toLowerCase();
   return NODE_NAME.test(name) ? name : 'node-1';
+}
+
+/** @throws CliError for what can't be a node's name. */
+export function requireNodeName(name: string): void {
+  if (!NODE_NAME.test(name))
+    throw new CliError(
+      `"${name}" can't be a node's name: use lower-case letters, digits, dashes and dots.`,
+      2,
+    );
 }
 
 /** Names that a Node may have (RFC 1123). */

@@ -28,6 +28,11 @@ export interface JoinSource {
   caHash?: string;
 }
 
+/** What an administrator can mend, in words. */
+class JoinError extends Error {
+  override name = 'JoinError';
+}
+
 const CALL_MS = 15_000;
 
 /** What is on disk, if it is whole, of this node, and still valid at `now`. */
@@ -51,7 +56,7 @@ export async function loadCredentials(
 /** Joins with the token: the CA must be the pinned one. */
 export async function joinCluster(source: JoinSource): Promise<Credentials> {
   const { node, hub, token, dir } = source;
-  if (!token) throw new Error(`node ${node} has no valid certificate in ${dir}, and no token to get one`);
+  if (!token) throw new JoinError(`node ${node} has no valid certificate in ${dir}, and no token to get one`);
   const ca = await pinnedCa(source);
   const { csr, key } = await requestApart({
     commonName: `system:node:${node}`,
@@ -130,9 +135,9 @@ async function save(dir: string, credentials: Credentials): Promise<Credentials>
 async function pinnedCa({ dir, hub, caHash: pin }: JoinSource): Promise<string> {
   const kept = await readIfThere(join(dir, 'ca.crt'));
   if (kept && (!pin || caHash(kept) === pin)) return kept;
-  if (!pin) throw new Error('joining needs the hash of the CA (sha256:…), to know the hub by');
+  if (!pin) throw new JoinError('joining needs the hash of the CA (sha256:…), to know the hub by');
   for (const cert of await shownCertificates(hub)) if (caHash(cert) === pin) return cert;
-  throw new Error(`the hub at ${hub} shows no CA with the hash ${pin}`);
+  throw new JoinError(`the hub at ${hub} shows no CA with the hash ${pin}`);
 }
 
 /** The chain of certificates that the hub shows, PEM, judged by nobody yet. */

@@ -9,7 +9,7 @@ import type { Join } from '../../agent/node.js';
 import { tellReady } from '../daemon.js';
 import { CliError } from '../error.js';
 import { givenFlags, nodeFlags } from '../node-flags.js';
-import { defaultNodeName, nodePaths, registerNode } from '../nodes.js';
+import { defaultNodeName, nodePaths, registerNode, requireNodeName } from '../nodes.js';
 import { type IngressOptions, ingressOptions } from '../options.js';
 import { clusterPaths } from '../paths.js';
 import { requireKernel, requireRoot } from '../preflight.js';
@@ -79,6 +79,7 @@ export const agentCommand: CommandModule<object, Options> = {
         describe: 'trace, debug, info, warn or error',
       }) as never,
   handler: async (options) => {
+    requireNodeName(options.name);
     requireRoot('agent');
     const flags = givenFlags(options);
     requireKernel();
@@ -124,6 +125,7 @@ export const agentCommand: CommandModule<object, Options> = {
 
 /** What the control plane refuses is one sentence. `credentials`: the folder that holds the node's certificate. */
 function explained(error: Error & { details?: unknown }, credentials: string): Error {
+  if (error.name === 'JoinError') return new CliError(`This node can't join: ${error.message}.`);
   if (typeof error.details !== 'string') return error;
   const again = existsSync(joinPath(credentials, 'node.crt'))
     ? ` To join anew with a token, delete ${credentials} first.`

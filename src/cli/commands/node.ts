@@ -19,7 +19,7 @@ import {
   withClient,
 } from '../local-nodes.js';
 import { withMachineLock } from '../machine-lock.js';
-import { nodePaths } from '../nodes.js';
+import { nodePaths, requireNodeName } from '../nodes.js';
 import { type ClusterOptions, clusterOptions } from '../options.js';
 import { type ClusterPaths, clusterPaths } from '../paths.js';
 import { requireRoot } from '../preflight.js';
@@ -75,8 +75,7 @@ const addCommand: CommandModule<object, Starting> = {
   builder: (parser) => withWait(clusterOptions(parser).positional('node', { type: 'string' })) as never,
   handler: async (options) => {
     const { node } = options;
-    if (node !== undefined && !/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/.test(node))
-      throw new CliError(`"${node}" can't be a node's name: use lower-case letters, digits and dashes.`);
+    if (node !== undefined) requireNodeName(node);
     const { place, name } = await withMachineLock(async () => {
       const place = find(options);
       const { paths, config } = place;

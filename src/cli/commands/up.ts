@@ -26,7 +26,7 @@ import {
 } from '../local-nodes.js';
 import { lockMachine } from '../machine-lock.js';
 import { flagArguments, nodeFlags } from '../node-flags.js';
-import { defaultNodeName, localNodes } from '../nodes.js';
+import { defaultNodeName, localNodes, requireNodeName } from '../nodes.js';
 import { type ClusterOptions, clusterOptions, type IngressOptions, ingressOptions } from '../options.js';
 import { type ClusterPaths, clusterPaths } from '../paths.js';
 import { requireDisk, requireIpv6, requireKernel, requirePort, requireRoot } from '../preflight.js';
@@ -110,6 +110,7 @@ export const upCommand: CommandModule<object, Options> = {
     requireRoot('up');
     flagArguments(options);
     const paths = clusterPaths(options.name, options.dataDir);
+    if (options.node !== undefined) requireNodeName(options.node);
     if (!Number.isInteger(options.nodes) || options.nodes < 1 || options.nodes > 200)
       throw new CliError('--nodes takes a number from 1 to 200.', 2);
     if (options.nodeMonitorGracePeriod !== undefined && !(options.nodeMonitorGracePeriod > 10))
