@@ -4,7 +4,6 @@ import { objectKey } from '../../api/machinery/types.js';
 import { sameJson } from '../../api/machinery/validation.js';
 import { endpointSlices, nodes, pods, services } from '../../api/resources/index.js';
 import type { Informer } from '../../client/index.js';
-import { namespaceIndex } from '../children.js';
 import { type Context, type Controller, type ControllersOptions, contextOf, WorkLoop } from '../context.js';
 import { controllerRef } from '../owners.js';
 import { isNamespaceTerminating } from '../pod-control.js';
@@ -16,7 +15,9 @@ import {
   isPodEndpoint,
   LABEL,
   onServicesAndPods,
-  selects,
+  POD_INDEXES,
+  SERVICE_INDEXES,
+  selectedPods,
   TRIGGER_TIME,
   TriggerTimes,
 } from './service-pods.js';
@@ -62,9 +63,8 @@ class EndpointSliceController {
   readonly #triggers = new TriggerTimes();
 
   constructor({ informers, client, clock, ...context }: Context) {
-    const byNamespace = { namespace: namespaceIndex };
-    this.#services = informers.of(services, { indexes: byNamespace });
-    this.#pods = informers.of(pods, { indexes: byNamespace });
+    this.#services = informers.of(services, { indexes: SERVICE_INDEXES });
+    this.#pods = informers.of(pods, { indexes: POD_INDEXES });
     this.#nodes = informers.of(nodes);
     this.#slices = informers.of(endpointSlices, { indexes: { [SERVICE_INDEX]: serviceIndex } });
     this.#writer = new SliceWriter(client, this.#slices, () => clock.now());
@@ -102,14 +102,11 @@ class EndpointSliceController {
   /** Its pods' endpoints carry its zone. */
   #nodeChanged(name: string): void {
     for (const service of this.#services.list())
-      if (hasSelector(service) && this.#podsOf(service).some(({ spec }) => spec.nodeName === name))
+      if (
+        hasSelector(service) &&
+        selectedPods(this.#pods, service).some(({ spec }) => spec.nodeName === name)
+      )
         this.loop.queue.add(objectKey(service));
-  }
-
-  #podsOf(service: Service): Pod[] {
-    return this.#pods
-      .byIndex('namespace', service.metadata.namespace ?? '')
-      .filter((pod) => selects(service, pod.metadata.labels));
   }
 
   async #reconcile(key: string): Promise<void> {
@@ -120,7 +117,7 @@ class EndpointSliceController {
     }
     if (!hasSelector(service) || service.metadata.deletionTimestamp !== undefined) return;
     if (this.#writer.isBehind(key)) return this.loop.queue.addAfter(key, 100);
-    const selected = this.#podsOf(service);
+    const selected = selectedPods(this.#pods, service);
     const endpoints = selected.filter((pod) => isPodEndpoint(pod, true));
     const groups = desiredGroups(service, endpoints, (name) => this.#nodes.get(name));
     const { name, namespace = '', labels: own } = service.metadata;

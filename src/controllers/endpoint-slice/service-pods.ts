@@ -65,18 +65,43 @@ export function endpointChanged(old: Pod, pod: Pod): boolean {
   return isPodReady(old) !== isPodReady(pod) || !sameJson(facts(old), facts(pod));
 }
 
+const labelKey = (namespace: string | undefined, [key, value]: [string, string]): string =>
+  `${namespace}/${key}=${value}`;
+
+/** The first label that its pods have, or what all pods of the namespace have in common. */
+const selectorKey = ({ metadata: { namespace }, spec }: Service): string => {
+  const [first] = Object.entries(spec.selector ?? {});
+  return first ? labelKey(namespace, first) : `${namespace}/`;
+};
+
+const podKeys = ({ metadata: { namespace, labels = {} } }: Pod): string[] => [
+  `${namespace}/`,
+  ...Object.entries(labels).map((label) => labelKey(namespace, label)),
+];
+
+/** With these indexes a pod finds its Services, and a Service its pods, among few. */
+export const SERVICE_INDEXES = {
+  selector: (service: Service) => (hasSelector(service) ? [selectorKey(service)] : []),
+};
+export const POD_INDEXES = { label: podKeys };
+
+/** `pods` needs POD_INDEXES. */
+export const selectedPods = (pods: Informer<Pod>, service: Service): Pod[] =>
+  pods.byIndex('label', selectorKey(service)).filter((pod) => selects(service, pod.metadata.labels));
+
 export interface ServicePodEvents {
+  /** With SERVICE_INDEXES. */
   services: Informer<Service>;
   pods: Informer<Pod>;
   enqueue(key: string): void;
 }
 
-/** Tells of each Service that changed or whose pods did; both informers need the index `namespace`. */
+/** Tells of each Service that changed or whose pods did. */
 export function onServicesAndPods({ services, pods, enqueue }: ServicePodEvents): (() => void)[] {
   const selecting = (pod: Pod) =>
-    services
-      .byIndex('namespace', pod.metadata.namespace ?? '')
-      .filter((service) => hasSelector(service) && selects(service, pod.metadata.labels))
+    podKeys(pod)
+      .flatMap((key) => services.byIndex('selector', key))
+      .filter((service) => selects(service, pod.metadata.labels))
       .map(objectKey);
   const changed = (object: KubeObject) => enqueue(objectKey(object));
   const podChanged = (pod: Pod) => selecting(pod).forEach(enqueue);

@@ -5,7 +5,6 @@ import { objectKey } from '../../api/machinery/types.js';
 import { sameJson } from '../../api/machinery/validation.js';
 import { endpoints, pods, services } from '../../api/resources/index.js';
 import type { Informer } from '../../client/index.js';
-import { namespaceIndex } from '../children.js';
 import { type Context, type Controller, type ControllersOptions, contextOf, WorkLoop } from '../context.js';
 import {
   hasSelector,
@@ -13,7 +12,9 @@ import {
   isPodEndpoint,
   LABEL,
   onServicesAndPods,
-  selects,
+  POD_INDEXES,
+  SERVICE_INDEXES,
+  selectedPods,
   TRIGGER_TIME,
   TriggerTimes,
 } from '../endpoint-slice/service-pods.js';
@@ -37,9 +38,8 @@ class EndpointsController {
 
   constructor(context: Context) {
     this.#context = context;
-    const indexes = { namespace: namespaceIndex };
-    this.#services = context.informers.of(services, { indexes });
-    this.#pods = context.informers.of(pods, { indexes });
+    this.#services = context.informers.of(services, { indexes: SERVICE_INDEXES });
+    this.#pods = context.informers.of(pods, { indexes: POD_INDEXES });
     this.#endpoints = context.informers.of(endpoints);
     const synced = [this.#services, this.#pods, this.#endpoints].map((informer) => informer.synced);
     this.loop = new WorkLoop(context, synced, (key) => this.#reconcile(key));
@@ -59,9 +59,7 @@ class EndpointsController {
     const current = this.#endpoints.get(key);
     if (service === undefined) return this.#serviceGone(key, current);
     if (!hasSelector(service) || service.metadata.deletionTimestamp !== undefined) return;
-    const selected = this.#pods
-      .byIndex('namespace', service.metadata.namespace ?? '')
-      .filter((pod) => selects(service, pod.metadata.labels));
+    const selected = selectedPods(this.#pods, service);
     const listed = selected.filter((pod) =>
       isPodEndpoint(pod, service.spec.publishNotReadyAddresses ?? false),
     );
