@@ -62,10 +62,29 @@ function limits(cpuRequest: number, cpuLimit: number, memoryLimit: number): Limi
 /** Limits that the container has not are those of its pod (KEP-2837). */
 export function containerLimits({ resources }: Container, ofPod?: ResourceRequirements): Limits {
   const limit = (name: string) => amount(resources, 'limits', name) ?? amount(ofPod, 'limits', name);
-  return limits(
-    quantityMilli(requested(resources, 'cpu')),
-    quantityMilli(limit('cpu')),
-    quantityValue(limit('memory')),
+  const hugePages = hugePageLimits({ ...ofPod?.limits, ...resources?.limits });
+  return {
+    ...limits(
+      quantityMilli(requested(resources, 'cpu')),
+      quantityMilli(limit('cpu')),
+      quantityValue(limit('memory')),
+    ),
+    ...(Object.keys(hugePages).length > 0 ? { hugePages } : {}),
+  };
+}
+
+/** Bytes by page size, as the kernel names them: `2MB`. */
+function hugePageLimits(amounts: Record<string, string>): Record<string, number> {
+  const prefix = 'hugepages-';
+  const units = ['B', 'KB', 'MB', 'GB'];
+  return Object.fromEntries(
+    Object.entries(amounts)
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, amount]) => {
+        let [size, unit] = [quantityValue(name.slice(prefix.length)), 0];
+        for (; size >= 1024 && unit < 3; unit++) size /= 1024;
+        return [`${size}${units[unit]}`, quantityValue(amount)];
+      }),
   );
 }
 

@@ -1,8 +1,7 @@
 /** The volumes of one pod: made before its containers start, kept up to date, taken away at its end. */
-import { chmod, chown, mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import type { CSIDriver, PersistentVolume, Pod, Volume } from '#types';
-import { quantityValue } from '../../api/machinery/quantity.js';
 import { claimNameOf } from '../../api/storage/pod-claims.js';
 import { native } from '../../runtime/native.js';
 import type { Image } from '../../runtime/types.js';
@@ -12,13 +11,12 @@ import type { VolumeUsage } from '../csi/upkeep.js';
 import type { CsiVolumes } from '../csi/volumes.js';
 import { writePayload } from './atomic-writer.js';
 import { type ClaimSources, ProcessError, volumeOfClaim } from './claims.js';
+import { makeEmptyDir, mountOnce } from './empty-dir.js';
 import { hostPath } from './host-path.js';
 import { mountImage } from './image.js';
 import { isPayloadVolume, type PayloadSources, payload, VolumeError } from './payloads.js';
 import { localVolumePath } from './persistent.js';
 
-const MS_NOSUID = 2;
-const MS_NODEV = 4;
 const MNT_DETACH = 2;
 
 /** A volume could not be set up; the message is that of upstream's FailedMount event. */
@@ -157,7 +155,10 @@ export class PodVolumes {
       if (isBidirectional(pod, volume)) await this.sources.csi.shareRoot(volume.hostPath.path);
       return hostPath(volume.hostPath.path, volume.hostPath.type);
     }
-    if (volume.emptyDir) return this.#emptyDir(pod, volume);
+    if (volume.emptyDir) {
+      await makeEmptyDir(this.#path(volume), pod, volume);
+      return this.#path(volume);
+    }
     if (isPayloadVolume(volume)) return this.#write(pod, volume);
     if (volume.persistentVolumeClaim ?? volume.ephemeral) return this.#persistent(pod, volume);
     if (volume.csi) return this.#inline(pod, volume);
@@ -189,21 +190,8 @@ export class PodVolumes {
   async #write(pod: Pod, volume: Volume): Promise<string> {
     const path = this.#path(volume);
     // What may be secret never touches the disk.
-    if (!volume.configMap) await mountMemory(path, 'mode=0755');
+    if (!volume.configMap) await mountOnce('tmpfs', path, 'mode=0755');
     await writePayload(path, await payload(pod, volume, this.sources), pod.spec.securityContext?.fsGroup);
-    return path;
-  }
-
-  async #emptyDir(pod: Pod, volume: Volume): Promise<string> {
-    const path = this.#path(volume);
-    const { medium, sizeLimit } = volume.emptyDir!;
-    if (medium === 'Memory') {
-      const size = sizeLimit ? `,size=${quantityValue(sizeLimit)}` : '';
-      await mountMemory(path, `mode=0777${size}`);
-    } else await mkdir(path, { recursive: true });
-    const fsGroup = pod.spec.securityContext?.fsGroup;
-    if (fsGroup !== undefined) await chown(path, 0, fsGroup);
-    await chmod(path, fsGroup === undefined ? 0o777 : 0o2777);
     return path;
   }
 
@@ -225,13 +213,6 @@ const kindOf = (volume: Volume): string =>
     /[A-Z]+/g,
     (c) => `-${c.toLowerCase()}`,
   );
-
-/** Makes the folder, and a tmpfs on it if there is none. */
-async function mountMemory(path: string, options: string): Promise<void> {
-  await mkdir(path, { recursive: true });
-  const [here, above] = await Promise.all([stat(path), stat(dirname(path))]);
-  if (here.dev === above.dev) await native.mount('tmpfs', path, 'tmpfs', MS_NOSUID | MS_NODEV, options);
-}
 
 async function mountPoints(): Promise<string[]> {
   const table = await readFile('/proc/self/mountinfo', 'utf8');

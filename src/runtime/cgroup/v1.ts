@@ -7,7 +7,7 @@ import type { CgroupMount, Cgroups, MountInfo } from './cgroup.js';
 import { makeFolders, pruneFolders, readGroupFile, removeTree, subfolders, whileParentsGo } from './files.js';
 import { CPU_PERIOD, flatKeys } from './numbers.js';
 
-const CONTROLLERS = ['cpu', 'cpuacct', 'memory', 'pids', 'devices', 'freezer', 'blkio'];
+const CONTROLLERS = ['cpu', 'cpuacct', 'memory', 'pids', 'devices', 'freezer', 'blkio', 'hugetlb'];
 
 /** `USER_HZ` is 100 wherever Node runs. */
 const NANOS_A_TICK = 1e7;
@@ -60,6 +60,8 @@ export class CgroupV1 implements Cgroups {
     }
     if (limits.memory !== undefined) this.#limitMemory(path, limits.memory);
     if (limits.pids !== undefined) this.#write('pids', path, 'pids.max', limits.pids);
+    for (const [size, bytes] of Object.entries(limits.hugePages ?? {}))
+      this.#write('hugetlb', path, `hugetlb.${size}.limit_in_bytes`, bytes);
     if (limits.cpus) this.#keepTo(path, limits.cpus);
     if (devices === 'default') {
       this.#write('devices', path, 'devices.deny', 'a');

@@ -14,7 +14,7 @@ import {
 } from './files.js';
 import { CPU_PERIOD, cpuWeight, flatKeys } from './numbers.js';
 
-const CONTROLLERS = ['cpu', 'cpuset', 'memory', 'pids', 'io'];
+const CONTROLLERS = ['cpu', 'cpuset', 'memory', 'pids', 'io', 'hugetlb'];
 
 export class CgroupV2 implements Cgroups {
   #root: string;
@@ -37,6 +37,9 @@ export class CgroupV2 implements Cgroups {
     }
     if (limits.pids !== undefined) this.#write(path, 'pids.max', limits.pids);
     if (limits.cpus) this.#keepTo(path, limits.cpus);
+    for (const [size, bytes] of Object.entries(limits.hugePages ?? {}))
+      if (existsSync(join(this.#root, path, `hugetlb.${size}.max`)))
+        this.#write(path, `hugetlb.${size}.max`, bytes);
     // As with upstream's default, all of a container ends when one of its processes is chosen.
     if (devices && existsSync(join(this.#root, path, 'memory.oom.group')))
       this.#write(path, 'memory.oom.group', 1);

@@ -1,16 +1,26 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import type { Container, Node, Pod, PodSpec } from '#types';
 import { eventually, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
 import { shellPod } from '../../fixtures/pods.js';
 
+const HUGE_PAGES = '/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages';
+
 describe('what a node makes of a pod', function () {
   this.timeout(120_000);
   let cluster: TestCluster;
+  /** How many there were; undefined: this machine lets nobody set some aside. */
+  let hugePages: string | undefined;
 
   before(async () => {
+    try {
+      hugePages = readFileSync(HUGE_PAGES, 'utf8').trim();
+      writeFileSync(HUGE_PAGES, `${Number(hugePages) + 4}`);
+    } catch {
+      hugePages = undefined;
+    }
     cluster = await startTestCluster(
       '--allowed-unsafe-sysctls=kernel.msg*',
       '--pod-max-pids=64',
@@ -18,7 +28,10 @@ describe('what a node makes of a pod', function () {
       '--cpu-manager-policy=static',
     );
   });
-  after(() => cluster?.down());
+  after(async () => {
+    await cluster?.down();
+    if (hugePages !== undefined) writeFileSync(HUGE_PAGES, hugePages);
+  });
 
   const get = async <T>(...what: string[]): Promise<T> =>
     JSON.parse(await cluster.kubectl('get', ...what, '-o', 'json'));
@@ -79,6 +92,26 @@ describe('what a node makes of a pod', function () {
     await cluster.kubectl('delete', 'pod', 'alone');
     await eventually('its CPU to be free for all', async () => (await allowed('shares')) === all);
     await cluster.kubectl('delete', 'pod', 'shares', 'later');
+  });
+
+  it('gives folders of huge pages to pods that request some', async function () {
+    const { status } = await get<Node>('node', cluster.node);
+    if (hugePages === undefined || status?.capacity?.['hugepages-2Mi'] === '0') this.skip();
+    const volumes = [{ name: 'huge', emptyDir: { medium: 'HugePages' } }];
+    const volumeMounts = [{ name: 'huge', mountPath: '/huge' }];
+    const amounts = { 'hugepages-2Mi': '4Mi', memory: '16Mi', cpu: '10m' };
+    const resources = { requests: amounts, limits: amounts };
+    await create('huge', 'grep " /huge " /proc/mounts; sleep 1000', { volumes }, { volumeMounts, resources });
+    await phase('huge', 'Running');
+    const mounts = await eventually('its log', () => log('huge'));
+    assert.match(mounts, /hugetlbfs .*pagesize=2M/);
+    await create('none-requested', 'true', { volumes }, { volumeMounts });
+    await eventually('a refusal', async () =>
+      /FailedMount.*hugePages storage requested, but there is no resource request for huge pages/.test(
+        await cluster.kubectl('get', 'events', '--field-selector', 'involvedObject.name=none-requested'),
+      ),
+    );
+    await cluster.kubectl('delete', 'pod', 'huge', 'none-requested');
   });
 
   it('sets safe sysctls and those that its owner allows, and refuses others', async () => {
@@ -188,7 +221,7 @@ describe('what a node makes of a pod', function () {
         ? Number(readFileSync(join(v1, place, 'cpu.shares'), 'utf8'))
         : Number(readFileSync(join('/sys/fs/cgroup', place, 'cpu.weight'), 'utf8'));
     };
-    const expected = existsSync(v1) ? 256 : 25;
+    const expected = existsSync(v1) ? 256 : 35;
     await eventually('shares of the Burstable class', async () => group('burstable') === expected);
   });
 

@@ -94,7 +94,7 @@ describe('cgroup version 2', () => {
     const cgroups = new CgroupV2(root);
     cgroups.create('k/pod/c', { cpuShares: 1024, cpuQuota: 50_000, memory: 1 << 20, pids: 10 }, 'all');
     for (const path of ['', 'k', 'k/pod'])
-      assert.equal(file(path, 'cgroup.subtree_control'), '+memory +pids +io');
+      assert.equal(file(path, 'cgroup.subtree_control'), '+cpuset +memory +pids +io');
     assert.equal(file('k/pod/c/cgroup.subtree_control'), 'cpu\n');
     assert.equal(file('k/pod/c/cpu.weight'), '100');
     assert.equal(file('k/pod/c/cpu.max'), '50000 100000');

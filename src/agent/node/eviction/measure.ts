@@ -34,7 +34,7 @@ export async function diskUse(path: string): Promise<DiskUse> {
 
 /** A pod's emptyDirs that are on disk, by volume name. `dir`: the pod's own folder. */
 export async function emptyDirUse(pod: Pod, dir: string): Promise<Record<string, DiskUse>> {
-  const volumes = (pod.spec.volumes ?? []).filter(({ emptyDir }) => emptyDir && emptyDir.medium !== 'Memory');
+  const volumes = (pod.spec.volumes ?? []).filter(({ emptyDir }) => emptyDir && !emptyDir.medium);
   const found = volumes.map(async ({ name }) => [
     name,
     await diskUse(join(dir, 'volumes', 'kubernetes.io~empty-dir', name)),
