@@ -58,9 +58,13 @@ describe('processes that are killed', function () {
   it('a control plane that is killed and started again finds everything as it was', async () => {
     const startedAt = await hostPid();
     await cluster.kubectl('create', 'configmap', 'acknowledged', '--from-literal=a=b');
+    await cluster.kubectl('apply', '-f', 'examples/ch17-extending/loadtest-resource.yaml');
+    await cluster.kubectl('wait', '--for=condition=Established', 'crd', '--all');
     process.kill(cluster.pid('server'), 'SIGKILL');
     await cluster.restart('server');
     await cluster.kubectl('get', 'configmap', 'acknowledged');
+    assert.equal(await cluster.kubectl('get', 'loadtests', '--ignore-not-found'), '');
+    assert.match(await cluster.kubectl('explain', 'loadtest.spec'), /FIELDS:/);
     await eventually('the agent to be back', async () =>
       (await cluster.kubectl('get', 'nodes')).includes(' Ready'),
     );

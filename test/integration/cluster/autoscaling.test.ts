@@ -3,6 +3,37 @@ import assert from 'node:assert/strict';
 import { eventually, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
 import type { Kubectl } from '../../fixtures/tools.js';
 
+/** A kind with replicas. */
+const scalable = (plural: string, kind: string) => ({
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: `${plural}.example.com` },
+  spec: {
+    group: 'example.com',
+    scope: 'Namespaced',
+    names: { plural, kind },
+    versions: [
+      {
+        name: 'v1',
+        served: true,
+        storage: true,
+        subresources: {
+          scale: { specReplicasPath: '.spec.replicas', statusReplicasPath: '.status.replicas' },
+        },
+        schema: {
+          openAPIV3Schema: {
+            type: 'object',
+            properties: {
+              spec: { type: 'object', properties: { replicas: { type: 'integer' } } },
+              status: { type: 'object', properties: { replicas: { type: 'integer' } } },
+            },
+          },
+        },
+      },
+    ],
+  },
+});
+
 describe('Metrics and autoscaling', function () {
   this.timeout(60_000);
   let cluster: TestCluster;
@@ -42,6 +73,46 @@ describe('Metrics and autoscaling', function () {
     const described = await kubectl('describe', 'hpa', 'kuard');
     assert.match(described, /SuccessfulRescale.*New size: 3; reason: cpu resource utilization/);
     assert.match(described, /ScalingActive\s+True\s+ValidMetricFound/);
+  });
+
+  it('scales custom kinds, whose replicas count for disruption budgets', async () => {
+    const feed = async (...objects: object[]) => {
+      const stdin = JSON.stringify({ apiVersion: 'v1', kind: 'List', items: objects });
+      const { code, stderr } = await kubectl.try(['create', '-f', '-'], { stdin });
+      assert.equal(code, 0, stderr);
+    };
+    await feed(scalable('workers', 'Worker'));
+    await kubectl('wait', '--for=condition=Established', 'crd/workers.example.com');
+    const of = { apiVersion: 'example.com/v1', kind: 'Worker', name: 'w' };
+    await feed(
+      { apiVersion: of.apiVersion, kind: of.kind, metadata: { name: 'w' }, spec: { replicas: 1 } },
+      {
+        apiVersion: 'autoscaling/v2',
+        kind: 'HorizontalPodAutoscaler',
+        metadata: { name: 'w' },
+        spec: { scaleTargetRef: of, minReplicas: 4, maxReplicas: 5 },
+      },
+      {
+        apiVersion: 'policy/v1',
+        kind: 'PodDisruptionBudget',
+        metadata: { name: 'w' },
+        spec: { minAvailable: '75%', selector: { matchLabels: { worker: 'w' } } },
+      },
+    );
+    await eventually('the least replicas', async () => (await get('worker w', '.spec.replicas')) === '4');
+    const uid = await get('worker w', '.metadata.uid');
+    await feed({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'w-1', labels: { worker: 'w' }, ownerReferences: [{ ...of, uid, controller: true }] },
+      spec: { containers: [{ name: 'c', image: 'keelson.dev/demo:blue' }] },
+    });
+    await eventually(
+      'what the budget expects',
+      async () => (await get('pdb w', '.status.expectedPods} {.status.desiredHealthy')) === '4 3',
+    );
+    await kubectl('delete', 'hpa,pdb,worker', 'w');
+    await kubectl('delete', 'crd', 'workers.example.com');
   });
 
   it('is served in both versions of its group', async () => {
