@@ -72,17 +72,20 @@ export const validateRequestRefs = (
     DEVICE_REQUESTS_MAX,
     child(path, 'requests'),
     (name, at) => validateRequestRef(name, at, names),
-    { key: (name) => name },
+    (name) => name,
   );
 
 export function validateClaimSpec({ devices }: ResourceClaimSpec, path: string): FieldError[] {
   const at = child(path, 'devices');
   const names = requestNames(devices);
   return [
-    ...validateSet(devices?.requests, DEVICE_REQUESTS_MAX, child(at, 'requests'), validateRequest, {
-      key: ({ name }) => name,
-      field: 'name',
-    }),
+    ...validateSet(
+      devices?.requests,
+      DEVICE_REQUESTS_MAX,
+      child(at, 'requests'),
+      validateRequest,
+      ({ name }) => name,
+    ),
     ...validateSlice(devices?.constraints, CONSTRAINTS_MAX, child(at, 'constraints'), (constraint, where) =>
       validateConstraint(constraint, where, names),
     ),
@@ -95,28 +98,21 @@ export function validateClaimSpec({ devices }: ResourceClaimSpec, path: string):
 
 function validateRequest({ name, exactly, firstAvailable }: DeviceRequest, path: string): FieldError[] {
   const errors = validateDns1123Label(name ?? '', child(path, 'name'));
-  if (firstAvailable?.length)
-    errors.push(
-      ...validateSet(
-        firstAvailable,
-        FIRST_AVAILABLE_MAX,
-        child(path, 'firstAvailable'),
-        (sub, at) => [...validateDns1123Label(sub.name ?? '', child(at, 'name')), ...validatePart(sub, at)],
-        { key: (sub) => sub.name, field: 'name' },
-      ),
-    );
-  if (exactly) errors.push(...validatePart(exactly, child(path, 'exactly')));
-  const given = (firstAvailable?.length ? 1 : 0) + (exactly ? 1 : 0);
-  if (given === 0) errors.push(required(path, 'exactly one of `exactly` or `firstAvailable` is required'));
-  if (given === 2)
-    errors.push(
-      invalid(
-        path,
-        null,
-        'exactly one of `exactly` or `firstAvailable` is required, but multiple fields are set',
-      ),
-    );
-  return errors;
+  const one = 'exactly one of `exactly` or `firstAvailable` is required';
+  if (exactly && firstAvailable?.length)
+    return [...errors, invalid(path, null, `${one}, but multiple fields are set`)];
+  if (exactly) return [...errors, ...validatePart(exactly, child(path, 'exactly'))];
+  if (!firstAvailable?.length) return [...errors, required(path, one)];
+  return [
+    ...errors,
+    ...validateSet(
+      firstAvailable,
+      FIRST_AVAILABLE_MAX,
+      child(path, 'firstAvailable'),
+      (sub, at) => [...validateDns1123Label(sub.name ?? '', child(at, 'name')), ...validatePart(sub, at)],
+      (sub) => sub.name,
+    ),
+  ];
 }
 
 /** What exact requests and subrequests have in common. */
@@ -145,6 +141,12 @@ function validateConstraint(constraint: DeviceConstraint, path: string, names: S
     errors.push(...validateFullName(matchAttribute, child(path, 'matchAttribute')));
   else if (distinctAttribute !== undefined)
     errors.push(...validateFullName(distinctAttribute, child(path, 'distinctAttribute')));
-  else errors.push(required(path, 'exactly one of `matchAttribute` or `distinctAttribute` is required'));
+  else
+    errors.push(
+      required(
+        path,
+        'exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set',
+      ),
+    );
   return errors;
 }

@@ -6,6 +6,7 @@ import type {
   ResourceV1ResourceClaim as ResourceClaim,
   ResourceClaimConsumerReference,
 } from '#types';
+import { validateConditions } from '../../machinery/conditions.js';
 import {
   child,
   type FieldError,
@@ -29,6 +30,7 @@ import {
   validateSet,
   validateSlice,
 } from './common.js';
+import { validateBinding } from './device.js';
 
 const RESERVED_FOR_MAX = 256;
 const RESULTS_MAX = 32;
@@ -42,9 +44,30 @@ interface DeviceId {
   driver: string;
   pool: string;
   device: string;
+  shareID?: string;
 }
 
-const deviceId = ({ driver, pool, device }: DeviceId): string => `${driver}/${pool}/${device}`;
+/** Of a device that several share, each has a share of its own. */
+const deviceId = ({ driver, pool, device, shareID }: DeviceId): string =>
+  [driver, pool, device, ...(shareID === undefined ? [] : [shareID])].join('/');
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** Other ways to write one. */
+const ANY_UUID = /^(?:urn:uuid:)?[{]?[0-9a-f]{8}(-?[0-9a-f]{4}){3}-?[0-9a-f]{12}[}]?$/i;
+
+function validateShareId(id: string | undefined, path: string): FieldError[] {
+  if (id === undefined || UUID.test(id)) return [];
+  if (ANY_UUID.test(id))
+    return [
+      invalid(
+        path,
+        id,
+        'uid must be in RFC 4122 normalized form, `xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx` with lowercase hexadecimal characters',
+      ),
+    ];
+  const problem = id.length === 36 ? 'invalid UUID format' : `invalid UUID length: ${id.length}`;
+  return [invalid(path, id, `error validating uid: ${problem}`)];
+}
 
 const allocated = (allocation: AllocationResult | undefined): Set<string> =>
   new Set((allocation?.devices?.results ?? []).map(deviceId));
@@ -63,10 +86,13 @@ export function dropDeallocated(claim: ResourceClaim, old: ResourceClaim): void 
 export function validateClaimStatus(claim: ResourceClaim, old: ResourceClaim): FieldError[] {
   const status = claim.status ?? {};
   const before = old.status ?? {};
-  const errors = validateSet(status.reservedFor, RESERVED_FOR_MAX, 'status.reservedFor', validateConsumer, {
-    key: ({ uid }) => uid,
-    field: 'uid',
-  });
+  const errors = validateSet(
+    status.reservedFor,
+    RESERVED_FOR_MAX,
+    'status.reservedFor',
+    validateConsumer,
+    ({ uid }) => uid,
+  );
   const devices = allocated(status.allocation);
   errors.push(
     ...validateSet(
@@ -74,7 +100,7 @@ export function validateClaimStatus(claim: ResourceClaim, old: ResourceClaim): F
       Number.POSITIVE_INFINITY,
       'status.devices',
       (device, at) => validateDeviceStatus(device, at, devices),
-      { key: deviceId, field: 'deviceID' },
+      deviceId,
     ),
     ...validateReservations(claim, old),
   );
@@ -120,6 +146,8 @@ function validateAllocation(allocation: AllocationResult, path: string, names: S
       ...validateDriverName(result.driver, child(where, 'driver')),
       ...validatePoolName(result.pool, child(where, 'pool')),
       ...validateDeviceName(result.device, child(where, 'device')),
+      ...validateBinding(result, where),
+      ...validateShareId(result.shareID, child(where, 'shareID')),
     ]),
     ...validateSlice(devices?.config, 2 * DEVICE_CONFIG_MAX, child(at, 'config'), (config, where) => [
       ...validateSource(config.source ?? '', child(where, 'source')),
@@ -140,12 +168,14 @@ function validateDeviceStatus(device: AllocatedDeviceStatus, path: string, known
     ...validateDriverName(device.driver, child(path, 'driver')),
     ...validatePoolName(device.pool, child(path, 'pool')),
     ...validateDeviceName(device.device, child(path, 'device')),
+    ...validateShareId(device.shareID, child(path, 'shareID')),
   ];
   if (!known.has(deviceId(device)))
     errors.push(invalid(path, deviceId(device), 'must be an allocated device in the claim'));
   const conditions = device.conditions ?? [];
   if (conditions.length > CONDITIONS_MAX)
     errors.push(tooMany(child(path, 'conditions'), conditions.length, CONDITIONS_MAX));
+  errors.push(...validateConditions(conditions, child(path, 'conditions')));
   if (device.data !== undefined) errors.push(...validateRaw(device.data, child(path, 'data')));
   return [...errors, ...validateNetwork(device.networkData, child(path, 'networkData'))];
 }
@@ -161,10 +191,7 @@ function validateNetwork(data: AllocatedDeviceStatus['networkData'], path: strin
     isInterfaceAddress(ip)
       ? []
       : [invalid(at, ip, 'must be a valid address in CIDR form, (e.g. 10.9.8.7/24 or 2001:db8::1/64)')];
-  return [
-    ...errors,
-    ...validateSet(data.ips, IPS_MAX, child(path, 'ips'), validateAddress, { key: (ip) => ip }),
-  ];
+  return [...errors, ...validateSet(data.ips, IPS_MAX, child(path, 'ips'), validateAddress, (ip) => ip)];
 }
 
 function isInterfaceAddress(text: string): boolean {

@@ -33,24 +33,24 @@ export function validateSlice<T>(
   validate: Validator<T>,
 ): FieldError[] {
   const list = items ?? [];
-  const errors = list.flatMap((item, i) => validate(item, index(path, i)));
-  return list.length > max ? [...errors, tooMany(path, list.length, max)] : errors;
+  if (list.length > max) return [tooMany(path, list.length, max)];
+  return list.flatMap((item, i) => validate(item, index(path, i)));
 }
 
-/** A slice whose items have different keys; `field` is the name of the item's member that is the key. */
+/** A slice whose items have different keys. */
 export function validateSet<T>(
   items: readonly T[] | undefined,
   max: number,
   path: string,
   validate: Validator<T>,
-  { key, field = '' }: { key: (item: T) => string; field?: string },
+  key: (item: T) => string,
 ): FieldError[] {
   const errors = validateSlice(items, max, path, validate);
+  if ((items?.length ?? 0) > max) return errors;
   const seen = new Set<string>();
   (items ?? []).forEach((item, i) => {
     const value = key(item);
-    const at = index(path, i);
-    if (seen.has(value)) errors.push(duplicate(field === '' ? at : child(at, field), value));
+    if (seen.has(value)) errors.push(duplicate(index(path, i), value));
     seen.add(value);
   });
   return errors;
@@ -68,8 +68,10 @@ export function validateDriverName(name: string | undefined, path: string): Fiel
 
 export function validatePoolName(name: string | undefined, path: string): FieldError[] {
   if (!name) return [required(path)];
-  if (name.length > POOL_NAME_MAX_BYTES) return [tooLong(path, POOL_NAME_MAX_BYTES)];
-  return name.split('/').flatMap((part) => checked(path, part, dns1123Subdomain));
+  return [
+    ...(name.length > POOL_NAME_MAX_BYTES ? [tooLong(path, POOL_NAME_MAX_BYTES)] : []),
+    ...name.split('/').flatMap((part) => checked(path, part, dns1123Subdomain)),
+  ];
 }
 
 export const validateClassName = (name: string, path: string): FieldError[] =>
@@ -81,26 +83,29 @@ const C_MESSAGE =
 
 function validateIdentifier(id: string, path: string): FieldError[] {
   const errors = id.length > ID_MAX_BYTES ? [tooLong(path, ID_MAX_BYTES)] : [];
-  if (!C_IDENTIFIER.test(id)) errors.push({ ...invalid(path, id, C_MESSAGE), type: 'FieldValueTypeInvalid' });
+  if (!C_IDENTIFIER.test(id)) errors.push(invalid(path, id, C_MESSAGE));
   return errors;
 }
 
 /** The name of an attribute or capacity: an identifier, with or without a domain before it. */
 export function validateAttributeName(name: string, path: string): FieldError[] {
-  if (name === '') return [required(path, 'name required')];
   const parts = name.split('/');
   if (parts.length === 1) return validateIdentifier(name, path);
   if (parts.length > 2) return [invalid(path, name, 'a valid name has at most one slash')];
   const [domain, id] = parts as [string, string];
   return [
-    ...(domain === '' ? [required(path, 'the domain must not be empty')] : validateDriverName(domain, path)),
-    ...(id === '' ? [required(path, 'the name must not be empty')] : validateIdentifier(id, path)),
+    ...(domain === ''
+      ? [invalid(path, '', 'the domain must not be empty')]
+      : validateDriverName(domain, path)),
+    ...(id === '' ? [invalid(path, '', 'the name must not be empty')] : validateIdentifier(id, path)),
   ];
 }
 
 export const validateFullName = (name: string, path: string): FieldError[] => [
   ...validateAttributeName(name, path),
-  ...(name !== '' && !name.includes('/') ? [invalid(path, name, 'must include a domain')] : []),
+  ...(name.includes('/')
+    ? []
+    : [invalid(path, name, 'a fully qualified name must be a domain and a name separated by a slash')]),
 ];
 
 export const validateSelectors = (selectors: DeviceSelector[] | undefined, path: string): FieldError[] =>
@@ -135,7 +140,7 @@ export function validateRaw(value: unknown, path: string, maxBytes = PARAMETERS_
   if (value === undefined || value === null) return [required(path)];
   if (Buffer.byteLength(JSON.stringify(value)) > maxBytes) return [tooLong(path, maxBytes)];
   if (typeof value !== 'object' || Array.isArray(value))
-    return [invalid(path, '<value omitted>', 'parameters must be a valid JSON object')];
+    return [invalid(path, '<value omitted>', 'must be a valid JSON object')];
   return [];
 }
 

@@ -2,16 +2,20 @@
 import type { Device, DeviceAttribute, DeviceTaint } from '#types';
 import {
   child,
+  duplicate,
   type FieldError,
+  index,
   invalid,
   key,
   notSupported,
   required,
   tooLong,
+  tooMany,
 } from '../../machinery/field.js';
 import { dns1123Subdomain, labelValue } from '../../machinery/names.js';
 import { checked, validateDns1123Label, validateQualifiedName } from '../../machinery/validation.js';
 import { validateNodeSelector } from '../core/podspec/validate-affinity.js';
+import { validateCapacity } from './capacity.js';
 import {
   TAINT_EFFECTS,
   validateAttributeName,
@@ -33,15 +37,8 @@ const SEMVER =
 /** `perDevice`: the slice leaves it to each device where it can be reached from. */
 export function validateDevice(device: Device, path: string, perDevice: boolean): FieldError[] {
   const attributes = Object.entries(device.attributes ?? {});
-  const capacities = Object.keys(device.capacity ?? {});
-  const errors = [
-    ...validateDeviceName(device.name ?? '', child(path, 'name')),
-    ...attributes.flatMap(([name, attribute]) => {
-      const at = key(child(path, 'attributes'), name);
-      return [...validateAttributeName(name, at), ...validateAttribute(attribute, at)];
-    }),
-    ...capacities.flatMap((name) => validateAttributeName(name, key(child(path, 'capacity'), name))),
-  ];
+  const capacities = Object.entries(device.capacity ?? {});
+  const errors = validateDeviceName(device.name ?? '', child(path, 'name'));
   const total = attributes.length + capacities.length;
   if (total > ATTRIBUTES_AND_CAPACITIES_MAX)
     errors.push(
@@ -51,6 +48,15 @@ export function validateDevice(device: Device, path: string, perDevice: boolean)
         `the total number of attributes and capacities must not exceed ${ATTRIBUTES_AND_CAPACITIES_MAX}`,
       ),
     );
+  for (const [name, attribute] of attributes) {
+    const at = key(child(path, 'attributes'), name);
+    errors.push(...validateAttributeName(name, at), ...validateAttribute(attribute, at));
+  }
+  for (const [name, capacity] of capacities) {
+    const at = key(child(path, 'capacity'), name);
+    const isShared = device.allowMultipleAllocations === true;
+    errors.push(...validateAttributeName(name, at), ...validateCapacity(capacity, at, isShared));
+  }
   return [
     ...errors,
     ...validateSlice(device.taints, TAINTS_MAX, child(path, 'taints'), validateTaint),
@@ -59,10 +65,10 @@ export function validateDevice(device: Device, path: string, perDevice: boolean)
       CONSUMED_SETS_MAX,
       child(path, 'consumesCounters'),
       ({ counterSet, counters }, at) => [
-        ...validateDns1123Label(counterSet ?? '', child(at, 'counterSet')),
+        ...validateSetName(counterSet, child(at, 'counterSet')),
         ...validateCounters(counters, child(at, 'counters')),
       ],
-      { key: ({ counterSet }) => counterSet, field: 'counterSet' },
+      ({ counterSet }) => counterSet,
     ),
     ...validatePlace(device, path, perDevice),
     ...validateBinding(device, path),
@@ -81,8 +87,8 @@ function validateAttribute(attribute: DeviceAttribute, path: string): FieldError
     if (tooLarge(version)) errors.push(tooLong(at, VALUE_MAX_BYTES));
   }
   const given = [attribute.bool, attribute.int, string, version].filter((value) => value !== undefined);
-  if (given.length === 0) errors.push(required(path, 'exactly one value must be specified'));
-  if (given.length > 1) errors.push(invalid(path, attribute, 'exactly one value must be specified'));
+  if (given.length !== 1)
+    errors.push(invalid(path, given.length === 0 ? '' : attribute, 'exactly one value must be specified'));
   return errors;
 }
 
@@ -100,80 +106,80 @@ function validateTaint({ key: name, value = '', effect }: DeviceTaint, path: str
 export function validateCounters(counters: Record<string, unknown> | undefined, path: string): FieldError[] {
   const names = Object.keys(counters ?? {});
   if (names.length === 0) return [required(path)];
-  const errors = names.flatMap((name) => validateDns1123Label(name, key(path, name)));
-  return names.length > COUNTERS_MAX
-    ? [...errors, invalid(path, names.length, `must not have more than ${COUNTERS_MAX} counters`)]
-    : errors;
+  if (names.length > COUNTERS_MAX) return [tooMany(path, names.length, COUNTERS_MAX)];
+  return names.flatMap((name) => validateDns1123Label(name, key(path, name)));
 }
 
-const PLACES = '`nodeName`, `nodeSelector`, or `allNodes`';
+/** The name of a set of counters. */
+export const validateSetName = (name: string | undefined, path: string): FieldError[] =>
+  name ? validateDns1123Label(name, path) : [required(path)];
+
+const ONE_PLACE =
+  'exactly one of `nodeName`, `nodeSelector`, or `allNodes` is required when `perDeviceNodeSelection` is set to true in the ResourceSlice spec';
 
 function validatePlace(
   { nodeName, nodeSelector, allNodes }: Device,
   path: string,
   perDevice: boolean,
 ): FieldError[] {
-  const given = [nodeName !== undefined, nodeSelector !== undefined, allNodes === true].filter(
-    Boolean,
-  ).length;
+  if (!perDevice)
+    return nodeName === undefined && !nodeSelector && allNodes === undefined
+      ? []
+      : [
+          invalid(
+            path,
+            null,
+            '`nodeName`, `nodeSelector` and `allNodes` can only be set if `perDeviceNodeSelection` is set to true in the ResourceSlice spec',
+          ),
+        ];
   const errors: FieldError[] = [];
-  if (nodeName !== undefined) errors.push(...checked(child(path, 'nodeName'), nodeName, dns1123Subdomain));
-  if (nodeSelector) errors.push(...validateNodeSelector(nodeSelector, child(path, 'nodeSelector'), false));
-  if (perDevice && given === 0)
-    errors.push(
-      required(
-        path,
-        `exactly one of ${PLACES} is required when \`perDeviceNodeSelection\` is set to true in the ResourceSlice spec`,
-      ),
-    );
-  if (perDevice && given > 1)
-    errors.push(
-      invalid(
-        path,
-        given,
-        `exactly one of ${PLACES} is required when \`perDeviceNodeSelection\` is set to true in the ResourceSlice spec`,
-      ),
-    );
-  if (!perDevice && given > 0)
-    errors.push(
-      invalid(
-        path,
-        given,
-        `${PLACES} can only be specified when \`perDeviceNodeSelection\` is set to true in the ResourceSlice spec`,
-      ),
-    );
+  const given: string[] = [];
+  const at = child(path, 'nodeName');
+  if (nodeName === '') errors.push(invalid(at, nodeName, 'must not be empty'));
+  else if (nodeName !== undefined) {
+    given.push('`nodeName`');
+    errors.push(...checked(at, nodeName, dns1123Subdomain));
+  }
+  if (nodeSelector) {
+    given.push('`nodeSelector`');
+    errors.push(...validateNodeSelector(nodeSelector, child(path, 'nodeSelector'), false));
+  }
+  if (allNodes) given.push('`allNodes`');
+  if (allNodes === false)
+    errors.push(invalid(child(path, 'allNodes'), false, 'must be either unset or set to true'));
+  if (given.length === 0) errors.push(required(path, ONE_PLACE));
+  if (given.length > 1) errors.push(invalid(path, `{${given.join(', ')}}`, ONE_PLACE));
   return errors;
 }
 
-function validateBinding(
-  { bindingConditions, bindingFailureConditions }: Device,
+interface Binding {
+  bindingConditions?: string[];
+  bindingFailureConditions?: string[];
+}
+
+/** What must hold of a device, and must not, before a pod is bound. */
+export function validateBinding(
+  { bindingConditions: conditions = [], bindingFailureConditions: failures = [] }: Binding,
   path: string,
 ): FieldError[] {
-  const conditions = (names: string[] | undefined, field: string) =>
-    validateSet(names, CONDITIONS_MAX, child(path, field), (name, at) => validateQualifiedName(name, at), {
-      key: (name) => name,
-    });
+  const [at, failuresAt] = [child(path, 'bindingConditions'), child(path, 'bindingFailureConditions')];
+  const repeated = (names: string[], i: number) => names.indexOf(names[i]!) < i;
   const errors = [
-    ...conditions(bindingConditions, 'bindingConditions'),
-    ...conditions(bindingFailureConditions, 'bindingFailureConditions'),
+    ...validateSlice(conditions, CONDITIONS_MAX, at, validateQualifiedName),
+    ...validateSlice(failures, CONDITIONS_MAX, failuresAt, validateQualifiedName),
   ];
-  const needsFailure = (bindingConditions?.length ?? 0) > 0 && !bindingFailureConditions?.length;
-  const needsConditions = (bindingFailureConditions?.length ?? 0) > 0 && !bindingConditions?.length;
-  if (needsFailure)
-    errors.push(
-      invalid(
-        child(path, 'bindingFailureConditions'),
-        [],
-        'bindingFailureConditions are required to use bindingConditions',
-      ),
-    );
-  if (needsConditions)
-    errors.push(
-      invalid(
-        child(path, 'bindingConditions'),
-        [],
-        'bindingConditions are required to use bindingFailureConditions',
-      ),
-    );
+  conditions.forEach((name, i) => {
+    if (repeated(conditions, i)) errors.push(duplicate(index(at, i), name));
+  });
+  failures.forEach((name, i) => {
+    const where = index(failuresAt, i);
+    if (repeated(failures, i)) errors.push(duplicate(where, name));
+    if (conditions.includes(name))
+      errors.push(invalid(where, name, 'bindingFailureConditions must not overlap with bindingConditions'));
+  });
+  if (conditions.length === 0 && failures.length > 0)
+    errors.push(invalid(at, null, 'bindingConditions are required to use bindingFailureConditions'));
+  if (failures.length === 0 && conditions.length > 0)
+    errors.push(invalid(failuresAt, null, 'bindingFailureConditions are required to use bindingConditions'));
   return errors;
 }

@@ -12,7 +12,7 @@ export const resourceClaimTemplates = defineResource<ResourceClaimTemplate>({
   plural: 'resourceclaimtemplates',
   namespaced: true,
   defaults: ({ spec }) => defaultClaimSpec(spec?.spec ?? {}),
-  validate: ({ spec }) => [
+  validateCreate: ({ spec }) => [
     ...validateLabels(spec.metadata?.labels, 'spec.metadata.labels'),
     ...validateAnnotations(spec.metadata?.annotations, 'spec.metadata.annotations'),
     ...validateClaimSpec(spec.spec, 'spec.spec'),

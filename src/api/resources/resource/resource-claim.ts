@@ -31,7 +31,7 @@ export const resourceClaims = defineResource<ResourceClaim>({
     claim.spec = old.spec;
     dropDeallocated(claim, old);
   },
-  validate: ({ spec }) => validateClaimSpec(spec, 'spec'),
+  validateCreate: ({ spec }) => validateClaimSpec(spec, 'spec'),
   validateUpdate: ({ spec }, old) => validateImmutable(spec, old.spec, 'spec'),
   validateStatusUpdate: validateClaimStatus,
   columns: [

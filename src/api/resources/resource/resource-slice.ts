@@ -2,12 +2,12 @@
 import type { Device, ResourceSlice } from '#types';
 import { child, type FieldError, invalid, required } from '../../machinery/field.js';
 import { dns1123Subdomain } from '../../machinery/names.js';
-import { checked, validateDns1123Label, validateImmutable } from '../../machinery/validation.js';
+import { checked, validateImmutable } from '../../machinery/validation.js';
 import { ageColumn, nameColumn, textColumn } from '../columns.js';
 import { validateNodeSelector } from '../core/podspec/validate-affinity.js';
 import { defineResource } from '../define.js';
 import { validateDriverName, validatePoolName, validateSet } from './common.js';
-import { validateCounters, validateDevice } from './device.js';
+import { validateCounters, validateDevice, validateSetName } from './device.js';
 
 const DEVICES_MAX = 128;
 /** Devices with taints or counters are larger. */
@@ -34,22 +34,25 @@ function validate({ spec }: ResourceSlice): FieldError[] {
   return [
     ...errors,
     ...validatePlace(spec),
+    ...(spec.sharedCounters && spec.devices
+      ? [invalid('spec', '', 'only one of `sharedCounters` or `devices` is allowed')]
+      : []),
     ...validateSet(
       devices,
       devices.some(isLarge) ? LARGE_DEVICES_MAX : DEVICES_MAX,
       'spec.devices',
       (device, path) => validateDevice(device, path, perDevice),
-      { key: ({ name }) => name, field: 'name' },
+      ({ name }) => name,
     ),
     ...validateSet(
       spec.sharedCounters,
       COUNTER_SETS_MAX,
       'spec.sharedCounters',
       ({ name, counters }, path) => [
-        ...validateDns1123Label(name ?? '', child(path, 'name')),
+        ...validateSetName(name, child(path, 'name')),
         ...validateCounters(counters, child(path, 'counters')),
       ],
-      { key: ({ name }) => name, field: 'name' },
+      ({ name }) => name,
     ),
   ];
 }
@@ -60,7 +63,7 @@ function validatePlace(spec: ResourceSlice['spec']): FieldError[] {
   const errors: FieldError[] = [];
   const given: string[] = [];
   if (nodeName !== undefined) {
-    given.push('`nodeName`');
+    if (nodeName !== '') given.push('`nodeName`');
     errors.push(
       ...(nodeName === ''
         ? [invalid('spec.nodeName', nodeName, 'must be either unset or set to a non-empty string')]
@@ -76,8 +79,11 @@ function validatePlace(spec: ResourceSlice['spec']): FieldError[] {
         invalid('spec.nodeSelector.nodeSelectorTerms', terms, 'must have exactly one node selector term'),
       );
   }
-  if (spec.allNodes) given.push('`allNodes`');
-  if (spec.perDeviceNodeSelection) given.push('`perDeviceNodeSelection`');
+  for (const field of ['allNodes', 'perDeviceNodeSelection'] as const) {
+    if (spec[field]) given.push(`\`${field}\``);
+    if (spec[field] === false)
+      errors.push(invalid(`spec.${field}`, false, 'must be either unset or set to true'));
+  }
   if (given.length === 0) errors.push(required('spec', `exactly one of ${PLACES} is required`));
   if (given.length > 1)
     errors.push(
