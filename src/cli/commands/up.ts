@@ -194,6 +194,9 @@ async function bringUp(
   const config = await settle(options, paths, serverRuns);
 
   progress.step('Starting the control plane');
+  // By then it has its addresses on the nodes' link.
+  if (config.nodes.some((node) => node.address !== undefined))
+    await (await nodeNetwork(paths, config)).setup();
   const server = serverRuns ? undefined : startServer(options, paths, config);
   const nodes = await startNodes(options, paths, config);
   await begun();
@@ -255,14 +258,15 @@ async function startNodes(
   const argv = resolvConf === undefined ? [] : ['--resolv-conf', resolve(resolvConf)];
   argv.push(...flagArguments(options));
   if (options.kubeletRoot !== undefined) argv.push('--kubelet-root', resolve(options.kubeletRoot));
-  if (config.nodes.some((node) => node.address !== undefined))
-    await (await nodeNetwork(paths, config)).setup();
   const waiting = config.nodes.filter(({ name }) => !isRunning(paths, name));
   return Promise.all(waiting.map((entry) => startNode(paths, config, entry, argv)));
 }
 
 function startServer(options: Options, paths: ClusterPaths, config: ClusterConfig): Daemon {
-  const argv = ['server', '--name', paths.name, '--data-dir', paths.data, '--bind', options.bind];
+  // Pods reach the API by the cluster's first IP family.
+  const isEverywhere = options.bind === '0.0.0.0' && familiesOf(config)[0] === 'IPv6';
+  const bind = isEverywhere ? '::' : options.bind;
+  const argv = ['server', '--name', paths.name, '--data-dir', paths.data, '--bind', bind];
   argv.push('--port', `${config.apiPort}`, '--hub-port', `${config.hubPort}`);
   argv.push('--tls-san', gatewayAddress(config));
   if (config.nodeGraceSeconds !== undefined)

@@ -1,6 +1,6 @@
 /** The sockets of the DNS server: UDP and TCP on one address. */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
-import { createServer, type Server, type Socket } from 'node:net';
+import { createServer, isIPv6, type Server, type Socket } from 'node:net';
 import type { Resolve } from './resolver.js';
 import { respond } from './respond.js';
 
@@ -27,7 +27,7 @@ export interface DnsServer {
 /** Rejects when the address can't be bound, and then leaves nothing open. */
 export async function listenDns({ address, port, resolve }: DnsServerOptions): Promise<DnsServer> {
   const connections = new Set<Socket>();
-  const udp = createSocket('udp4');
+  const udp = createSocket(isIPv6(address) ? 'udp6' : 'udp4');
   udp.on('message', (bytes, from) => {
     const answer = respond(bytes, false, resolve);
     const send = (message: Buffer | undefined) => message && sendUdp(udp, message, from.port, from.address);
