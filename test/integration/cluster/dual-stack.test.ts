@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import { json } from 'node:stream/consumers';
 import type { Pod, Service } from '#types';
-import { eventually, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
+import { eventually, keelson, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
 
 const POOL = 'fd00:10:99::10-fd00:10:99::1f';
 const ADDRESS = 'fd00:10:99::10';
@@ -185,5 +185,34 @@ describe('a cluster of two IP families', function () {
     await apply(policy({ ipBlock: { cidr: '::/0', except: [`${pods['one']![1]}/128`] } }));
     await eventually('none', async () => (await both()) === 'false,false');
     await cluster.kubectl('delete', 'networkpolicy', 'policy');
+  });
+});
+
+describe('a cluster of IPv6 alone', function () {
+  this.timeout(120_000);
+
+  it('has pods that find the API by its name', async () => {
+    const { kubectl, down } = await startTestCluster('--nodes', '2', '--ip-families', 'ipv6');
+    try {
+      const argv = ['--image=keelson.dev/demo:blue', '--restart=Never', '--command', '--'];
+      const script =
+        'grep nameserver /etc/resolv.conf; nc -w 3 kubernetes.default.svc 443 </dev/null && echo reached';
+      await kubectl('run', 'look', ...argv, 'sh', '-c', script);
+      const phase = 'jsonpath={.status.phase}';
+      await eventually('its end', async () =>
+        /Succeeded|Failed/.test(await kubectl('get', 'pod', 'look', '-o', phase)),
+      );
+      assert.match(await kubectl('logs', 'look'), /^nameserver fd00:10:[\d:]+:a\nreached\n$/);
+      const ips = await kubectl('get', 'pod', 'look', '-o', 'jsonpath={.status.podIPs[*].ip}');
+      assert.match(ips, /^fd00:10:[\d:]+:2$/);
+    } finally {
+      await down();
+    }
+  });
+
+  it('is not made of families that there are not', async () => {
+    const { code, stderr } = await keelson(['up', '--name', 'none', '--ip-families', 'ipv4,ipv5']);
+    assert.equal(code, 2);
+    assert.match(stderr, /^keelson: --ip-families takes ipv4, ipv6, or both with a comma between them\.$/m);
   });
 });
