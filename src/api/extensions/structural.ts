@@ -2,6 +2,7 @@
  * Whether a schema is structural: every field has a type, and value validations only restrict what is specified.
  * @see https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
  */
+import { compilePattern } from '../cel/index.js';
 import {
   child,
   describe,
@@ -25,7 +26,6 @@ import {
   VALIDATIONS,
   valuesOf,
 } from './schema.js';
-import { compilePattern } from './validate-value.js';
 
 type Level = 'root' | 'item' | 'field';
 
@@ -142,15 +142,18 @@ function valueValidation(schema: Schema, path: string, allowed: Allowed): FieldE
     errors.push(...nested(one, index(child(path, 'oneOf'), i), NOTHING));
   });
   if (schema.not) errors.push(...nested(schema.not, child(path, 'not'), NOTHING));
-  if (schema.pattern && compilePattern(schema.pattern) === null)
-    errors.push(
-      invalid(
-        child(path, 'pattern'),
-        schema.pattern,
-        `must be a valid regular expression, but isn't: error parsing regexp: ${JSON.stringify(schema.pattern)}`,
-      ),
-    );
+  if (schema.pattern) errors.push(...patternErrors(schema.pattern, child(path, 'pattern')));
   return errors;
+}
+
+function patternErrors(pattern: string, path: string): FieldError[] {
+  try {
+    compilePattern(pattern);
+    return [];
+  } catch (error) {
+    const why = (error as Error).message;
+    return [invalid(path, pattern, `must be a valid regular expression, but isn't: ${why}`)];
+  }
 }
 
 const EMPTY_IN_NESTED: [keyof Schema, string][] = [

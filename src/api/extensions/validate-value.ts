@@ -2,6 +2,8 @@
  * Validation of values by schema, with upstream's messages (kube-openapi `validate`). Given the value that was there
  * before, what did not change is not held against who changes something else (ratcheting, KEP-4008).
  */
+
+import { compilePattern } from '../cel/index.js';
 import {
   type FieldError,
   type FieldErrorType,
@@ -90,49 +92,6 @@ function typeErrors(value: unknown, schema: Schema, path: string): FieldError[] 
   return wrong(format, { integer: 'int64', number: 'float64' }[actual] ?? '');
 }
 
-const compiled = new Map<string, RegExp | null>();
-
-/** A Go (RE2) pattern as a JavaScript one; null if it can't be compiled. */
-export function compilePattern(pattern: string): RegExp | null {
-  let regexp = compiled.get(pattern);
-  if (regexp === undefined) {
-    regexp = toRegExp(pattern);
-    if (compiled.size > 5000) compiled.clear();
-    compiled.set(pattern, regexp);
-  }
-  return regexp;
-}
-
-function toRegExp(pattern: string): RegExp | null {
-  const [, flags = '', rest = pattern] = /^\(\?([ims]+)\)([\s\S]*)$/.exec(pattern) ?? [];
-  const translated = rest
-    .replaceAll('\\A', '^')
-    .replaceAll('\\z', '$')
-    .replace(/\(\?P</g, '(?<')
-    .replace(/\[\[:(\w+):\]\]/g, (_, name) => `[${POSIX[name] ?? ''}]`)
-    .replace(/\[:(\w+):\]/g, (whole, name) => POSIX[name] ?? whole);
-  for (const unicode of ['u', '']) {
-    try {
-      return new RegExp(translated, flags + unicode);
-    } catch {
-      // Go allows escapes that JavaScript's unicode mode does not.
-    }
-  }
-  return null;
-}
-
-const POSIX: Record<string, string> = {
-  alnum: '0-9A-Za-z',
-  alpha: 'A-Za-z',
-  digit: '0-9',
-  lower: 'a-z',
-  upper: 'A-Z',
-  space: '\\s',
-  word: '\\w',
-  xdigit: '0-9A-Fa-f',
-  punct: '!-\\/:-@\\[-`{-~',
-};
-
 function scalarErrors(value: unknown, schema: Schema, path: string): FieldError[] {
   if (typeof value === 'number') return numberErrors(value, schema, path);
   if (typeof value !== 'string') return [];
@@ -143,7 +102,7 @@ function scalarErrors(value: unknown, schema: Schema, path: string): FieldError[
   if (maxLength !== undefined && length > maxLength) errors.push(tooLong(path || NO_PATH, maxLength));
   else if (minLength !== undefined && length < minLength)
     errors.push(problem(path, value, `${path} in body should be at least ${minLength} chars long`));
-  else if (pattern && compilePattern(pattern)?.test(value) === false)
+  else if (pattern && !compilePattern(pattern).test(value))
     errors.push(problem(path, value, `${path} in body should match '${pattern}'`));
   if (format && !hasFormat(value, format))
     errors.push(

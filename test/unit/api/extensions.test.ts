@@ -16,6 +16,7 @@ const object = (properties: Record<string, Schema>, more: Schema = {}): Schema =
   ...more,
 });
 const string: Schema = { type: 'string' };
+const a = (schema: Schema) => object({ a: schema });
 
 describe('schemas of custom resources', () => {
   const structural: [string, Schema, string[]][] = [
@@ -39,6 +40,14 @@ describe('schemas of custom resources', () => {
       'types within value validations',
       object({ a: string }, { allOf: [{ type: 'object' }] }),
       ['s.allOf[0].type: Forbidden: must be empty to be structural'],
+    ],
+    ['patterns in the syntax of RE2', a({ type: 'string', pattern: '^(?i)[[:alpha:]]+\\pN?$' }), []],
+    [
+      'patterns that are none',
+      a({ type: 'string', pattern: '(x' }),
+      [
+        's.properties[a].pattern: Invalid value: "(x": must be a valid regular expression, but isn\'t: error parsing regexp: missing closing ): `(x`',
+      ],
     ],
   ];
   for (const [title, schema, errors] of structural)
@@ -102,7 +111,6 @@ describe('schemas of custom resources', () => {
       assert.deepEqual(value, after);
     });
 
-  const a = (schema: Schema) => object({ a: schema });
   const wrong: [string, Schema, object, string[]][] = [
     [
       'one item too many',
@@ -121,6 +129,13 @@ describe('schemas of custom resources', () => {
       a({ type: 'string', minLength: 2, pattern: '^x+$' }),
       { a: 'y' },
       ['a: Invalid value: "y": a in body should be at least 2 chars long'],
+    ],
+    ['a match whatever the case', a({ type: 'string', pattern: '^(?i)[a-z]+$' }), { a: 'Kind' }, []],
+    [
+      'a pattern that would take other engines ages',
+      a({ type: 'string', pattern: '^(a+)+$' }),
+      { a: `${'a'.repeat(60)}!` },
+      [`a: Invalid value: "${'a'.repeat(60)}!": a in body should match '^(a+)+$'`],
     ],
     [
       'the type, and what is combined with it',

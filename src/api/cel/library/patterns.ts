@@ -2,7 +2,7 @@
 import { RE2JS } from 're2js';
 import { CelError } from '../errors.js';
 
-const CACHE_SIZE = 500;
+const CACHE_SIZE = 5000;
 const cache = new Map<string, Pattern>();
 
 export interface Pattern {
@@ -29,7 +29,7 @@ function compile(pattern: string): Pattern {
     throw new CelError((error as Error).message);
   }
   return {
-    test: (text) => re2.matcher(text).find(),
+    test: (text) => re2.test(text),
     findAll(text, limit) {
       const found: string[] = [];
       const matcher = re2.matcher(text);
