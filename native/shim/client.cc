@@ -43,8 +43,7 @@ void clients_bury() {
 static void want(Client* client) {
   if (client->dropped) return;
   // A session whose process does not take its input is not read.
-  bool blocked = client->closing || client->waiting;
-  io_want(client->io, (blocked ? 0u : static_cast<uint32_t>(EPOLLIN)) |
+  io_want(client->io, (client->waiting ? 0u : static_cast<uint32_t>(EPOLLIN)) |
                           (client->out.size ? static_cast<uint32_t>(EPOLLOUT) : 0u));
 }
 
@@ -100,10 +99,23 @@ void client_error(Client* client, uint32_t request, const char* message) {
 
 void client_close(Client* client) { drop(client); }
 
+// The other side closes when it has read all. Closing first would answer what it still sends with a
+// reset, which takes from it what it has not read.
+static void end_output(Client* client) { shutdown(client->io.fd, SHUT_WR); }
+
 void client_finish(Client* client) {
+  if (client->dropped) return;
   client->closing = true;
-  if (client->out.size) want(client);
-  else drop(client);
+  client->waiting = false;
+  if (!client->out.size) end_output(client);
+  want(client);
+}
+
+// What comes for a session that has ended.
+static void discard(Client* client) {
+  uint8_t page[4096];
+  ssize_t n = recv(client->io.fd, page, sizeof(page), MSG_DONTWAIT);
+  if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) drop(client);
 }
 
 void clients_notify(Frame& frame) {
@@ -261,11 +273,13 @@ static void ready(Io* io, uint32_t events) {
   if (events & EPOLLOUT) {
     if (!flush(client)) drop(client);
     else if (!client->out.size) {
-      if (client->closing) drop(client);
+      if (client->closing) end_output(client);
       else if (client->process && !client->attach) process_session_ready(client->process);
     }
   }
-  if (!client->dropped && !client->closing && events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+  if (!client->dropped && client->closing && events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+    discard(client);
+  } else if (!client->dropped && events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
     // A frame whose length is known is read in one go, else a page.
     uint32_t room = client->in.room > client->in.size ? client->in.room - client->in.size : 4096;
     client->in.reserve(room);
@@ -277,8 +291,6 @@ static void ready(Io* io, uint32_t events) {
       drop(client);
     }
     if (!client->dropped && !client->in.size) client->in.clear();
-  } else if (!client->dropped && events & (EPOLLHUP | EPOLLERR)) {
-    drop(client);
   }
   want(client);
 }

@@ -13,7 +13,7 @@ struct Client {
   bool founder = false;        // started this process
   bool events = false;         // said hello: is told of exits
   bool input_ended = false;    // the end of the process's stdin was passed on
-  bool closing = false;        // after what waits is written
+  bool closing = false;        // its output ends after what waits is written
   bool waiting = false;        // its process takes no input for now
   bool dropped = false;        // to be freed by the loop's next turn
   Process* process = nullptr;  // of a session
@@ -29,7 +29,7 @@ void client_send(Client* client, Frame& frame);
 void client_output(Client* client, Type type, const uint8_t* data, uint32_t size);
 void client_error(Client* client, uint32_t request, const char* message);
 void client_close(Client* client);
-// Closes after all is sent.
+// Ends the output after all is sent, and closes when the other side does.
 void client_finish(Client* client);
 // Input that waited for the process may be passed on now.
 void client_resume(Client* client);

@@ -14,6 +14,8 @@ export interface OperationsHost {
 
 export class Operations {
   readonly #running = new Set<string>();
+  /** What is to be done once more after that of its name which is under way. */
+  readonly #again = new Map<string, () => Promise<void>>();
   readonly #retries = new KeyedBackoff(FIRST_RETRY_MS, MAX_RETRY_MS);
   readonly #pauses = new Set<() => void>();
   readonly #cancels = new Set<() => void>();
@@ -40,8 +42,17 @@ export class Operations {
       )
       .finally(() => {
         this.#running.delete(name);
+        const again = this.#again.get(name);
+        this.#again.delete(name);
+        if (again && !this.#closed) this.run(name, again);
         this.host.settled();
       });
+  }
+
+  /** As `run`; asked for while one of that name is under way, it is done once more after it. */
+  runAfresh(name: string, work: () => Promise<void>): void {
+    if (this.#running.has(name)) this.#again.set(name, work);
+    else this.run(name, work);
   }
 
   succeeded(what: string): void {

@@ -21,7 +21,6 @@ export class PodReport {
   readonly #begun: number;
   #status: PodStatus | undefined;
   #text = '';
-  #unsaved = false;
 
   constructor(
     private readonly of: ReportedPod,
@@ -65,14 +64,10 @@ export class PodReport {
 
   /** So that a later agent knows the pod without the hub. */
   save(): void {
-    this.#unsaved = true;
-    this.operations.run('save', async () => {
-      while (this.#unsaved) {
-        this.#unsaved = false;
-        const { dir, desired, allocation } = this.of;
-        const pod = { ...desired, ...(this.#status ? { status: this.#status } : {}) };
-        await savePod(dir, { pod, allocation });
-      }
+    this.operations.runAfresh('save', async () => {
+      const { dir, desired, allocation } = this.of;
+      const pod = { ...desired, ...(this.#status ? { status: this.#status } : {}) };
+      await savePod(dir, { pod, allocation });
     });
   }
 }

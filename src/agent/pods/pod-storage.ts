@@ -95,7 +95,7 @@ export class PodStorage {
   /** What the volumes show may have changed. */
   refresh(): void {
     if (this.state !== 'ready') return;
-    this.operations.run('refreshVolumes', async () => {
+    this.operations.runAfresh('refreshVolumes', async () => {
       try {
         await this.#volumes.refresh(this.of.pod);
       } catch (error) {
@@ -110,7 +110,7 @@ export class PodStorage {
     const { deps, of, operations } = this;
     const hasClaims = of.pod.spec.volumes?.some((one) => one.persistentVolumeClaim ?? one.ephemeral);
     if (this.state !== 'ready' || !hasClaims) return;
-    operations.run('growVolumes', async () => {
+    operations.runAfresh('growVolumes', async () => {
       try {
         for (const name of await this.#volumes.grow(of.pod)) {
           const message = `MountVolume.NodeExpandVolume succeeded for volume ${JSON.stringify(name)} ${deps.facts.name}`;

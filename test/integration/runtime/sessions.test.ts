@@ -59,6 +59,20 @@ describe('exec and attach', () => {
     assert.match(memory!, /:\/$/);
   });
 
+  it('tells the end of a command that leaves its input unread', async () => {
+    const input = randomBytes(100_000);
+    const ends = Array.from({ length: 40 }, async () => {
+      const session = await f.runtime.exec(id, ['head', '-c', '3'], { ...OUTPUT, stdin: true });
+      session.stdin!.on('error', () => undefined);
+      const output = collect(session.stdout!);
+      session.stdin!.write(input);
+      setTimeout(() => session.stdin!.end(input), 1);
+      const { exitCode } = await session.exited;
+      return { exitCode, said: (await output) !== '' };
+    });
+    for (const end of await Promise.all(ends)) assert.deepEqual(end, { exitCode: 0, said: true });
+  });
+
   it('tells why a command can not be executed', async () => {
     await assert.rejects(f.runtime.exec(id, ['nosuch'], OUTPUT), {
       code: 'StartFailed',
