@@ -90,10 +90,9 @@ describe('apiserver: the dashboard', function () {
     };
     const now = Date.now();
     const good = await signCertificateToken(s.admin, HOUR, now);
-    assert.deepEqual(await who(good), {
-      username: 'admin',
-      groups: ['system:masters', 'system:authenticated'],
-    });
+    const { username, groups, extra } = await who(good);
+    assert.deepEqual([username, groups], ['admin', ['system:masters', 'system:authenticated']]);
+    assert.match(extra['authentication.kubernetes.io/credential-id'][0], /^X509SHA256=/);
 
     assert.equal(await who(await signCertificateToken(s.admin, HOUR, now - (HOUR + 1) * 1000)), 401, 'old');
     assert.equal(await who(await signCertificateToken(s.admin, HOUR, now + 600_000)), 401, 'not yet');
