@@ -16,6 +16,14 @@ export interface Column<T extends KubeObject = KubeObject> {
   cell(object: T, now: number): unknown;
 }
 
+/** What holds of a row (upstream's `TableRowCondition`). */
+export interface RowCondition {
+  type: 'Completed';
+  status: string;
+  reason?: string;
+  message?: string;
+}
+
 /** What discovery tells of a subresource, and what the routes of the API server serve. */
 export interface Subresource {
   /** Such as `status`, `log`, `exec`, `binding`, `eviction`, `scale`, `token`. */
@@ -119,6 +127,10 @@ export interface ResourceSpec<T extends KubeObject = KubeObject> {
   /** Texts for `Warning:` headers. */
   warnings?(object: T, old: T | undefined): string[];
   columns?: Column<T>[];
+  /** What holds of the object's row in a table. */
+  rowConditions?(object: T): RowCondition[];
+  /** In which order a table shows objects; as they are listed when absent. */
+  compareRows?(a: T, b: T): number;
   /** Selectable fields besides `metadata.name` and `metadata.namespace`. */
   fields?: Record<string, (object: T) => string>;
   deletion?: Deletion;

@@ -2,7 +2,7 @@
 import { badRequest } from '../../api/machinery/status.js';
 import type { KubeObject } from '../../api/machinery/types.js';
 import { ageColumn, nameColumn } from '../../api/resources/columns.js';
-import type { Column, Resource } from '../../api/resources/define.js';
+import type { Column, Resource, RowCondition } from '../../api/resources/define.js';
 
 /** What each row holds of its object. */
 export type Include = 'None' | 'Metadata' | 'Object';
@@ -42,11 +42,20 @@ export function toTable(
     apiVersion: `meta.k8s.io/${version}`,
     metadata,
     columnDefinitions: header ? columns.map(definition) : [],
-    rows: objects.map((object) => ({
+    rows: inOrder(resource, objects).map((object) => ({
       cells: columns.map((column) => column.cell(object, now) ?? null),
+      ...rowConditions(resource, object),
       ...rowObject(object, include, version),
     })),
   };
+}
+
+const inOrder = (resource: Resource | undefined, objects: KubeObject[]): KubeObject[] =>
+  resource?.compareRows ? objects.toSorted(resource.compareRows) : objects;
+
+function rowConditions(resource: Resource | undefined, object: KubeObject): { conditions?: RowCondition[] } {
+  const conditions = resource?.rowConditions?.(object) ?? [];
+  return conditions.length > 0 ? { conditions } : {};
 }
 
 const definition = ({ name, type, format, description, priority }: Column) => ({

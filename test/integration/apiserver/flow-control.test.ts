@@ -37,6 +37,13 @@ describe('API priority and fairness', function () {
       /^catch-all +catch-all +10000 +ByUser/m,
     ])
       assert.match(stdout, line);
+    const precedences = [...stdout.matchAll(/^\S+ +\S+ +(\d+)/gm)].map(([, precedence]) =>
+      Number(precedence),
+    );
+    assert.deepEqual(
+      precedences,
+      precedences.toSorted((a, b) => a - b),
+    );
   });
 
   it('keeps what is mandatory, and what nobody has taken over', async () => {

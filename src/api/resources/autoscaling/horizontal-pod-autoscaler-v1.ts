@@ -13,6 +13,7 @@ import {
   defaultAutoscaler,
   horizontalPodAutoscalers,
   validateAutoscaler,
+  validateAutoscalerStatus,
 } from './horizontal-pod-autoscaler.js';
 import { fromFlatSpec, fromFlatStatus, toFlatSpec, toFlatStatus } from './v1-metrics.js';
 
@@ -143,6 +144,7 @@ export const horizontalPodAutoscalersV1 = defineResource<AutoscalerV1>({
     autoscaler.spec = old.spec;
   },
   validate: (autoscaler) => validateAutoscaler(fromV1(autoscaler)),
+  validateStatusUpdate: validateAutoscalerStatus,
   columns: autoscalerColumns<AutoscalerV1 & AutoscalerV2>((object) =>
     fromV1(object as unknown as AutoscalerV1),
   ) as never,

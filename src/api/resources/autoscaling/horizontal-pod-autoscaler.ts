@@ -7,6 +7,7 @@ import type {
   MetricValueStatus,
 } from '#types';
 import { child, type FieldError, invalid } from '../../machinery/field.js';
+import { validateNonnegative } from '../../machinery/validation.js';
 import { ageColumn, nameColumn } from '../columns.js';
 import { type Column, defineResource } from '../define.js';
 import { dropUnset } from '../unset.js';
@@ -72,6 +73,16 @@ export function validateAutoscaler({ spec }: Autoscaler): FieldError[] {
   if (spec.behavior) errors.push(...validateBehavior(spec.behavior, at('behavior')));
   return errors;
 }
+
+/** Counts of both versions; v2's status has no more to check. */
+export const validateAutoscalerStatus = ({
+  status,
+}: {
+  status?: { currentReplicas?: number; desiredReplicas?: number };
+}): FieldError[] => [
+  ...validateNonnegative(status?.currentReplicas, 'status.currentReplicas'),
+  ...validateNonnegative(status?.desiredReplicas, 'status.desiredReplicas'),
+];
 
 /** `current/target` of one metric, as `kubectl get` shows it. */
 function target(metric: MetricSpec, current: MetricValueStatus | undefined): string {
@@ -159,5 +170,6 @@ export const horizontalPodAutoscalers = defineResource<Autoscaler>({
     autoscaler.spec = old.spec;
   },
   validate: validateAutoscaler,
+  validateStatusUpdate: validateAutoscalerStatus,
   columns: autoscalerColumns<Autoscaler>((object) => object),
 });

@@ -18,6 +18,7 @@ import { dns1123Subdomain, pathSegment } from '../../machinery/names.js';
 import { checked, sameJson } from '../../machinery/validation.js';
 import { ageColumn, humanDuration, nameColumn, textColumn } from '../columns.js';
 import { defineResource } from '../define.js';
+import { requestProblem } from './request.js';
 
 const USAGES = [
   'any',
@@ -44,15 +45,14 @@ const USAGES = [
   'signing',
   'timestamping',
 ];
-const PEM = /^\s*-----BEGIN CERTIFICATE REQUEST-----\n[\s\S]+\n-----END CERTIFICATE REQUEST-----/;
 const MIN_SECONDS = 600;
 const DECISIONS = ['Approved', 'Denied'];
 
 function validate({ spec }: CertificateSigningRequest): FieldError[] {
   const { usages = [], signerName = '', request = '', expirationSeconds } = spec;
   const errors: FieldError[] = [];
-  if (!PEM.test(Buffer.from(request, 'base64').toString()))
-    errors.push(invalid('spec.request', request, 'PEM block type must be CERTIFICATE REQUEST'));
+  const problem = requestProblem(request);
+  if (problem) errors.push(invalid('spec.request', request, problem));
   if (usages.length === 0) errors.push(required('spec.usages'));
   usages.forEach((usage, i) => {
     if (!USAGES.includes(usage)) errors.push(notSupported(index('spec.usages', i), usage, USAGES));

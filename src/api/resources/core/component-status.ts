@@ -27,9 +27,11 @@ export const componentStatuses = defineResource<Status>({
   deprecation: 'v1 ComponentStatus is deprecated in v1.19+',
   columns: [
     nameColumn,
-    column('Status', 'Whether the component is well.', (object) =>
-      healthy(object)?.status === 'True' ? 'Healthy' : 'Unhealthy',
-    ),
+    column('Status', 'Whether the component is well.', (object) => {
+      const condition = healthy(object);
+      if (!condition) return 'Unknown';
+      return condition.status === 'True' ? 'Healthy' : 'Unhealthy';
+    }),
     column('Message', 'What the component says of itself.', (object) => healthy(object)?.message ?? ''),
     column('Error', 'What is wrong.', (object) => healthy(object)?.error ?? ''),
   ],

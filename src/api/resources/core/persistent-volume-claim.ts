@@ -150,7 +150,7 @@ export const persistentVolumeClaims = defineResource<PersistentVolumeClaim>({
     textColumn('Status', 'Whether it is bound.', phase),
     textColumn('Volume', 'The volume that it has.', ({ spec }) => spec.volumeName ?? ''),
     textColumn('Capacity', 'Size of the volume.', ({ spec, status }) =>
-      spec.volumeName ? (status?.capacity?.['storage'] ?? '') : '',
+      spec.volumeName ? (status?.capacity?.['storage'] ?? '0') : '',
     ),
     textColumn('Access Modes', 'How it can be mounted.', ({ spec, status }) =>
       spec.volumeName ? formatAccessModes(status?.accessModes) : '',

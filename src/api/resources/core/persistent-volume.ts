@@ -116,7 +116,7 @@ export const persistentVolumes = defineResource<PersistentVolume>({
   warnings,
   columns: [
     nameColumn,
-    textColumn('Capacity', 'Size of the volume.', ({ spec }) => spec.capacity?.['storage'] ?? ''),
+    textColumn('Capacity', 'Size of the volume.', ({ spec }) => spec.capacity?.['storage'] ?? '0'),
     textColumn('Access Modes', 'How it can be mounted.', ({ spec }) => formatAccessModes(spec.accessModes)),
     textColumn(
       'Reclaim Policy',

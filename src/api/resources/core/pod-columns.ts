@@ -1,7 +1,7 @@
 /** How `kubectl get pods` shows a pod. */
 import type { Container, ContainerState, ContainerStatus, Pod } from '#types';
 import { ageColumn, humanDuration, nameColumn } from '../columns.js';
-import type { Column } from '../define.js';
+import type { Column, RowCondition } from '../define.js';
 import { isRestartableInit } from './podspec/containers.js';
 
 interface Summary {
@@ -104,6 +104,15 @@ function readinessGates(pod: Pod): string {
   const gates = pod.spec.readinessGates ?? [];
   if (gates.length === 0) return '<none>';
   return `${gates.filter((gate) => hasCondition(pod, gate.conditionType)).length}/${gates.length}`;
+}
+
+/** That a pod has ended, and how. */
+export function podRowConditions({ status }: Pod): RowCondition[] {
+  const ended = { type: 'Completed', status: 'True' } as const;
+  if (status?.phase === 'Succeeded')
+    return [{ ...ended, reason: 'Succeeded', message: 'The pod has completed successfully.' }];
+  if (status?.phase === 'Failed') return [{ ...ended, reason: 'Failed', message: 'The pod failed.' }];
+  return [];
 }
 
 export const podColumns: Column<Pod>[] = [

@@ -3,7 +3,7 @@ import type { Pod } from '#types';
 import { child, type FieldError, forbidden, index } from '../../machinery/field.js';
 import { dns1123Label } from '../../machinery/names.js';
 import { defineResource } from '../define.js';
-import { podColumns } from './pod-columns.js';
+import { podColumns, podRowConditions } from './pod-columns.js';
 import { initialStatus, prepareStatusUpdate, validateStatusUpdate } from './pod-status.js';
 import { ephemeralContainers, resize } from './pod-subresources.js';
 import { validatePodUpdate } from './pod-update.js';
@@ -104,6 +104,7 @@ export const pods = defineResource<Pod>({
   // An update warns of nothing: controllers and agents make it, and often.
   warnings: (pod, old) => (old ? [] : createWarnings(pod)),
   columns: podColumns,
+  rowConditions: podRowConditions,
   fields: {
     'spec.nodeName': (pod) => pod.spec.nodeName ?? '',
     'spec.restartPolicy': (pod) => pod.spec.restartPolicy ?? '',

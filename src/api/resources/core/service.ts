@@ -52,7 +52,7 @@ const columns: Column<Service>[] = [
     name: 'Cluster-IP',
     type: 'string',
     description: 'Address within the cluster.',
-    cell: (service) => service.spec.clusterIPs?.[0] ?? service.spec.clusterIP ?? '<none>',
+    cell: (service) => service.spec.clusterIPs?.[0] || service.spec.clusterIP || '<none>',
   },
   {
     name: 'External-IP',

@@ -59,6 +59,9 @@ export const flowSchemas = defineResource<FlowSchema>({
   },
   validate,
   validateStatusUpdate: validateStatusConditions,
+  compareRows: (a, b) =>
+    (a.spec.matchingPrecedence ?? 0) - (b.spec.matchingPrecedence ?? 0) ||
+    (a.metadata.name < b.metadata.name ? -1 : 1),
   columns: [
     nameColumn,
     textColumn(

@@ -144,7 +144,7 @@ export const priorityLevelConfigurations = defineResource<PriorityLevelConfigura
     textColumn(
       'NominalConcurrencyShares',
       'Its share of the server.',
-      ({ spec }) => (spec.limited ?? spec.exempt)?.nominalConcurrencyShares ?? '<none>',
+      ({ spec }) => spec.limited?.nominalConcurrencyShares ?? '<none>',
     ),
     textColumn('Queues', 'How many queues it has.', (level) => queuing(level)?.queues ?? '<none>'),
     textColumn(

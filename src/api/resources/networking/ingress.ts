@@ -4,14 +4,21 @@ import { ageColumn, nameColumn } from '../columns.js';
 import { defineResource } from '../define.js';
 import { validateIngress, validateIngressStatus, validateNewIngress } from './ingress-validation.js';
 
+const SHOWN = 3;
+
 function hosts({ spec }: Ingress): string {
-  const names = [...new Set((spec.rules ?? []).flatMap(({ host }) => host || []))];
-  const shown = names.slice(0, 3).join(',');
-  return names.length > 3 ? `${shown} + ${names.length - 3} more...` : shown || '*';
+  const rules = spec.rules ?? [];
+  const shown = rules.filter(({ host }) => host).slice(0, SHOWN);
+  const text = shown.map(({ host }) => host).join(',') || '*';
+  // Rules after the last that is shown count, with or without a host.
+  const more = shown.length === SHOWN && shown.at(-1) !== rules.at(-1);
+  return more ? `${text} + ${rules.length - SHOWN} more...` : text;
 }
 
 const address = ({ status }: Ingress): string =>
-  (status?.loadBalancer?.ingress ?? []).map(({ ip, hostname }) => ip || hostname || '').join(',');
+  [...new Set((status?.loadBalancer?.ingress ?? []).flatMap(({ ip, hostname }) => ip || hostname || []))]
+    .sort()
+    .join(',');
 
 export const ingresses = defineResource<Ingress>({
   group: 'networking.k8s.io',

@@ -31,6 +31,6 @@ export const csiStorageCapacities = defineResource<CSIStorageCapacity>({
   columns: [
     nameColumn,
     textColumn('StorageClassName', 'Class of the storage.', (c) => c.storageClassName),
-    textColumn('Capacity', 'How much there is.', (c) => c.capacity ?? '<none>'),
+    textColumn('Capacity', 'How much there is.', (c) => c.capacity ?? '<unset>'),
   ],
 });

@@ -83,7 +83,13 @@ export const volumeAttachments = defineResource<VolumeAttachment>({
     sameJson(spec, old.spec) ? [] : [invalid('spec', spec, 'field is immutable')],
   columns: [
     nameColumn,
-    textColumn('Attacher', 'The driver that attaches.', ({ spec }) => spec.attacher),
+    {
+      name: 'Attacher',
+      type: 'string',
+      format: 'name',
+      description: 'The driver that attaches.',
+      cell: ({ spec }) => spec.attacher,
+    },
     textColumn('PV', 'The volume.', ({ spec }) => spec.source.persistentVolumeName ?? ''),
     textColumn('Node', 'The node.', ({ spec }) => spec.nodeName),
     {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { AutoscalingV2HorizontalPodAutoscaler as Autoscaler } from '#types';
+import { type FieldError, describe as text } from '../../../../src/api/machinery/field.js';
 import { fromV1, toV1 } from '../../../../src/api/resources/autoscaling/horizontal-pod-autoscaler-v1.js';
 import { horizontalPodAutoscalers, horizontalPodAutoscalersV1 } from '../../../../src/api/resources/index.js';
 import { created, createErrors, defaulted, object, row } from './support.js';
@@ -125,6 +126,18 @@ describe('horizontalpodautoscalers', () => {
       [cells['Reference'], cells['Targets'], cells['MinPods'], cells['MaxPods'], cells['Replicas']],
       ['Deployment/web', 'cpu: 7%/80%', '1', 5, 2],
     );
+  });
+
+  it('count nothing below zero', () => {
+    const status = { currentReplicas: -1, desiredReplicas: -2 };
+    const negative = 'must be greater than or equal to 0';
+    for (const resource of [horizontalPodAutoscalers, horizontalPodAutoscalersV1]) {
+      const validate = resource.validateStatusUpdate as (value: object, old: object) => FieldError[];
+      assert.deepEqual(validate({ status }, {}).map(text), [
+        `status.currentReplicas: Invalid value: -1: ${negative}`,
+        `status.desiredReplicas: Invalid value: -2: ${negative}`,
+      ]);
+    }
   });
 
   it('become v1 and come back whole', () => {

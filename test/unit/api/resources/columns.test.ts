@@ -491,6 +491,48 @@ describe('columns of other kinds', () => {
     assert.equal(row(kinds.namespaces, namespace)['Status'], 'Active');
   });
 
+  it('rows of pods that have ended', () => {
+    const conditions = (phase: string) => pods.rowConditions!(object(pods, { spec: {}, status: { phase } }));
+    const ended = { type: 'Completed', status: 'True' };
+    assert.deepEqual(conditions('Running'), []);
+    assert.deepEqual(conditions('Failed'), [{ ...ended, reason: 'Failed', message: 'The pod failed.' }]);
+    assert.deepEqual(conditions('Succeeded'), [
+      { ...ended, reason: 'Succeeded', message: 'The pod has completed successfully.' },
+    ]);
+  });
+
+  for (const [what, hosts, expected] of [
+    ['none', [], '*'],
+    ['any host', [''], '*'],
+    ['three', ['a', 'b', 'c'], 'a,b,c'],
+    ['the same twice', ['a', 'a'], 'a,a'],
+    ['more', ['a', 'b', 'c', 'd', ''], 'a,b,c + 2 more...'],
+    ['rules without a host between', ['', 'a', 'b', 'c'], 'a,b,c'],
+    ['rules without a host at the end', ['a', 'b', 'c', ''], 'a,b,c + 1 more...'],
+  ] as const)
+    it(`hosts of ingresses: ${what}`, () => {
+      const spec = { rules: hosts.map((host) => ({ host })) };
+      assert.equal(row(kinds.ingresses, object(kinds.ingresses, { spec }))['Hosts'], expected);
+    });
+
+  it('addresses of ingresses', () => {
+    const ingress = [{ hostname: 'b' }, { ip: '1.2.3.4' }, { hostname: 'b' }];
+    const cells = row(
+      kinds.ingresses,
+      object(kinds.ingresses, { spec: {}, status: { loadBalancer: { ingress } } }),
+    );
+    assert.equal(cells['Address'], '1.2.3.4,b');
+  });
+
+  it('storage', () => {
+    const cell = (resource: unknown, fields: Record<string, unknown>) =>
+      row(resource as typeof pods, object(resource as typeof pods, fields))['Capacity'];
+    assert.equal(cell(kinds.persistentVolumes, { spec: {} }), '0');
+    assert.equal(cell(kinds.persistentVolumeClaims, { spec: { volumeName: 'v' } }), '0');
+    assert.equal(cell(kinds.persistentVolumeClaims, { spec: {} }), '');
+    assert.equal(cell(kinds.csiStorageCapacities, { storageClassName: 's' }), '<unset>');
+  });
+
   it('a time that is not known', () => {
     const secret = object(kinds.secrets, {}, { creationTimestamp: undefined });
     assert.equal(kinds.secrets.columns.at(-1)!.cell(secret, NOW), '<unknown>');

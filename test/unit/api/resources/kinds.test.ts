@@ -9,8 +9,16 @@ const of = (resource: unknown) => resource as Resource<KubeObject>;
 const make = (resource: unknown, fields: object, metadata = {}) =>
   object(of(resource), fields as Record<string, unknown>, metadata);
 
+/** For the name `x`, with an ECDSA key. */
 const CSR = Buffer.from(
-  '-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n',
+  `-----BEGIN CERTIFICATE REQUEST-----
+MIHFMG4CAQAwDDEKMAgGA1UEAwwBeDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IA
+BC6h9Lli85CETpP4LNbwa3pRvHdcSBt9/Gx8cz21GgqkcZDDGVp+UsTZAE4rimFD
+Cl4ppnP85MtushJzGS6BIZ6gADAKBggqhkjOPQQDAgNHADBEAiB3BP0iW4VaqJij
+39sGXs/hYfW/WkRQd2zhCZaojZUS6gIgZAsS7A9h4JTnq7Hd7ZwqBTmqSNoExozo
+FxrOyGYQm18=
+-----END CERTIFICATE REQUEST-----
+`,
 ).toString('base64');
 const RBAC = 'rbac.authorization.k8s.io';
 const backend = { service: { name: 'web', port: { number: 80 } } };
