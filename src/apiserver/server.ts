@@ -9,6 +9,7 @@ import type { NodeStreams } from '../hub/node-streams.js';
 import { UsageSampler } from '../hub/usage.js';
 import type { Store } from '../store/store.js';
 import { builtInAdmission } from './admission/index.js';
+import { AdmissionMeasures } from './admission/measures.js';
 import { ServiceAddresses } from './admission/service-addresses.js';
 import { openAuditor } from './audit/index.js';
 import {
@@ -92,6 +93,7 @@ export class ApiServer {
       },
     };
     const webhooks = new WebhookClient(reach);
+    const measures = new AdmissionMeasures();
     this.#deps = {
       store,
       webhooks,
@@ -102,6 +104,7 @@ export class ApiServer {
         store,
         authorizer: options.authorizer,
         webhooks,
+        measures,
         podSecurity: options.podSecurity,
       }),
       addresses: new ServiceAddresses(store, serviceCidr, nodePorts),
@@ -138,6 +141,7 @@ export class ApiServer {
       metrics: () =>
         this.#metrics.render([
           ...this.#storage.render(),
+          ...measures.render(),
           ...clientMeasures(),
           ...this.#flow.metrics.render(this.#flow),
           ...(this.#deps.auditor?.metrics() ?? []),

@@ -1,7 +1,6 @@
 /** What sessions tell and are told besides their streams: how they ended, and the terminal's size. */
 import type { Readable, Writable } from 'node:stream';
 import type { Status } from '#types';
-import { asStatusError } from '../api/machinery/status.js';
 
 /** An open exec or attach. Streams that were not asked for are undefined. */
 export interface StreamSession {
@@ -30,16 +29,16 @@ export function exitStatus(exitCode: number, command: string[]): Status {
   };
 }
 
-/** The Status of a session that broke. */
+/** The Status of a session that broke, or whose command could not be started. */
 export function failureStatus(error: unknown): Status {
-  const { message, code } = asStatusError(error);
+  const message = `error executing command in container: ${(error as Error).message}`;
   return {
     metadata: {},
     status: 'Failure',
-    message: `error executing command in container: ${message}`,
+    message: `Internal error occurred: ${message}`,
     reason: 'InternalError',
     details: { causes: [{ message }] },
-    code: Math.min(code, 500),
+    code: 500,
   };
 }
 

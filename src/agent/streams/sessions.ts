@@ -1,5 +1,5 @@
 /** exec and attach: a session of the runtime, carried over a stream. */
-import { badRequest } from '../../api/machinery/status.js';
+import { badRequest, StatusError } from '../../api/machinery/status.js';
 import type { FrameStream } from '../../rpc/frames.js';
 import { Channel } from '../../rpc/hub.js';
 import type { ExecRequest } from '../../rpc/stream-requests.js';
@@ -15,7 +15,10 @@ const options = ({ stdin, stdout, stderr, tty }: ExecRequest) => ({
 
 export const serveExec: Serve = async (stream, request: ExecRequest, events, deps) => {
   const input = request.stdin ? stream.input(Channel.stdin) : undefined;
-  const session = await deps.runtime.exec(runningContainer(deps, request), request.command, options(request));
+  const container = runningContainer(deps, request);
+  const session = await deps.runtime
+    .exec(container, request.command, options(request))
+    .catch((error) => tellOverStream(stream, error));
   stream.exit(await carry(stream, session, input, events));
 };
 
@@ -26,6 +29,12 @@ export const serveAttach: Serve = async (stream, request: ExecRequest, events, d
   // How the container ended is in the pod's status: an attachment has no exit code of its own.
   stream.exit(0);
 };
+
+/** A command that can't be started is told over the stream, not as a refusal to open it. */
+function tellOverStream(stream: FrameStream, error: unknown): never {
+  stream.ready();
+  throw new StatusError(500, 'InternalError', (error as Error).message);
+}
 
 function runningContainer(deps: StreamDeps, request: ExecRequest): string {
   const worker = findWorker(deps, request);

@@ -4,6 +4,7 @@ import type { KubeObject } from '../../api/machinery/types.js';
 import type { Resource } from '../../api/resources/define.js';
 import type { User } from '../../auth/user.js';
 import type { Write } from '../../store/store.js';
+import type { AdmissionMeasures, Step } from './measures.js';
 
 export interface AdmissionRequest {
   operation: 'CREATE' | 'UPDATE' | 'DELETE' | 'CONNECT';
@@ -56,19 +57,26 @@ export function requestReinvocation(request: AdmissionRequest): void {
 }
 
 /** Runs plugins in their order. */
-export function createAdmission(plugins: AdmissionPlugin[]): Admission {
+export function createAdmission(plugins: AdmissionPlugin[], measures?: AdmissionMeasures): Admission {
   const mutating = plugins.filter((plugin) => plugin.admit);
   const validating = plugins.filter((plugin) => plugin.validate);
+  const each = async (of: AdmissionPlugin[], step: Step, request: AdmissionRequest) => {
+    for (const plugin of of) {
+      if (measures) await measures.controller(plugin.name, step, request, () => plugin[step]!(request));
+      else await plugin[step]!(request);
+    }
+  };
+  const admit = async (request: AdmissionRequest) => {
+    await each(mutating, 'admit', request);
+    if (!reinvocations.delete(request)) return;
+    request.reinvoked = true;
+    await each(mutating, 'admit', request);
+  };
+  const validate = (request: AdmissionRequest) => each(validating, 'validate', request);
+  if (!measures) return { admit, validate };
   return {
-    async admit(request) {
-      for (const plugin of mutating) await plugin.admit!(request);
-      if (!reinvocations.delete(request)) return;
-      request.reinvoked = true;
-      for (const plugin of mutating) await plugin.admit!(request);
-    },
-    async validate(request) {
-      for (const plugin of validating) await plugin.validate!(request);
-    },
+    admit: (request) => measures.step('admit', request, () => admit(request)),
+    validate: (request) => measures.step('validate', request, () => validate(request)),
   };
 }
 

@@ -10,6 +10,7 @@ import { claimResize } from './claim-resize.js';
 import { defaultIngressClass } from './default-ingress-class.js';
 import { defaultStorageClass } from './default-storage-class.js';
 import { limitRanger } from './limit-ranger.js';
+import type { AdmissionMeasures } from './measures.js';
 import { namespaceLifecycle } from './namespace-lifecycle.js';
 import { nodeRestriction, taintNewNodes } from './nodes.js';
 import { defaultTolerations, priority } from './pod-defaults.js';
@@ -29,36 +30,41 @@ export function builtInAdmission({
   store,
   authorizer,
   webhooks,
+  measures,
   podSecurity: configuration,
 }: {
   store: Store;
   authorizer: Authorizer;
   webhooks: WebhookClient;
+  measures: AdmissionMeasures;
   podSecurity?: PodSecurityConfiguration;
 }): Admission {
-  const parts = { store, authorizer, webhooks, convert: conversionWebhook({ webhooks }) };
-  return createAdmission([
-    namespaceLifecycle(store),
-    limitRanger(store),
-    serviceAccountPlugin(store),
-    nodeRestriction(store),
-    taintNewNodes,
-    podSecurity(store, configuration),
-    priority(store),
-    priorityClassRules(store),
-    defaultTolerations,
-    defaultIngressClass(store),
-    rbacEscalation(store, authorizer),
-    certificateRequests(authorizer),
-    defaultStorageClass(store),
-    storageProtection,
-    claimResize(store),
-    runtimeClass(store),
-    adminAccess(store),
-    mutatingPolicies(parts),
-    mutatingWebhooks(parts),
-    validatingPolicies(parts),
-    validatingWebhooks(parts),
-    resourceQuota(store),
-  ]);
+  const parts = { store, authorizer, webhooks, measures, convert: conversionWebhook({ webhooks }) };
+  return createAdmission(
+    [
+      namespaceLifecycle(store),
+      limitRanger(store),
+      serviceAccountPlugin(store),
+      nodeRestriction(store),
+      taintNewNodes,
+      podSecurity(store, configuration),
+      priority(store),
+      priorityClassRules(store),
+      defaultTolerations,
+      defaultIngressClass(store),
+      rbacEscalation(store, authorizer),
+      certificateRequests(authorizer),
+      defaultStorageClass(store),
+      storageProtection,
+      claimResize(store),
+      runtimeClass(store),
+      adminAccess(store),
+      mutatingPolicies(parts),
+      mutatingWebhooks(parts),
+      validatingPolicies(parts),
+      validatingWebhooks(parts),
+      resourceQuota(store),
+    ],
+    measures,
+  );
 }

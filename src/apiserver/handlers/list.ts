@@ -1,5 +1,7 @@
 /** list: a page of objects that one revision shows, filtered by selectors. */
+import { posix } from 'node:path';
 import { badRequest, expired, StatusError, timeout } from '../../api/machinery/status.js';
+import { parseJsonStrict } from '../../api/schema/json.js';
 import { type ListOptions, RevisionError, type Stored } from '../../store/store.js';
 import type { Context, ListPage, Result } from '../context.js';
 import { keyOf, prefixOf } from '../keys.js';
@@ -48,13 +50,13 @@ function single(ctx: Context, namespace: string, filter: Filter): ListPage {
 }
 
 function startOf(ctx: Context, query: ListQuery, prefix: string): Position {
-  const requested = parseResourceVersion(query.resourceVersion);
   if (query.continue !== '') {
-    if (requested !== undefined && requested !== 0)
-      throw badRequest('specifying resource version is not allowed when using continue');
     const { revision, start } = decodeContinue(query.continue);
+    if (query.resourceVersion !== '' && query.resourceVersion !== '0')
+      throw badRequest('specifying resource version is not allowed when using continue');
     return { revision: revision < 0 ? undefined : revision, after: prefix + start };
   }
+  const requested = parseResourceVersion(query.resourceVersion);
   if (requested === undefined || requested === 0) return { revision: undefined, after: undefined };
   const exact =
     query.resourceVersionMatch === 'Exact' || (query.resourceVersionMatch === '' && query.limit > 0);
@@ -105,20 +107,33 @@ function encodeContinue(revision: number, start: string): string {
   return Buffer.from(JSON.stringify({ v: 'meta.k8s.io/v1', rv: revision, start })).toString('base64url');
 }
 
+/** Throws 400. */
 function decodeContinue(token: string): { revision: number; start: string } {
+  const refuse = (why: string) => badRequest(`invalid continue token: continue key is not valid${why}`);
+  const { v, rv, start } = parseToken(token, refuse);
+  if (v !== 'meta.k8s.io/v1')
+    throw refuse(`: server does not recognize this encoded version ${typeof v === 'string' ? v : ''}`);
+  if (!rv) throw refuse(': incorrect encoded start resourceVersion (version meta.k8s.io/v1)');
+  if (!start) throw refuse(': encoded start key empty (version meta.k8s.io/v1)');
+  if (!Number.isSafeInteger(rv) || typeof start !== 'string' || !isCleanPath(start))
+    throw refuse(`: ${start}`);
+  return { revision: rv, start };
+}
+
+/** Whether it stays below the prefix that it is appended to. */
+const isCleanPath = (start: string) => posix.normalize(`/${start}`) === `/${start}`;
+
+function parseToken(token: string, refuse: (why: string) => StatusError): Record<string, any> {
+  const foreign = /[^\w-]/.exec(token);
+  if (foreign)
+    throw refuse(`: illegal base64 data at input byte ${Buffer.byteLength(token.slice(0, foreign.index))}`);
   try {
-    const { v, rv, start } = JSON.parse(Buffer.from(token, 'base64url').toString());
-    if (
-      v === 'meta.k8s.io/v1' &&
-      Number.isSafeInteger(rv) &&
-      typeof start === 'string' &&
-      !start.includes('..')
-    )
-      return { revision: rv, start };
-  } catch {
-    // Told below.
+    const { value } = parseJsonStrict(Buffer.from(token, 'base64url').toString());
+    if (typeof value === 'object') return value ?? {};
+  } catch (error) {
+    throw refuse(`: ${(error as Error).message}`);
   }
-  throw badRequest('continue key is not valid: illegal base64 data or not a token of this server');
+  throw refuse(': not a token of this server');
 }
 
 function continueExpired(token: string): StatusError {

@@ -104,10 +104,13 @@ function listErrors(o: ListQuery): FieldError[] {
 /** The number that a resourceVersion stands for; undefined for ''. Throws 400. */
 export function parseResourceVersion(text: string): number | undefined {
   if (text === '') return undefined;
-  if (!/^\d{1,15}$/.test(text))
+  if (!/^\d{1,15}$/.test(text)) {
+    const why = /^\d+$/.test(text) ? 'value out of range' : 'invalid syntax';
+    const error = `strconv.ParseUint: parsing ${JSON.stringify(text)}: ${why}`;
     throw badRequest(
-      `Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
+      `invalid resource version: resourceVersion: Invalid value: ${JSON.stringify(text)}: ${error}`,
     );
+  }
   return Number(text);
 }
 

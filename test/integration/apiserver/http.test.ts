@@ -35,6 +35,40 @@ describe('apiserver over HTTPS', function () {
     else assert.match(json.message, message);
   };
 
+  it('says what is wrong with a continue token or a resourceVersion', async () => {
+    const token = (text: string) => Buffer.from(text).toString('base64url');
+    const page = token('{"v":"meta.k8s.io/v1","rv":1,"start":"a"}');
+    const cases: [string, string][] = [
+      ['continue=a!', 'illegal base64 data at input byte 1'],
+      [`continue=${token('x')}`, "invalid character 'x' looking for beginning of value"],
+      [
+        `continue=${token('{"v":"v2","rv":1,"start":"a"}')}`,
+        'server does not recognize this encoded version v2',
+      ],
+      [
+        `continue=${token('{"v":"meta.k8s.io/v1","start":"a"}')}`,
+        'incorrect encoded start resourceVersion (version meta.k8s.io/v1)',
+      ],
+      [
+        `continue=${token('{"v":"meta.k8s.io/v1","rv":1}')}`,
+        'encoded start key empty (version meta.k8s.io/v1)',
+      ],
+      [`continue=${token('{"v":"meta.k8s.io/v1","rv":1,"start":"../a"}')}`, '../a'],
+    ];
+    const list = (query: string, message: string) =>
+      status(400, 'BadRequest', message, 'GET', `${CONFIG_MAPS}?${query}`);
+    for (const [query, why] of cases)
+      await list(query, `invalid continue token: continue key is not valid: ${why}`);
+    await list(
+      `continue=${page}&resourceVersion=1`,
+      'specifying resource version is not allowed when using continue',
+    );
+    await list(
+      'resourceVersion=x',
+      'invalid resource version: resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax',
+    );
+  });
+
   it('tells anonymous, unknown and forged users what upstream tells them', async () => {
     const anonymous = { anonymous: true };
     assert.equal((await s.http('GET', '/livez', anonymous)).text, 'ok');

@@ -36,6 +36,8 @@ describe('what the API server tells of itself', function () {
       /^apiserver_watch_events_total\{group="",resource="configmaps",version="v1"\} [1-9]/m,
       /^apiserver_resource_objects\{group="",resource="namespaces"\} [1-9]/m,
       /^apiserver_storage_objects\{resource="clusterroles.rbac.authorization.k8s.io"\} [1-9]/m,
+      /^apiserver_admission_step_admission_duration_seconds_count\{operation="CREATE",rejected="false",type="validate"\} [1-9]/m,
+      /^apiserver_admission_controller_admission_duration_seconds_count\{name="NamespaceLifecycle",operation="CREATE",rejected="false",type="admit"\} [1-9]/m,
       /^etcd_request_duration_seconds_count\{group="",resource="namespaces",operation="create"\} [1-9]/m,
       /^etcd_requests_total\{group="rbac.authorization.k8s.io",resource="clusterroles",operation="create"\} [1-9]/m,
       /^rest_client_requests_total\{code="201",host="localhost",method="POST"\} [1-9]/m,

@@ -79,6 +79,18 @@ describe('bad input', function () {
     assert.match(message ?? '', /exec: "\/no\/such": stat \/no\/such: no such file or directory/);
   });
 
+  it('exec of a missing command: told over the session, with the reason', async () => {
+    await create(shellPod('exec-missing', 'sleep 600'));
+    await cluster.kubectl('wait', '--for=condition=Ready', 'pod/exec-missing', '--timeout=60s');
+    const says =
+      /^error: Internal error occurred: error executing command in container: .*exec: "nosuch": executable file not found in \$PATH/m;
+    for (const env of ['true', 'false']) {
+      const options = { env: { KUBECTL_REMOTE_COMMAND_WEBSOCKETS: env } };
+      const { code, stderr } = await cluster.kubectl.try(['exec', 'exec-missing', '--', 'nosuch'], options);
+      assert.deepEqual([code, says.test(stderr)], [1, true], stderr);
+    }
+  });
+
   it('a bad token or a foreign certificate: 401; no credentials: 403', async () => {
     const { apiPort } = JSON.parse(readFileSync(join(cluster.dataDir, 'cluster.json'), 'utf8'));
     const foreign = await (await loadOrCreatePki(join(cluster.dataDir, 'foreign'))).issue({

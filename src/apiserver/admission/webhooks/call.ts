@@ -4,11 +4,13 @@ import type { ConversionWebhook } from '../../extensions/convert.js';
 import type { WebhookClient } from '../../webhooks/index.js';
 import { type AdmissionRequest, annotateAudit } from '../admission.js';
 import type { Matched } from '../matching.js';
+import type { AdmissionMeasures, WebhookCall } from '../measures.js';
 import type { Hook } from './hooks.js';
 import { createReview, type Review, readVerdict, type Verdict } from './review.js';
 
 export interface CallParts {
   webhooks: WebhookClient;
+  measures: AdmissionMeasures;
   convert: ConversionWebhook;
 }
 
@@ -34,16 +36,24 @@ export async function callWebhook(
   const { name, sideEffects, failurePolicy } = webhook;
   if (request.dryRun && sideEffects !== 'None' && sideEffects !== 'NoneOnDryRun')
     throw badRequest(`admission webhook ${JSON.stringify(name)} does not support dry run`);
+  const started = performance.now();
+  const observe = (code: number, rejected: WebhookCall['rejected'] = false) =>
+    parts.measures.webhook(name, request, { mutating, code, rejected }, performance.now() - started);
   try {
     const verdict = await ask(parts, hook, request, matched, mutating);
     for (const [key, value] of Object.entries(verdict.auditAnnotations ?? {}))
       annotateAudit(request, `${name}/${key}`, value);
     request.warnings.push(...(verdict.warnings ?? []));
-    if (!verdict.allowed) throw denied(name, verdict);
+    const refusal = verdict.allowed ? undefined : denied(name, verdict);
+    observe(refusal?.code ?? 200, refusal && 'no_error');
+    if (refusal) throw refusal;
     return verdict;
   } catch (error) {
     if (!(error instanceof CallFailure)) throw error;
-    if (failurePolicy !== 'Ignore') throw internalError(error);
+    const counts = failurePolicy !== 'Ignore';
+    observe(400, counts && 'calling_webhook_error');
+    if (counts) throw internalError(error);
+    parts.measures.failedOpen(name, mutating);
     const prefix = mutating ? 'mutation' : 'validating';
     annotateAudit(
       request,

@@ -12,6 +12,7 @@ import type { ConversionWebhook } from '../../extensions/convert.js';
 import type { WebhookClient } from '../../webhooks/index.js';
 import { type AdmissionPlugin, type AdmissionRequest, requestReinvocation } from '../admission.js';
 import { isExempt, type Matched, matchesNamespace, matchesObject, matchRules } from '../matching.js';
+import type { AdmissionMeasures } from '../measures.js';
 import { conditionsHold } from '../policy/conditions.js';
 import { inputsOf } from '../policy/evaluate.js';
 import { replaceObject } from '../replace.js';
@@ -23,6 +24,7 @@ export interface WebhookParts {
   store: Store;
   authorizer: Authorizer;
   webhooks: WebhookClient;
+  measures: AdmissionMeasures;
   convert: ConversionWebhook;
 }
 
