@@ -12,6 +12,7 @@ import {
 import { dns1123Label } from '../../machinery/names.js';
 import { checked, sameJson, validateLabelSelector, validateNonnegative } from '../../machinery/validation.js';
 import { ageColumn, nameColumn, templateColumns } from '../columns.js';
+import { validateClaimSpec } from '../core/persistent-volume-claim-spec.js';
 import { defaultPodTemplate } from '../core/podspec/defaults.js';
 import { claimWarnings } from '../core/podspec/warnings.js';
 import { defineResource, REPLICAS, SCALE } from '../define.js';
@@ -190,9 +191,13 @@ function validateStatus({ status }: StatefulSet, old: StatefulSet): FieldError[]
   return errors;
 }
 
-/** The service gives the pods' host names their domain. */
-const validateCreate = ({ spec }: StatefulSet): FieldError[] =>
-  spec.serviceName ? checked('spec.serviceName', spec.serviceName, dns1123Label) : [];
+/** The service gives the pods' host names their domain. What an update can't mend is checked here alone. */
+const validateCreate = ({ spec }: StatefulSet): FieldError[] => [
+  ...(spec.volumeClaimTemplates ?? []).flatMap((claim, i) =>
+    validateClaimSpec(claim.spec!, child(index('spec.volumeClaimTemplates', i), 'spec')),
+  ),
+  ...(spec.serviceName ? checked('spec.serviceName', spec.serviceName, dns1123Label) : []),
+];
 
 function warnings(set: StatefulSet, old: StatefulSet | undefined): string[] {
   const { revisionHistoryLimit, volumeClaimTemplates } = set.spec;

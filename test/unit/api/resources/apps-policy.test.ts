@@ -180,10 +180,23 @@ describe('stateful sets', () => {
     [
       'a mount of a claim',
       {
-        volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: {} }],
+        volumeClaimTemplates: [
+          {
+            metadata: { name: 'data' },
+            spec: { accessModes: ['ReadWriteOnce'], resources: { requests: { storage: '1Gi' } } },
+          },
+        ],
         template: template({ containers: mount }),
       },
       [],
+    ],
+    [
+      'a template of claims that says nothing',
+      { volumeClaimTemplates: [{ metadata: { name: 'data' }, spec: {} }] },
+      [
+        'spec.volumeClaimTemplates[0].spec.accessModes: Required value: at least 1 access mode is required',
+        'spec.volumeClaimTemplates[0].spec.resources[storage]: Required value',
+      ],
     ],
     [
       'a mount of nothing',

@@ -515,6 +515,25 @@ describe('columns of other kinds', () => {
       assert.equal(row(kinds.ingresses, object(kinds.ingresses, { spec }))['Hosts'], expected);
     });
 
+  for (const [paramRef, expected] of [
+    [undefined, '<unset>'],
+    [{ name: 'p' }, '*/p'],
+    [{ name: 'p', namespace: 'n' }, 'n/p'],
+    [
+      {
+        selector: {
+          matchLabels: { b: '2', a: '1' },
+          matchExpressions: [{ key: 'c', operator: 'In', values: ['x', 'y'] }],
+        },
+      },
+      '&LabelSelector{MatchLabels:map[string]string{a: 1,b: 2,},MatchExpressions:[]LabelSelectorRequirement{LabelSelectorRequirement{Key:c,Operator:In,Values:[x y],},},}',
+    ],
+  ] as const)
+    it(`parameters of policies: ${expected}`, () => {
+      const binding = object(kinds.validatingAdmissionPolicyBindings, { spec: { paramRef } });
+      assert.equal(row(kinds.validatingAdmissionPolicyBindings, binding)['ParamRef'], expected);
+    });
+
   it('addresses of ingresses', () => {
     const ingress = [{ hostname: 'b' }, { ip: '1.2.3.4' }, { hostname: 'b' }];
     const cells = row(
