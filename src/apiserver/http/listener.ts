@@ -5,9 +5,9 @@ import { createSecureServer, type Http2SecureServer, type Http2Session } from 'n
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
+import { renewBeforeLimit, SESSION_LIMITS } from '../../client/http2-limits.js';
 import type { ListenOptions } from '../options.js';
 import type { Response } from './respond.js';
-import { renewBeforeLimit, SESSION_LIMITS } from './sessions.js';
 
 export type IncomingRequest = IncomingMessage;
 

@@ -34,13 +34,19 @@ export interface Origin {
   port: number;
 }
 
+const NONE: ReadonlySet<string> = new Set();
+/** Names no header. */
+const ALONE = /^(?:keep-alive|close)$/i;
+
 /** Names that a Connection header makes hop-by-hop for its message. */
-function connectionNames(raw: readonly string[]): Set<string> {
-  const names = new Set<string>();
+function connectionNames(raw: readonly string[]): ReadonlySet<string> {
+  let names: Set<string> | undefined;
   for (let i = 0; i < raw.length; i += 2)
-    if (raw[i]!.toLowerCase() === 'connection')
+    if (raw[i]!.length === 10 && raw[i]!.toLowerCase() === 'connection' && !ALONE.test(raw[i + 1]!)) {
+      names ??= new Set();
       for (const name of raw[i + 1]!.split(',')) names.add(name.trim().toLowerCase());
-  return names;
+    }
+  return names ?? NONE;
 }
 
 /** End-to-end headers of a message, in order and with repeats: name → all its values. */

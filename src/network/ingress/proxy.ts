@@ -4,6 +4,7 @@ import http2 from 'node:http2';
 import type { AddressInfo, Server, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
+import { renewBeforeLimit, SESSION_LIMITS } from '../../client/http2-limits.js';
 import { type Asked, ask } from './ask.js';
 import type { Backends, Target } from './backends.js';
 import type { Certificates } from './certificates.js';
@@ -81,6 +82,7 @@ export class IngressProxy {
     const { certificates } = this.#options;
     const server = http2.createSecureServer({
       ...LIMITS,
+      ...SESSION_LIMITS,
       ...(await certificates.general()),
       allowHTTP1: true,
       handshakeTimeout: HANDSHAKE_MS,
@@ -102,6 +104,7 @@ export class IngressProxy {
     Object.assign(server, LIMITS);
     server.on('session', (session) => {
       this.#sessions.add(session);
+      renewBeforeLimit(session);
       session.setTimeout(IDLE_MS, () => session.close());
       session.on('error', () => session.destroy());
       session.on('close', () => this.#sessions.delete(session));

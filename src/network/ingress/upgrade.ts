@@ -4,7 +4,7 @@ import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import type { Http2ServerRequest } from 'node:http2';
 import { type Duplex, pipeline } from 'node:stream';
 import type { Target } from './backends.js';
-import { type ExchangeDeps, type Outcome, ProxyError, reach } from './exchange.js';
+import { type ExchangeDeps, Gone, type Outcome, ProxyError, reach } from './exchange.js';
 import { endToEnd, type Origin, requestHeaders, responseHeaders } from './headers.js';
 import type { UpstreamResponse } from './upstream.js';
 
@@ -75,8 +75,8 @@ export async function upgrade(
   if (target.protocol === 'h2c')
     throw new ProxyError(502, 'the endpoints speak HTTP/2, which has no upgrades');
   const { socket } = client;
-  const gone = new AbortController();
-  const leave = () => gone.abort();
+  const gone = new Gone();
+  const leave = () => gone.leave();
   socket.once('close', leave);
   const { answer, done } = await reach(
     deps,
@@ -85,7 +85,7 @@ export async function upgrade(
     outcome,
     {
       hasBody: false,
-      gone: gone.signal,
+      gone,
       async send({ request, answered }) {
         request.end();
         const timer = setTimeout(

@@ -72,10 +72,9 @@ export class Upstreams {
     // The agent's timeout is for idle connections; those in use have limits of their own.
     request.setTimeout(0);
     let phase: UpstreamError['phase'] = 'connect';
-    const timer = setTimeout(
-      () => request.destroy(new UpstreamError(`no connection within ${CONNECT_MS} ms`, 'connect', true)),
-      CONNECT_MS,
-    );
+    let timer: NodeJS.Timeout | undefined;
+    const late = () =>
+      request.destroy(new UpstreamError(`no connection within ${CONNECT_MS} ms`, 'connect', true));
     const failed = (reject: (error: Error) => void) => (error: Error) => {
       clearTimeout(timer);
       reject(error instanceof UpstreamError ? error : new UpstreamError(error.message, phase, false));
@@ -88,8 +87,9 @@ export class Upstreams {
         resolve();
       };
       request.once('socket', (socket) => {
-        if (socket.connecting) socket.once(protocol === 'https' ? 'secureConnect' : 'connect', done);
-        else done();
+        if (!socket.connecting) return done();
+        timer = setTimeout(late, CONNECT_MS);
+        socket.once(protocol === 'https' ? 'secureConnect' : 'connect', done);
       });
     });
     const answered = new Promise<Answer>((resolve, reject) => {

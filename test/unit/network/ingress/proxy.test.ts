@@ -504,6 +504,37 @@ describe('the ingress proxy', function () {
     session.close();
   });
 
+  it('lets a stream of HTTP/2 end, however many others of its connection the client gives up', async () => {
+    let end = () => {};
+    const backend = await bench.backend((req, res) => {
+      if (req.url !== '/long') return;
+      res.write('be');
+      end = () => res.end('gun');
+    });
+    bench.serve(backend.port);
+    const session = http2.connect(`https://127.0.0.1:${bench.tlsPort}`, { rejectUnauthorized: false });
+    let code: number | undefined;
+    session.on('goaway', (given) => {
+      code ??= given;
+    });
+    const long = session.request({ ':path': '/long', ':authority': 'app.test' });
+    await once(long, 'response');
+    for (let i = 0; i < 1200 && code === undefined; i += 50) {
+      const given = Array.from({ length: 50 }, () =>
+        session.request({ ':path': '/', ':authority': 'app.test' }),
+      );
+      for (const stream of given) stream.on('error', () => {}).close(http2.constants.NGHTTP2_CANCEL);
+      await Promise.all(given.map((stream) => stream.destroyed || once(stream, 'close')));
+      if (!session.closed) await new Promise((resolve) => session.ping(resolve));
+    }
+    assert.equal(code, http2.constants.NGHTTP2_NO_ERROR, 'the client is asked to open another connection');
+    end();
+    let body = '';
+    for await (const chunk of long) body += chunk;
+    assert.equal(body, 'begun');
+    session.destroy();
+  });
+
   it('counts requests by Ingress and status', async () => {
     const backend = await bench.backend(hello);
     bench.serve(backend.port);

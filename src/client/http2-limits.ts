@@ -1,4 +1,4 @@
-/** HTTP/2 connections that many requests share: none of them may end the others. */
+/** HTTP/2 listeners' connections, which many requests share: none of them may end the others. */
 import { constants, type Http2Session, type ServerHttp2Stream } from 'node:http2';
 
 /**
