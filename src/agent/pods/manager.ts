@@ -79,7 +79,7 @@ export class PodManager {
     const { runtime, network } = this.#deps;
     runtime.off('exit', this.#onExit);
     runtime.off('gone', this.#onGone);
-    for (const worker of this.#workers.values()) worker.close();
+    await Promise.all([...this.#workers.values()].map((worker) => worker.close()));
     if (!stopPods) return;
     await Promise.all(
       runtime.sandboxes().map(async ({ id }) => {

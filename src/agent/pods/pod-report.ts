@@ -21,6 +21,8 @@ export class PodReport {
   readonly #begun: number;
   #status: PodStatus | undefined;
   #text = '';
+  #saving = Promise.resolve();
+  #ended = false;
 
   constructor(
     private readonly of: ReportedPod,
@@ -64,10 +66,22 @@ export class PodReport {
 
   /** So that a later agent knows the pod without the hub. */
   save(): void {
-    this.operations.runAfresh('save', async () => {
-      const { dir, desired, allocation } = this.of;
-      const pod = { ...desired, ...(this.#status ? { status: this.#status } : {}) };
-      await savePod(dir, { pod, allocation });
+    this.operations.runAfresh('save', () => {
+      this.#saving = this.#save();
+      return this.#saving;
     });
+  }
+
+  /** Nothing is written into the pod's folder any more once this resolves. */
+  async end(): Promise<void> {
+    this.#ended = true;
+    await this.#saving.catch(() => undefined);
+  }
+
+  async #save(): Promise<void> {
+    if (this.#ended) return;
+    const { dir, desired, allocation } = this.of;
+    const pod = { ...desired, ...(this.#status ? { status: this.#status } : {}) };
+    await savePod(dir, { pod, allocation });
   }
 }

@@ -223,13 +223,14 @@ export class PodWorker implements PodContext {
     this.changed();
   }
 
-  /** Stops watching the pod; what runs goes on. */
-  close(): void {
+  /** Stops watching the pod; what runs goes on. Resolves when nothing of it is being written. */
+  close(): Promise<void> {
     this.#closed = true;
     this.#wake?.();
     this.#storage.close();
     this.#operations.close();
     for (const runner of this.#containers) runner.close();
+    return this.#report.end();
   }
 
   /** Looks what is next, once for all changes of this turn of the event loop. */
@@ -390,6 +391,7 @@ export class PodWorker implements PodContext {
     // The end of the pod frees its devices for others, which may come to this node at once.
     await this.#deps.devices.unprepareClaims(this.pod.metadata.uid!);
     this.#tell(true);
+    if (this.#end.isDeleted) await this.#report.end();
     const ended = { pod: this.pod, end: this.#end, sandbox: this.#sandbox, storage: this.#storage };
     if ((await takeDown(ended, this.#deps)) === 'kept') {
       // If it was deleted meanwhile, the next look goes on from here.
@@ -399,7 +401,7 @@ export class PodWorker implements PodContext {
     }
     this.#finished = true;
     this.#resolveFinished();
-    this.close();
+    await this.close();
     this.#deps.gone(this.pod.metadata.uid!);
   }
 
