@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
-import { existsSync, lstatSync, mkdirSync, readFileSync, readlinkSync, truncateSync } from 'node:fs';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  truncateSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { native } from '../../../src/runtime/native.js';
 import type { RuntimeError } from '../../../src/runtime/types.js';
 import { exitOf, type Fixture, logLines, makeFixture } from './fixture.js';
@@ -88,7 +97,11 @@ describe('containers', () => {
           ).exited
         ).exitCode;
       while ((await inside('test', '-e', '/tmp/full')) !== 0);
-      truncateSync(logPath);
+      // What was still on its way to the log would fill it again.
+      do {
+        truncateSync(logPath);
+        await sleep(50);
+      } while (statSync(logPath).size > 0);
       await inside('rm', '/tmp/full');
       assert.equal((await ended).exitCode, 0);
       assert.deepEqual(
