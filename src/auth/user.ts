@@ -23,6 +23,8 @@ export interface Attributes {
   path: string;
   /** Of a list, watch or deletecollection: the field selector as it came. */
   fieldSelector?: string;
+  /** The same of labels. */
+  labelSelector?: string;
 }
 
 export type Decision = 'allow' | 'deny' | 'no-opinion';

@@ -69,6 +69,8 @@ function completeCollection(info: RequestInfo, query: URLSearchParams): void {
   if (info.verb === 'delete') info.verb = 'deletecollection';
   const fields = query.get('fieldSelector');
   if (fields) info.fieldSelector = fields;
+  const labels = query.get('labelSelector');
+  if (labels) info.labelSelector = labels;
   if (info.verb !== 'get') return;
   const watch = query.get('watch');
   info.verb = watch !== null && watch !== 'false' && watch !== '0' ? 'watch' : 'list';

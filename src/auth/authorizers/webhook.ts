@@ -6,6 +6,7 @@ import type { SubjectAccessReview } from '#types';
 import type { Clock } from '../../api/machinery/clock.js';
 import type { Transport } from '../../client/transport.js';
 import type { Answer, Attributes, Authorizer } from '../user.js';
+import { selectorsOf } from './selectors.js';
 
 export interface WebhookAuthorizerOptions {
   transport: Transport;
@@ -59,6 +60,7 @@ function specOf({ user, ...a }: Attributes): SubjectAccessReview['spec'] {
           resource: a.resource,
           ...(a.subresource ? { subresource: a.subresource } : {}),
           ...(a.name ? { name: a.name } : {}),
+          ...selectorsOf(a),
         },
       }
     : { nonResourceAttributes: { path: a.path, verb: a.verb } };

@@ -3,6 +3,7 @@
  * @see https://kubernetes.io/docs/reference/access-authn-authz/authorization/#using-configuration-file-for-authorization
  */
 import type { Clock } from '../../api/machinery/clock.js';
+import { selectorsOf } from '../authorizers/selectors.js';
 import { webhookAuthorizer } from '../authorizers/webhook.js';
 import { ConfigurationError } from '../configuration-error.js';
 import type { Authorizer } from '../user.js';
@@ -104,14 +105,14 @@ function conditional(
   return {
     ...authorizer,
     authorize(attributes) {
-      const { user, isResource, path, verb, fieldSelector: _, ...resource } = attributes;
+      const { user, isResource, path, verb, fieldSelector: _, labelSelector: __, ...resource } = attributes;
       const request = {
         user: user.name,
         groups: user.groups,
         uid: user.uid ?? '',
         extra: user.extra ?? {},
         ...(isResource
-          ? { resourceAttributes: { verb, ...resource } }
+          ? { resourceAttributes: { verb, ...resource, ...selectorsOf(attributes) } }
           : { nonResourceAttributes: { path, verb } }),
       };
       try {

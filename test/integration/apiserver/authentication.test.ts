@@ -291,6 +291,18 @@ describe('authentication', function () {
       groups: ['system:authenticated'],
       uid: '1',
     });
+    const selected = 'fieldSelector=metadata.name!=a&labelSelector=app%20in%20(x,y),!old';
+    await get(`/api/v1/namespaces/default/configmaps?${selected}`);
+    const { resourceAttributes } = webhook.asked.at(-1)!.body.spec;
+    assert.deepEqual(resourceAttributes.fieldSelector, {
+      requirements: [{ key: 'metadata.name', operator: 'NotIn', values: ['a'] }],
+    });
+    assert.deepEqual(resourceAttributes.labelSelector, {
+      requirements: [
+        { key: 'app', operator: 'In', values: ['x', 'y'] },
+        { key: 'old', operator: 'DoesNotExist' },
+      ],
+    });
     const conditional = file('authorization.yaml', {
       apiVersion: 'apiserver.config.k8s.io/v1',
       kind: 'AuthorizationConfiguration',
