@@ -166,6 +166,10 @@ function validateClient({ url, service }: WebhookClientConfig, path: string): Fi
 
 function validateUrl(text: string, path: string): FieldError[] {
   const form = '; desired format: https://host[/path]';
+  const scheme = `'https' is the only allowed URL scheme${form}`;
+  const host = `host must be specified${form}`;
+  // A path alone is a URL as well, without a scheme and a host.
+  if (!/^[a-z][a-z0-9+.-]*:/i.test(text)) return [invalid(path, '', scheme), invalid(path, '', host)];
   let url: URL;
   try {
     url = new URL(text);
@@ -173,9 +177,8 @@ function validateUrl(text: string, path: string): FieldError[] {
     return [required(path, `url must be a valid URL${form}`)];
   }
   const errors: FieldError[] = [];
-  if (url.protocol !== 'https:')
-    errors.push(invalid(path, url.protocol.slice(0, -1), `'https' is the only allowed URL scheme${form}`));
-  if (url.host === '') errors.push(invalid(path, url.host, `host must be specified${form}`));
+  if (url.protocol !== 'https:') errors.push(invalid(path, url.protocol.slice(0, -1), scheme));
+  if (url.host === '') errors.push(invalid(path, url.host, host));
   if (url.username !== '')
     errors.push(invalid(path, url.username, 'user information is not permitted in the URL'));
   if (url.hash !== '')

@@ -465,6 +465,14 @@ describe('kinds: errors of creation', () => {
         'webhooks[0].clientConfig: Required value: exactly one of url or service is required',
       ],
     ],
+    [
+      all.mutatingWebhookConfigurations,
+      webhook({ clientConfig: { url: 'example.com/x' } }),
+      [
+        'webhooks[0].clientConfig.url: Invalid value: "": \'https\' is the only allowed URL scheme; desired format: https://host[/path]',
+        'webhooks[0].clientConfig.url: Invalid value: "": host must be specified; desired format: https://host[/path]',
+      ],
+    ],
   ] as [unknown, object, (string | RegExp)[]][]) {
     it(`${of(resource).kind} ${JSON.stringify(fields).slice(0, 90)}: ${expected.length}`, () => {
       const errors = createErrors(of(resource), make(resource, fields));
