@@ -81,7 +81,8 @@ export class ContainerRunner {
     const restartAt = ended ? this.#backoff.notBefore(latest, now) : 0;
     const retryIn = Math.max(this.#retryAt, this.#image.retryAt) - this.deps.clock.elapsed();
     const notBefore = Math.max(restartAt, retryIn > 0 ? now + retryIn : 0);
-    if (ended && restartAt > now && !this.context.terminating) this.#tellBackOff(restartAt);
+    if (ended && !this.#operation && restartAt > now && !this.context.terminating)
+      this.#tellBackOff(restartAt);
     return {
       state,
       exitCode: latest?.exitCode ?? 0,

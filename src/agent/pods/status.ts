@@ -247,7 +247,7 @@ const condition = (type: string, ok: boolean, reason = '', message = ''): Condit
 });
 
 function conditions(
-  { pod, records, previous, sandboxReady, over, failure, resize = [] }: StatusInput,
+  { pod, records, sandboxReady, over, failure, resize = [] }: StatusInput,
   phase: string,
   init: ApiContainerStatus[],
   main: ApiContainerStatus[],
@@ -284,15 +284,12 @@ function conditions(
     failure?.reason === 'Evicted' || failure?.reason === 'Terminated'
       ? [condition('DisruptionTarget', true, 'TerminationByKubelet', failure.message)]
       : [];
-  const scheduled = [previous, pod.status]
-    .flatMap((status) => status?.conditions ?? [])
-    .find((c) => c.type === 'PodScheduled');
   return [
     condition('PodReadyToStartContainers', sandboxReady && !over),
     initialized,
     ready,
     containersReady('ContainersReady'),
-    ...(scheduled?.status === 'True' ? [] : [condition('PodScheduled', true)]),
+    condition('PodScheduled', true),
     ...disrupted,
     ...resize,
   ];

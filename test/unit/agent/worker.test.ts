@@ -32,6 +32,15 @@ describe('PodWorker', () => {
     assert.deepEqual([last().podIP, container()!.ready, container()!.restartCount], ['10.244.0.9', true, 0]);
   });
 
+  it('tells nothing while nothing changes, also of a pod whose placement nobody told', async () => {
+    await run();
+    await until(() => container()?.ready === true);
+    const told = node.statuses.length;
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    assert.equal(node.statuses.length, told);
+    assert.ok(last().conditions!.some(({ type, status }) => type === 'PodScheduled' && status === 'True'));
+  });
+
   it('restarts at once, then backs off, and counts', async () => {
     await run();
     node.runtime.end('a', 1);
