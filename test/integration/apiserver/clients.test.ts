@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { Agent } from 'node:https';
 import protobuf from 'protobufjs/minimal.js';
 import { encodeProtobuf } from '../../../src/api/schema/protobuf/index.js';
+import { eventually } from '../../fixtures/cluster.js';
 import { startServer, type TestServer } from './server.js';
 
 const JSON_BODY = { 'content-type': 'application/json' };
@@ -103,7 +104,10 @@ describe('apiserver: what clients ask for', function () {
   });
 
   it('gives OpenAPI v3 in protobuf, also that of custom kinds', async () => {
-    const { paths } = (await api.http('GET', '/openapi/v3')).json;
+    const paths = await eventually('the custom kind in OpenAPI', async () => {
+      const { paths } = (await api.http('GET', '/openapi/v3')).json;
+      return paths['apis/example.com/v1'] && paths;
+    });
     for (const path of ['apis/apps/v1', 'apis/example.com/v1']) {
       const url = paths[path].serverRelativeURL;
       const { code, headers, bytes } = await api.http('GET', url, { headers: { accept: OPENAPI_V3 } });
