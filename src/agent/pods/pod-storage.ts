@@ -6,6 +6,7 @@ import { VolumeError } from '../volumes/payloads.js';
 import { MountError, PodVolumes } from '../volumes/volumes.js';
 import type { Operations } from './operations.js';
 import { makePodFolder } from './pod-folder.js';
+import { RECORD } from './saved-pods.js';
 import { TokenSource } from './token-source.js';
 import type { WorkerDeps } from './worker-deps.js';
 
@@ -135,8 +136,9 @@ export class PodStorage {
     });
   }
 
-  async tearDown(): Promise<void> {
-    await this.#volumes.tearDown();
+  /** With `record`, what is written of the pod for a later agent stays. */
+  async tearDown(keep?: 'record'): Promise<void> {
+    await this.#volumes.tearDown(keep && RECORD);
     this.state = 'none';
   }
 

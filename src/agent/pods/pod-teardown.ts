@@ -28,8 +28,8 @@ export async function takeDown(
   crashPoint('sandbox removed');
   deps.users.release(uid);
   if (!deleting) {
-    // What is over needs no room on the disk.
-    await storage.tearDown();
+    // What is over needs no room on the disk; who takes the node down finds its logs by its record.
+    await storage.tearDown('record');
     return 'kept';
   }
   // The folder goes last: by it, a next agent finds what this one did not come to remove.

@@ -13,11 +13,14 @@ export interface SavedPod {
   allocation?: Allocation;
 }
 
+/** Of the file in the pod's own folder. */
+export const RECORD = 'pod.json';
+
 /** Into the pod's own folder. */
 export async function savePod(dir: string, { pod, allocation }: SavedPod): Promise<void> {
   const { apiVersion, kind, metadata, spec, status } = pod;
   await makePodFolder(dir);
-  const file = join(dir, 'pod.json');
+  const file = join(dir, RECORD);
   await writeFile(`${file}.new`, JSON.stringify({ apiVersion, kind, metadata, spec, status, allocation }));
   await rename(`${file}.new`, file);
 }
@@ -25,7 +28,7 @@ export async function savePod(dir: string, { pod, allocation }: SavedPod): Promi
 /** Undefined if there is none, or none that is whole. */
 export async function savedPod(dir: string): Promise<SavedPod | undefined> {
   try {
-    const { allocation, ...pod } = JSON.parse(await readFile(join(dir, 'pod.json'), 'utf8'));
+    const { allocation, ...pod } = JSON.parse(await readFile(join(dir, RECORD), 'utf8'));
     return { pod, allocation };
   } catch {
     return undefined;

@@ -144,10 +144,11 @@ export class PodVolumes {
     }
   }
 
-  async tearDown(): Promise<void> {
+  /** Removes the pod's folder, but for files whose names begin with `except`. */
+  async tearDown(except?: string): Promise<void> {
     this.paths.clear();
     await this.sources.csi.tearDown(basename(this.dir));
-    await removeTree(this.dir);
+    await removeTree(this.dir, except);
   }
 
   async #setUp(pod: Pod, volume: Volume): Promise<string> {
@@ -219,11 +220,16 @@ async function mountPoints(): Promise<string[]> {
   return table.split('\n').map((line) => (line.split(' ')[4] ?? '').replaceAll('\\040', ' '));
 }
 
-/** Unmounts what is mounted below the folder, then removes it: never the content of a mount. */
-export async function removeTree(dir: string): Promise<void> {
+/**
+ * Unmounts what is mounted below the folder, then removes it: never the content of a mount. With `except`, what begins
+ * with that stays in it.
+ */
+export async function removeTree(dir: string, except?: string): Promise<void> {
   const below = (await mountPoints()).filter((path) => path.startsWith(`${dir}/`));
   for (const path of below.sort().reverse()) await native.umount(path, MNT_DETACH);
-  await rm(dir, { recursive: true, force: true });
+  if (except === undefined) return rm(dir, { recursive: true, force: true });
+  for (const name of await readdir(dir).catch(() => []))
+    if (!name.startsWith(except)) await rm(join(dir, name), { recursive: true, force: true });
 }
 
 /** UIDs of the pods that have a folder. */

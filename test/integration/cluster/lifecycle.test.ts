@@ -4,28 +4,33 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { parse } from 'yaml';
-import { keelson, MAIN, newClusterPlace, startTestCluster } from '../../fixtures/cluster.js';
-import { assertNoLeaks, OURS, snapshot } from '../../fixtures/leaks.js';
+import { eventually, keelson, MAIN, newClusterPlace, startTestCluster } from '../../fixtures/cluster.js';
+import { assertNoLeaks, logsOfPods, OURS, snapshot } from '../../fixtures/leaks.js';
 import { register } from '../../fixtures/registry.js';
 import { run, tool } from '../../fixtures/tools.js';
-
-const logsOf = (uid: string) => readdirSync('/var/log/pods').filter((name) => name.endsWith(uid));
 
 describe('keelson up and down', function () {
   this.timeout(120_000);
 
-  it('leaves nothing behind, with pods running when it goes down', async () => {
+  it('leaves nothing behind, with pods running and ended when it goes down', async () => {
     const before = snapshot(OURS);
     const cluster = await startTestCluster();
     await cluster.kubectl('apply', '-f', 'examples/ch05-pods/kuard-pod.yaml');
     await cluster.kubectl('wait', '--for=condition=Ready', 'pod/kuard', '--timeout=30s');
     assert.match((await cluster.keelson(['status'])).stdout, /node node-1: Ready[\s\S]*pods: 1 running/);
-    const uid = await cluster.kubectl('get', 'pod', 'kuard', '-o', 'jsonpath={.metadata.uid}');
-    assert.ok(logsOf(uid).length > 0);
+    const ended = ['run', 'ended', '--image=busybox', '--restart=Never', '--', 'true'];
+    await cluster.kubectl(...ended);
+    await cluster.kubectl('wait', '--for=jsonpath={.status.phase}=Succeeded', 'pod/ended', '--timeout=30s');
+    const names = ['kuard', 'ended'];
+    const argv = ['get', 'pods', ...names, '-o', 'jsonpath={.items[*].metadata.uid}'];
+    const uids = (await cluster.kubectl(...argv)).split(' ');
+    for (const uid of uids) assert.ok(logsOfPods([uid]).length > 0);
+    const folder = join(cluster.dataDir, 'nodes', cluster.node, 'pods', uids[1]!);
+    await eventually('the ended pod to be taken down', async () => !existsSync(join(folder, 'etc-hosts')));
     writeFileSync(join(cluster.dataDir, 'not-ours'), 'kept');
     assert.equal((await cluster.keelson(['down'])).code, 0);
     await assertNoLeaks(before, OURS);
-    assert.deepEqual(logsOf(uid), []);
+    assert.deepEqual(logsOfPods(uids), []);
     assert.ok(!existsSync(cluster.runDir));
     assert.deepEqual(readdirSync(cluster.dataDir), ['not-ours']);
     rmSync(cluster.dataDir, { recursive: true });
