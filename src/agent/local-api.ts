@@ -186,7 +186,7 @@ async function build(
   call: ServerWritableStream<BuildImageRequest, BuildProgress>,
   { images, runtime, socket, clock }: LocalApiOptions,
 ): Promise<void> {
-  const { context, dockerfile, arguments: given, target, tags, noCache, pull } = call.request;
+  const { context, dockerfile, arguments: given, target, tags, noCache, pull, secrets } = call.request;
   const abort = new AbortController();
   call.on('cancelled', () => abort.abort());
   try {
@@ -196,6 +196,9 @@ async function build(
       dockerfile: dockerfile || undefined,
       ...{ arguments: given ?? {}, target: target || undefined, tags: tags ?? [] },
       ...{ noCache: noCache ?? false, pull: pull ?? false },
+      secrets: new Map(
+        Object.entries(secrets ?? {}).map(([id, value]) => [id, Buffer.from(value as Uint8Array)]),
+      ),
       now: () => clock.now(),
       signal: abort.signal,
       output: (text) => void call.write({ output: Buffer.from(text) }),

@@ -8,13 +8,13 @@ import { removeBalancerAddresses } from '../network/load-balancer/index.js';
 import { ensureBuiltinImages } from '../runtime/images/builtin.js';
 import { openImageStore } from '../runtime/images/index.js';
 import { createRuntime } from '../runtime/index.js';
+import { removeTree } from '../runtime/mount-points.js';
 import { Agent } from './agent.js';
 import { noteKubeletRoot, removeKubeletRoot } from './csi/root.js';
 import { serveLocalApi } from './local-api.js';
 import { imagesInUse } from './node/images-in-use.js';
 import { type NodeFlags, nodeSettings } from './node/settings.js';
 import { removeLeftovers } from './pods/saved-pods.js';
-import { removeTree } from './volumes/volumes.js';
 
 export interface NodeOptions {
   cluster: string;

@@ -21,6 +21,8 @@ export interface BuildOptions {
   /** `<context>/Dockerfile` when absent. */
   dockerfile?: string | undefined;
   arguments: Record<string, string>;
+  /** For `RUN --mount=type=secret`, by their ids. */
+  secrets: ReadonlyMap<string, Buffer>;
   /** A stage's name or number; the last when absent. */
   target?: string | undefined;
   /** Names for the image. */
@@ -158,20 +160,23 @@ export class Build {
 
   async #start(plan: StagePlan): Promise<Stage> {
     const { from, name, steps } = plan;
-    const count = steps.length + 1;
     const wanted = this.guard(from.where, () => expandWord(from.text, this.#globals));
     if (!wanted) throw new BuildError(from.where, `base name (${from.text}) should not be blank`);
     for (const [flag, value] of from.flags) this.#checkPlatform(from.where, flag, value);
     const index = this.#plans.indexOf(plan);
     const earlier = /^\d+$/.test(wanted) ? undefined : this.#find(wanted, index);
     const base = earlier ? await this.#build(earlier) : undefined;
+    const count = steps.length + 1;
     this.options.output(`[${name} 1/${count}] FROM ${wanted}\n`);
     const image =
       base || wanted === 'scratch' ? undefined : await this.guard(from.where, () => this.image(wanted));
-    const stage = new StageBuilder(this, { name, index, count });
+    const stage = new StageBuilder(this, { name, index });
     if (base) stage.continue(base);
     else if (image) await this.guard(from.where, () => stage.startFrom(image));
-    for (const [i, step] of steps.entries()) await this.guard(step.where, () => stage.step(step, i + 2));
+    for (const trigger of stage.takeTriggers(from.where))
+      await this.guard(from.where, () => stage.step(trigger, 'ONBUILD'));
+    for (const [i, step] of steps.entries())
+      await this.guard(step.where, () => stage.step(step, `${i + 2}/${count}`));
     return stage.result();
   }
 
@@ -193,9 +198,13 @@ export class Build {
   /** What `--from` means in a stage. */
   async source(name: string, index: number): Promise<CopySource> {
     const plan = this.#find(name, index);
-    if (plan) return layersSource((await this.#build(plan)).folders, `the stage ${plan.name}`);
+    if (plan) {
+      const { folders, key } = await this.#build(plan);
+      return layersSource(folders, key, `the stage ${plan.name}`);
+    }
     if (/^\d+$/.test(name)) throw new Error(`invalid stage ${name}: it is to be an earlier one`);
-    return layersSource((await this.image(name)).layers, `the image ${name}`);
+    const { layers, id } = await this.image(name);
+    return layersSource(layers, id, `the image ${name}`);
   }
 }
 

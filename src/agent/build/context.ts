@@ -6,6 +6,12 @@ import { UnionView } from '../../runtime/images/union.js';
 
 export interface CopySource {
   view: UnionView;
+  /** Its folders, lowest first. */
+  layers: string[];
+  /** Tells all that it was made of; undefined where the files themselves have to be looked at. */
+  key: string | undefined;
+  /** Some of it may be left out. */
+  isFiltered: boolean;
   /** Whether .dockerignore leaves it out; paths are relative. */
   ignores(path: string): boolean;
   /** Something in a folder that is left out may be taken nevertheless. */
@@ -28,6 +34,9 @@ export async function contextSource(folder: string, dockerfile: string): Promise
   const filter = ignore.default().add(rules);
   return {
     view: new UnionView([folder]),
+    layers: [folder],
+    key: undefined,
+    isFiltered: rules.length > 0,
     ignores: (path) => rules.length > 0 && filter.ignores(path),
     hasExceptions: rules.some((rule) => rule.startsWith('!')),
     keepsOwners: false,
@@ -35,8 +44,11 @@ export async function contextSource(folder: string, dockerfile: string): Promise
   };
 }
 
-export const layersSource = (layers: string[], name: string): CopySource => ({
+export const layersSource = (layers: string[], key: string, name: string): CopySource => ({
   view: new UnionView(layers),
+  layers,
+  key,
+  isFiltered: false,
   ignores: () => false,
   hasExceptions: false,
   keepsOwners: true,

@@ -1,11 +1,21 @@
 /** COPY and ADD: the entries of the layer that they make. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
+import { lstat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { itemOf } from '../../runtime/images/changes.js';
 import { byPath, type TarItem } from '../../runtime/images/tar-writer.js';
 import type { UnionEntry, UnionView } from '../../runtime/images/union.js';
 import type { CopySource } from './context.js';
+import type { ModeChange } from './file-mode.js';
+import type { RemoteFile } from './remote.js';
+
+/** What ADD has fetched. */
+export interface RemoteSource extends RemoteFile {
+  /** Where it is on the host. */
+  path: string;
+  address: string;
+}
 
 export interface CopyRequest {
   source: CopySource;
@@ -18,36 +28,47 @@ export interface CopyRequest {
   /** The file system that it goes to. */
   target: UnionView;
   owner: { uid: number; gid: number } | undefined;
-  mode: number | undefined;
+  mode?: ModeChange | undefined;
+  remotes?: RemoteSource[];
+  /** Files keep the folders that their sources tell: those after `/./`, else all. */
+  keepParents?: boolean;
+  /** Leaves out what is in a folder, by its path there, or a file, by its name. */
+  excludes?: ((path: string) => boolean) | undefined;
   /** Unpacks what is an archive, and gives the files' folder; undefined for what is none. */
-  unpack(path: string): Promise<UnionView | undefined>;
+  unpack?(path: string, isRemote: boolean): Promise<UnionView | undefined>;
 }
 
 /** What is in the layer, folders before what is in them. @throws Error that says what is missing. */
 export async function copyItems(request: CopyRequest): Promise<TarItem[]> {
-  const { to, target, inline } = request;
+  const { to, target, inline, remotes = [], keepParents } = request;
   const sources = await findSources(request);
   const resolved = await target.resolve(to);
   const there = await target.entry(resolved);
-  const several = sources.length + inline.length > 1;
+  const several = sources.length + inline.length + remotes.length > 1;
   if (several && !to.endsWith('/') && !there?.stat.isDirectory())
     throw new Error(`with more than one source, the destination has to be a folder and end with a /: ${to}`);
   const layer = new LayerItems(request, resolved);
-  const intoFolder = to.endsWith('/') || several || there?.stat.isDirectory();
-  for (const { name, content } of inline) {
+  const intoFolder = to.endsWith('/') || several || keepParents || there?.stat.isDirectory();
+  const place = async (name: string) => {
     if (intoFolder) await layer.folder(resolved);
-    layer.file(intoFolder ? join(resolved, name) : resolved, content);
+    return intoFolder ? join(resolved, name) : resolved;
+  };
+  for (const { name, content } of inline) layer.file(await place(name), content);
+  for (const remote of remotes) {
+    const view = await request.unpack?.(remote.path, true);
+    if (view) await layer.unpacked(view, resolved);
+    else if (intoFolder && !remote.name)
+      throw new Error(`cannot determine filename from url: ${remote.address}`);
+    else await layer.remote(remote, await place(remote.name));
   }
-  for (const { path, entry } of sources) {
-    const view = entry.stat.isFile() ? await request.unpack(entry.source) : undefined;
+  for (const { path, entry, kept } of sources) {
+    const view = entry.stat.isFile() ? await request.unpack?.(entry.source, false) : undefined;
     if (view) await layer.unpacked(view, resolved);
     else if (entry.stat.isDirectory()) {
-      await layer.folder(resolved);
-      await layer.contents(path, resolved);
-    } else {
-      if (intoFolder) await layer.folder(resolved);
-      await layer.one(entry, intoFolder ? join(resolved, basename(path)) : resolved);
-    }
+      const folder = keepParents ? join(resolved, kept) : resolved;
+      await layer.folder(folder);
+      await layer.contents(path, folder);
+    } else await layer.one(entry, await place(keepParents ? kept : basename(path)));
   }
   await layer.addParents();
   return [...layer.items.values()].sort((a, b) => byPath(a.path, b.path));
@@ -56,21 +77,26 @@ export async function copyItems(request: CopyRequest): Promise<TarItem[]> {
 interface Found {
   path: string;
   entry: UnionEntry;
+  /** Of its path what is kept with `--parents`. */
+  kept: string;
 }
 
-async function findSources({ source, from }: CopyRequest): Promise<Found[]> {
+async function findSources({ source, from, excludes }: CopyRequest): Promise<Found[]> {
   const found: Found[] = [];
   for (const pattern of from) {
     const clean = join('/', pattern);
     const paths = /[*?[]/.test(clean) ? await matches(source.view, clean) : [clean];
     const before = found.length;
+    const pivot = pattern.indexOf('/./');
+    const dropped = pivot < 0 ? 0 : join('/', pattern.slice(0, pivot)).split('/').filter(Boolean).length;
     for (const path of paths) {
       const entry = await source.view.entry(await source.view.resolve(path));
       const isLeftOut = path !== '/' && source.ignores(path.slice(1));
+      if (entry && !entry.stat.isDirectory() && excludes?.(basename(path))) continue;
       if (entry && (!isLeftOut || (entry.stat.isDirectory() && source.hasExceptions)))
-        found.push({ path, entry });
+        found.push({ path, entry, kept: path.split('/').filter(Boolean).slice(dropped).join('/') });
     }
-    if (found.length === before)
+    if (found.length === before && !excludes)
       throw new Error(
         `"${pattern}" is not in ${source.name}${source.keepsOwners ? '' : ', or .dockerignore leaves it out'}`,
       );
@@ -125,7 +151,7 @@ class LayerItems {
     const { xattrs, ...rest } = item;
     const by = owner ?? (keepsOwners ? { uid: item.uid ?? 0, gid: item.gid ?? 0 } : { uid: 0, gid: 0 });
     const changed = { ...rest, ...by, ...(keepsOwners && xattrs ? { xattrs } : {}) };
-    if (mode !== undefined && item.kind !== 'link') changed.mode = mode;
+    if (mode && item.kind !== 'link') changed.mode = mode(item.mode ?? 0, item.kind === 'folder');
     this.items.set(item.path, changed as TarItem);
   }
 
@@ -145,6 +171,11 @@ class LayerItems {
 
   file(path: string, content: Buffer): void {
     this.#put({ path: path.slice(1), kind: 'file', mode: 0o644, mtime: 0, content });
+  }
+
+  async remote({ path, mtime }: RemoteSource, to: string): Promise<void> {
+    const item = (await itemOf(to.slice(1), { source: path, stat: await lstat(path) }))!;
+    this.#put({ ...item, mtime });
   }
 
   /** A folder that is to be there; an existing one stays as it is. */
@@ -168,11 +199,13 @@ class LayerItems {
   }
 
   /** All that is in a folder of the source. */
-  async contents(folder: string, to: string): Promise<void> {
+  async contents(folder: string, to: string, within = ''): Promise<void> {
     const { view, ignores, hasExceptions } = this.#request.source;
     const real = await view.resolve(folder);
     for (const name of await view.names(real)) {
       const path = join(real, name);
+      const inner = join(within, name);
+      if (this.#request.excludes?.(inner)) continue;
       const entry = (await view.entry(path))!;
       const isLeftOut = ignores(join(folder, name).slice(1));
       if (isLeftOut && !(entry.stat.isDirectory() && hasExceptions)) continue;
@@ -183,7 +216,7 @@ class LayerItems {
       }
       const before = this.items.size;
       if (!isLeftOut) this.#put((await itemOf(target.slice(1), entry))!);
-      await this.contents(join(folder, name), target);
+      await this.contents(join(folder, name), target, inner);
       if (isLeftOut && this.items.size > before) this.#put((await itemOf(target.slice(1), entry))!);
     }
   }

@@ -52,7 +52,8 @@ export function parseDockerfile(text: string, file: string): Dockerfile {
       whole += lines[at++]!;
     }
     const instruction = parseInstruction(whole.trim(), where);
-    if (['RUN', 'COPY', 'ADD'].includes(instruction.name))
+    const inner = /^[a-z]+/i.exec(instruction.name === 'ONBUILD' ? instruction.text : instruction.name)?.[0];
+    if (['RUN', 'COPY', 'ADD'].includes(inner?.toUpperCase() ?? ''))
       for (const [, dash, quote, name] of instruction.text.matchAll(HEREDOC)) {
         const content: string[] = [];
         const strip = (text: string) => (dash ? text.replace(/^\t+/, '') : text);

@@ -1,7 +1,7 @@
 /** RUN: a container over the layers so far, whose writes become the next layer. */
 import { randomBytes } from 'node:crypto';
 import { rm, rmdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Pod } from '#types';
 import { changes } from '../../runtime/images/changes.js';
 import type { TarItem } from '../../runtime/images/tar-writer.js';
@@ -21,6 +21,7 @@ export interface RunRequest {
   env: string[];
   /** The host's, or none at all. */
   network: 'host' | 'none';
+  mounts: Mount[];
   signal: AbortSignal;
   output(text: Buffer): void;
   /** Takes the entries of the layer while they are there. */
@@ -48,7 +49,10 @@ export async function runStep(runtime: Runtime, logs: string, request: RunReques
       ...{ id: containerId, sandboxId: id, name: 'build', attempt: 0, imageId: image.id, argv: request.argv },
       env: merged([PATH, `HOME=${user.home}`, ...image.config.env, ...request.env]),
       workingDirectory: image.config.workingDirectory || '/',
-      mounts: MOUNTED.map((path): Mount => ({ source: path, target: path, readOnly: true })),
+      mounts: [
+        ...MOUNTED.map((path): Mount => ({ source: path, target: path, readOnly: true })),
+        ...request.mounts,
+      ],
       ...{ limits: {}, oomScoreAdj: 0, tty: false, stdin: false, stdinOnce: false, labels: {} },
       security: {
         ...{ uid: user.uid, gid: user.gid, supplementalGroups: user.supplementalGroups },
@@ -63,7 +67,9 @@ export async function runStep(runtime: Runtime, logs: string, request: RunReques
       throw new Error(
         `the command ${JSON.stringify(request.argv.join(' '))} ended with exit code ${status.exitCode}${status.oomKilled ? ' (out of memory)' : ''}`,
       );
-    await request.take(changes(runtime.writableLayer(containerId), new UnionView(image.layers), STUBS));
+    const below = new UnionView(image.layers);
+    const stubs = await stubsOf(below, request.mounts);
+    await request.take(changes(runtime.writableLayer(containerId), below, stubs));
   } finally {
     signal.removeEventListener('abort', stop);
     await runtime.removeSandbox(id);
@@ -71,6 +77,16 @@ export async function runStep(runtime: Runtime, logs: string, request: RunReques
     // Another build may have its own there.
     await rmdir(logs).catch(() => {});
   }
+}
+
+/** Paths that the mounts may have made in the layer. */
+async function stubsOf(below: UnionView, mounts: Mount[]): Promise<Set<string>> {
+  const stubs = new Set(STUBS);
+  for (const { target } of mounts) {
+    const path = (await below.resolve(target)).replace(/(.)\/$/, '$1');
+    for (let at = path; at !== '/'; at = dirname(at)) stubs.add(at);
+  }
+  return stubs;
 }
 
 /** The last of a name wins. */

@@ -1,7 +1,7 @@
 /** Instructions that change the image's config only. */
 import { join } from 'node:path';
 import { type BuildConfig, exposedPorts, pairs, setEnv } from './config.js';
-import { type Instruction, jsonForm } from './dockerfile.js';
+import { type Instruction, jsonForm, parseDockerfile } from './dockerfile.js';
 import { type Expansion, expandWord, words } from './words.js';
 
 export interface ConfigStep {
@@ -26,7 +26,13 @@ export function absolute(path: string, config: BuildConfig): string {
   return isFolder ? `${whole.replace(/\/$/, '')}/` : whole;
 }
 
-type Apply = (text: string, config: BuildConfig, expansion: Expansion, own: Set<string>) => ConfigStep;
+type Apply = (
+  text: string,
+  config: BuildConfig,
+  expansion: Expansion,
+  own: Set<string>,
+  heredocs: Instruction['heredocs'],
+) => ConfigStep;
 
 const list = (values: string[]) => JSON.stringify(values);
 
@@ -91,6 +97,17 @@ const APPLY: Record<string, Apply> = {
     if (!/^((SIG)?[A-Z0-9+]+|\d+)$/.test(StopSignal)) throw new Error(`invalid signal: ${StopSignal}`);
     return { config: { ...config, StopSignal }, createdBy: `STOPSIGNAL ${StopSignal}` };
   },
+  ONBUILD(text, config, _expansion, _own, heredocs) {
+    const { name } = parseDockerfile(`${text.split('<<', 1)[0]} .`, 'ONBUILD').instructions[0]!;
+    if (name === 'ONBUILD') throw new Error("Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed");
+    if (name === 'FROM' || name === 'MAINTAINER')
+      throw new Error(`${name} isn't allowed as an ONBUILD trigger`);
+    const trigger = [text, ...heredocs.map((doc) => `${doc.content}${doc.name}`)].join('\n');
+    return {
+      config: { ...config, OnBuild: [...(config.OnBuild ?? []), trigger] },
+      createdBy: `ONBUILD ${trigger}`,
+    };
+  },
   MAINTAINER: (text, config) => ({ config, createdBy: `MAINTAINER ${text}` }),
   HEALTHCHECK: (text, config) => ({
     config,
@@ -101,10 +118,10 @@ const APPLY: Record<string, Apply> = {
 
 /** Undefined for other instructions. @throws Error that says what is wrong with it. */
 export function configStep(
-  { name, text }: Instruction,
+  { name, text, heredocs }: Instruction,
   config: BuildConfig,
   expansion: Expansion,
   own: Set<string>,
 ): ConfigStep | undefined {
-  return APPLY[name]?.(text, config, expansion, own);
+  return APPLY[name]?.(text, config, expansion, own, heredocs);
 }

@@ -2,9 +2,9 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Cri } from '../../rpc/cri.js';
+import { removeTree } from '../../runtime/mount-points.js';
 import { namesIn } from '../../runtime/state.js';
 import type { ContainerConfig } from '../../runtime/types.js';
-import { removeTree } from '../volumes/volumes.js';
 
 export interface OwnContainer {
   id: string;

@@ -1,8 +1,8 @@
 /** The kubelet's folder of a node: where it is, and its end. */
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { removeTree } from '../../runtime/mount-points.js';
 import { native } from '../../runtime/native.js';
-import { removeTree } from '../volumes/volumes.js';
 
 const MS_BIND = 4096;
 const MS_REC = 1 << 14;

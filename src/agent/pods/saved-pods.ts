@@ -2,7 +2,8 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Pod } from '#types';
-import { podFolders, removeTree } from '../volumes/volumes.js';
+import { removeTree } from '../../runtime/mount-points.js';
+import { podFolders } from '../volumes/volumes.js';
 import { logDirectory } from './container-config.js';
 import { makePodFolder } from './pod-folder.js';
 import type { Allocation } from './resize.js';

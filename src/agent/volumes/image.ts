@@ -1,10 +1,9 @@
 /** Image volumes: the files of an image, for reading only (KEP-4639). */
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { native } from '../../runtime/native.js';
+import { mountLayers } from '../../runtime/images/mount.js';
 import type { Image } from '../../runtime/types.js';
 
-const MS_RDONLY = 1;
 const FOLDER = 'kubernetes.io~image';
 const NOTE = '.id';
 
@@ -14,15 +13,9 @@ export async function mountImage(path: string, { id, layers }: Image): Promise<s
   const [here, above] = await Promise.all([stat(path), stat(dirname(path))]);
   if (here.dev !== above.dev) return path;
   await writeFile(path + NOTE, id);
-  // Without an upper folder overlayfs wants two lower ones.
-  const empty = `${path}.empty`;
-  await mkdir(empty, { recursive: true });
-  const lower = [...layers].reverse().concat(empty).map(escaped).join(':');
-  await native.mount('overlay', path, 'overlay', MS_RDONLY, `lowerdir=${lower}`);
+  await mountLayers(path, layers);
   return path;
 }
-
-const escaped = (path: string): string => path.replaceAll(/[\\:,]/g, '\\$&');
 
 /** Ids of the images that are volumes of pods: they must not be removed. */
 export async function volumeImages(podsDir: string): Promise<string[]> {

@@ -1,9 +1,9 @@
 /** The volumes of one pod: made before its containers start, kept up to date, taken away at its end. */
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { CSIDriver, PersistentVolume, Pod, Volume } from '#types';
 import { claimNameOf } from '../../api/storage/pod-claims.js';
-import { native } from '../../runtime/native.js';
+import { removeTree } from '../../runtime/mount-points.js';
 import type { Image } from '../../runtime/types.js';
 import { AttachPending, DeviceError } from '../csi/context.js';
 import { type CsiVolume, ephemeralCsiVolume, persistentCsiVolume } from '../csi/request.js';
@@ -16,8 +16,6 @@ import { hostPath } from './host-path.js';
 import { mountImage } from './image.js';
 import { isPayloadVolume, type PayloadSources, payload, VolumeError } from './payloads.js';
 import { localVolumePath } from './persistent.js';
-
-const MNT_DETACH = 2;
 
 /** A volume could not be set up; the message is that of upstream's FailedMount event. */
 export class MountError extends Error {
@@ -214,23 +212,6 @@ const kindOf = (volume: Volume): string =>
     /[A-Z]+/g,
     (c) => `-${c.toLowerCase()}`,
   );
-
-async function mountPoints(): Promise<string[]> {
-  const table = await readFile('/proc/self/mountinfo', 'utf8');
-  return table.split('\n').map((line) => (line.split(' ')[4] ?? '').replaceAll('\\040', ' '));
-}
-
-/**
- * Unmounts what is mounted below the folder, then removes it: never the content of a mount. With `except`, what begins
- * with that stays in it.
- */
-export async function removeTree(dir: string, except?: string): Promise<void> {
-  const below = (await mountPoints()).filter((path) => path.startsWith(`${dir}/`));
-  for (const path of below.sort().reverse()) await native.umount(path, MNT_DETACH);
-  if (except === undefined) return rm(dir, { recursive: true, force: true });
-  for (const name of await readdir(dir).catch(() => []))
-    if (!name.startsWith(except)) await rm(join(dir, name), { recursive: true, force: true });
-}
 
 /** UIDs of the pods that have a folder. */
 export async function podFolders(podsDir: string): Promise<string[]> {

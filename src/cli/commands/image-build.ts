@@ -1,4 +1,5 @@
 /** `keelson image build` */
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { CliError } from '../error.js';
@@ -9,6 +10,7 @@ type Options = ImageOptions & {
   tag: string[];
   file: string | undefined;
   'build-arg': string[];
+  secret: string[];
   target: string | undefined;
   cache: boolean;
   pull: boolean;
@@ -16,7 +18,7 @@ type Options = ImageOptions & {
 };
 
 /** Options that may be given several times. */
-export const BUILD_LISTS = ['t', 'tag', 'build-arg', 'buildArg', 'images'];
+export const BUILD_LISTS = ['t', 'tag', 'build-arg', 'buildArg', 'secret', 'images'];
 
 export const buildCommand: CommandModule<object, Options> = {
   command: 'build <context>',
@@ -44,6 +46,13 @@ export const buildCommand: CommandModule<object, Options> = {
         default: [],
         describe: 'NAME=VALUE of an ARG (repeated)',
       })
+      .option('secret', {
+        type: 'string',
+        array: true,
+        nargs: 1,
+        default: [],
+        describe: 'id=ID,src=FILE or id=ID,env=VARIABLE for RUN --mount=type=secret (repeated)',
+      })
       .option('target', { type: 'string', describe: 'The stage to build; the last when absent' })
       .option('cache', { type: 'boolean', default: true, describe: 'Take steps over from earlier builds' })
       .option('pull', { type: 'boolean', default: false, describe: 'Ask the registry for newer base images' })
@@ -59,6 +68,7 @@ export const buildCommand: CommandModule<object, Options> = {
         context: resolve(options.context),
         ...(options.file ? { dockerfile: resolve(options.file) } : {}),
         arguments: buildArguments(options['build-arg']),
+        secrets: buildSecrets(options.secret),
         ...(options.target ? { target: options.target } : {}),
         ...{ tags: options.tag, noCache: !options.cache, pull: options.pull },
       };
@@ -82,4 +92,26 @@ function buildArguments(given: string[]): Record<string, string> {
     if (value !== undefined) found[name] = value;
   }
   return found;
+}
+
+/** A file's or a variable's content; without either, of the variable or file that has the id's name. */
+function buildSecrets(given: string[]): Record<string, Buffer> {
+  const found: Record<string, Buffer> = {};
+  for (const word of given) {
+    const fields = new Map(word.split(',').map((field) => field.split(/=(.*)/s, 2) as [string, string]));
+    const id = fields.get('id');
+    if (!id) throw new CliError('--secret takes id=ID,src=FILE or id=ID,env=VARIABLE.');
+    const file = fields.get('src') ?? fields.get('source');
+    const variable = fields.get('env') ?? (file === undefined && id in process.env ? id : undefined);
+    found[id] = variable === undefined ? fileOf(file ?? id) : Buffer.from(process.env[variable] ?? '');
+  }
+  return found;
+}
+
+function fileOf(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new CliError(`--secret: ${path} cannot be read (${(error as NodeJS.ErrnoException).code}).`);
+  }
 }

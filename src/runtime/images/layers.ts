@@ -5,6 +5,7 @@ import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promi
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { removeTree } from '../mount-points.js';
 import { type NativeError, native } from '../native.js';
 import { ImageError } from '../types.js';
 import { decompressor } from './decompress.js';
@@ -226,7 +227,7 @@ export class LayerStore {
     try {
       mark = await open(join(folder, 'lock'), 'r').catch(() => undefined);
       if (mark) await native.flock(mark.fd, false);
-      await rm(folder, { recursive: true, force: true });
+      await removeTree(folder);
     } catch (error) {
       if ((error as NativeError).code !== 'EAGAIN') throw error;
     } finally {

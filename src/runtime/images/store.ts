@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { type Image, ImageError, type ImageStore, type PullOptions } from '../types.js';
 import { Aliases } from './aliases.js';
 import { BlobStore } from './blobs.js';
+import { BuildCaches } from './build-caches.js';
 import { chainIds } from './digest.js';
 import { forgetImage, type LayerSource, LayerStore } from './layers.js';
 import { parseConfig } from './manifest.js';
@@ -44,6 +45,7 @@ export class LocalImageStore implements ImageStore {
   readonly layers: LayerStore;
   readonly aliases: Aliases;
   readonly steps: BuildSteps;
+  readonly caches: BuildCaches;
   readonly logger: Logger | undefined;
   /** Makes the built-in images where they are not there (any more). */
   makeBuiltin: (() => Promise<void>) | undefined;
@@ -57,6 +59,7 @@ export class LocalImageStore implements ImageStore {
     this.blobs = new BlobStore(options.dir);
     this.layers = new LayerStore(options.dir, this.state);
     this.steps = new BuildSteps(this.state, this.layers);
+    this.caches = new BuildCaches(options.dir);
     this.aliases = new Aliases(options.aliases, options.logger);
   }
 
@@ -212,9 +215,12 @@ export class LocalImageStore implements ImageStore {
     });
   }
 
-  /** Forgets steps of builds that `choose` means, and removes their layers where nothing else has them; gives their number. */
+  /**
+   * Forgets steps and caches of builds that `choose` means, and removes layers where nothing else has them;
+   * gives their number.
+   */
   async dropSteps(choose: (usedAt: number) => boolean): Promise<number> {
-    let count = 0;
+    let count = await this.caches.drop(choose);
     await this.forget((state) => {
       for (const [key, { usedAt }] of Object.entries(state.cache ?? {}))
         if (choose(usedAt)) {

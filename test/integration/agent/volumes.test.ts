@@ -18,7 +18,8 @@ import { afterEach, beforeEach, describe, it } from 'mocha';
 import type { Pod, Secret, Volume } from '#types';
 
 import { mountSubPath } from '../../../src/agent/volumes/sub-path.js';
-import { PodVolumes, removeTree, type VolumeSources } from '../../../src/agent/volumes/volumes.js';
+import { PodVolumes, type VolumeSources } from '../../../src/agent/volumes/volumes.js';
+import { removeTree } from '../../../src/runtime/mount-points.js';
 
 const TMPFS = 0x01021994;
 

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
@@ -138,6 +140,68 @@ EOF
     await shows('loaded');
   });
 
+  it('builds with mounts, triggers of the base, and files from a server', async () => {
+    const context = join(dir, 'mounts');
+    mkdirSync(join(context, 'folder'), { recursive: true });
+    for (const name of ['kept.txt', 'left.md', 'no.out']) writeFileSync(join(context, 'folder', name), name);
+    writeFileSync(join(context, '.dockerignore'), '**/*.out\n');
+    writeFileSync(join(context, 'secret'), 'do not tell');
+    const server = createServer((_request, answer) => answer.end('from afar'));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/afar`;
+    const build = async (name: string, text: string, ...more: string[]) => {
+      writeFileSync(join(context, 'Dockerfile'), text);
+      return image('build', '-t', `built.example/${name}:1`, ...more, context);
+    };
+    try {
+      await build(
+        'base',
+        'FROM keelson.dev/busybox\nONBUILD RUN echo "for you" > /trigger\nONBUILD COPY <<A /inline\na\nA\n',
+      );
+      const cached = '--mount=type=cache,target=/cache,sharing=locked';
+      const output = await build(
+        'top',
+        `FROM built.example/base:1 AS one
+RUN cat /trigger /inline && mkdir /sub && echo other > /sub/file
+FROM built.example/base:1
+RUN ${cached} echo one >> /cache/list
+RUN ${cached} echo two >> /cache/list && echo cached $(cat /cache/list)
+RUN --mount=target=/context,rw touch /context/mine && echo context $(ls /context /context/folder)
+RUN --mount=from=one,source=/sub,target=/one echo other $(cat /one/file) $(touch /one/x 2>&1)
+RUN --mount=type=secret,id=told,mode=444 --mount=type=tmpfs,target=/memory echo told $(cat /run/secrets/told)
+RUN --mount=type=secret,id=told,env=TOLD echo variable $TOLD
+RUN <<E
+#!/bin/busybox sh
+echo said by $0
+E
+ADD --chmod=u=rw,go=r ${address} ${address}2 /remote/
+COPY --parents --exclude=*.md ./folder /all/
+RUN echo left $(find /cache /context /one /run/secrets /memory 2> /dev/null) and $(find /remote /all -type f)
+`,
+        ...['--secret', `id=told,src=${join(context, 'secret')}`],
+      );
+      for (const line of [
+        'for you',
+        'cached one two',
+        'context /context: Dockerfile folder mine secret /context/folder: kept.txt left.md',
+        'other other touch: /one/x: Read-only file system',
+        'told do not tell',
+        'variable do not tell',
+        'said by /dev/pipes/E',
+        'left and /remote/afar /remote/afar2 /all/folder/kept.txt',
+      ])
+        assert.ok(output.split('\n').includes(line), `"${line}" is not in ${output}`);
+      assert.ok(!(await image('inspect', 'built.example/top:1')).includes('do not tell'));
+      const mounts = readFileSync('/proc/mounts', 'utf8').split('\n');
+      assert.deepEqual(
+        mounts.filter((line) => line.includes(cluster.dataDir) && line.includes('/mount-')),
+        [],
+      );
+    } finally {
+      server.close();
+    }
+  });
+
   it('says where a build goes wrong', async () => {
     const context = join(dir, 'wrong');
     mkdirSync(context);
@@ -153,6 +217,13 @@ EOF
       ],
       ['FROM keelson.dev/busybox\nUSER nobody:none\nRUN id', /Dockerfile:3: unable to find group none/],
       ['FROM keelson.dev/none', /Dockerfile:1: .*not found/],
+      ['FROM keelson.dev/busybox\nONBUILD FROM a', /Dockerfile:2: FROM isn't allowed as an ONBUILD trigger/],
+      [
+        'FROM keelson.dev/busybox\nRUN --mount=type=secret,id=none,required id',
+        /Dockerfile:2: secret none: not found/,
+      ],
+      ['FROM keelson.dev/busybox\nCOPY http://127.0.0.1:1/a /', /Dockerfile:2: .*ADD takes addresses/],
+      ['FROM keelson.dev/busybox\nADD http://127.0.0.1:1/a /', /Dockerfile:2: .*connection refused/],
     ] as const) {
       writeFileSync(join(context, 'Dockerfile'), `${lines}\n`);
       const { code, stderr } = await cluster.keelson(['image', 'build'], context);

@@ -35,6 +35,12 @@ describe('Dockerfiles', () => {
     assert.equal(last!.where, 'Dockerfile:10');
   });
 
+  it('have here-documents for later builds', () => {
+    const [, trigger, last] = parse('FROM a\nONBUILD COPY <<A /x\nb\nA\nONBUILD CMD <<A\n');
+    assert.deepEqual(trigger!.heredocs, [{ name: 'A', content: 'b\n', expand: true }]);
+    assert.deepEqual(last!.heredocs, []);
+  });
+
   for (const [text, message] of [
     ['FROM a\nFOO b\n', 'Dockerfile:2: unknown instruction: FOO'],
     ['FROM\n', 'Dockerfile:1: FROM requires at least one argument'],
