@@ -26,6 +26,8 @@ export interface NodeInput {
 }
 
 const MAX_IMAGES = 50;
+/** What pods may ask of this node that nodes of other versions lack (KEP-5328), sorted. */
+const DECLARED_FEATURES = ['InPlacePodLevelResourcesVerticalScaling', 'RestartAllContainersOnContainerExits'];
 
 /** Labels that every node has. */
 export function nodeLabels(name: string, labels: Record<string, string>): Record<string, string> {
@@ -61,6 +63,7 @@ export function nodeStatus(input: NodeInput): NodeStatus {
     capacity: capacity.capacity,
     allocatable: capacity.allocatable,
     conditions: conditions(input),
+    declaredFeatures: DECLARED_FEATURES,
     // What the container runtime can, under the name of the default RuntimeClass and of those that it knows.
     features: { supplementalGroupsPolicy: true },
     runtimeHandlers: ['', ...HANDLERS].map((handler) => ({

@@ -45,9 +45,8 @@ export class ContainerRunner {
   /** No start before this, by `clock.elapsed()`. */
   #retryAt = 0;
   #blocked = false;
-  /** It is to start again, whatever its restart policy says. */
-  #again = false;
-  #sandboxGone = false;
+  /** What its last run has done is to be done again. */
+  #stale = false;
   #stopping: ContainerStop | undefined;
   readonly #image: ContainerImage;
   readonly #health: ContainerHealth;
@@ -73,7 +72,7 @@ export class ContainerRunner {
     this.#health = new ContainerHealth(this, deps);
   }
 
-  /** What decisions are made of. Tells the back-off that it finds. */
+  /** What decisions are made of. */
   view(now: number): ContainerView {
     const { latest } = this.record;
     const state = this.#operation ?? (latest?.state === 'running' ? 'running' : latest ? 'exited' : 'none');
@@ -81,18 +80,16 @@ export class ContainerRunner {
     const restartAt = ended ? this.#backoff.notBefore(latest, now) : 0;
     const retryIn = Math.max(this.#retryAt, this.#image.retryAt) - this.deps.clock.elapsed();
     const notBefore = Math.max(restartAt, retryIn > 0 ? now + retryIn : 0);
-    if (ended && !this.#operation && restartAt > now && !this.context.terminating)
-      this.#tellBackOff(restartAt);
     return {
       state,
       exitCode: latest?.exitCode ?? 0,
-      stale: this.#sandboxGone && ended,
+      stale: this.#stale && ended,
       notBefore,
       image: this.#image.image !== undefined,
       started: this.record.started && this.#health.hooked,
       ...(this.#health.unhealthy ? { unhealthy: this.#health.unhealthy } : {}),
       blocked: this.#blocked,
-      again: this.#again,
+      again: this.record.again ?? false,
     };
   }
 
@@ -162,13 +159,21 @@ export class ContainerRunner {
 
   #startAgain(why: string): void {
     this.#health.unhealthy = why;
-    this.#again = true;
+    this.record.again = true;
     this.context.changed();
+  }
+
+  /** All containers of the pod are to run again. */
+  startOver(): void {
+    const { record } = this;
+    if (record.latest?.state !== 'exited') return;
+    this.#stale = true;
+    record.again = true;
   }
 
   /** The sandbox of the last run is gone. */
   sandboxGone(): void {
-    this.#sandboxGone = true;
+    this.#stale = true;
     this.#health.stop();
     const { latest } = this.record;
     if (latest?.state !== 'running') return;
@@ -256,7 +261,6 @@ export class ContainerRunner {
     if (attempt > 0 || !this.#image.image) await this.#image.pull();
     const prepared = await this.#prepare(attempt);
     record.restartCount = attempt;
-    this.#again = false;
     record.resources = container.resources ?? {};
     const { id } = prepared.config;
     deps.event(pod, container, 'Normal', 'Created', 'Container created');
@@ -320,7 +324,8 @@ export class ContainerRunner {
     record.latest = run;
     record.user = { uid, gid, supplementalGroups: [gid, ...supplementalGroups.filter((g) => g !== gid)] };
     record.waiting = undefined;
-    this.#sandboxGone = false;
+    record.again = false;
+    this.#stale = false;
     this.#retryAt = 0;
     this.#image.retryAt = 0;
     if (old && old !== record.last) {
@@ -384,9 +389,12 @@ export class ContainerRunner {
     deps.logger.warn({ err: error, container: container.name }, 'a container could not be started');
   }
 
-  #tellBackOff(until: number): void {
+  /** It waits to start again: tells so, once, where its own ends are the reason. */
+  backsOff(now: number): void {
     const { deps, record, container, context } = this;
-    const delay = this.#backoff.untold(until);
+    const { latest } = record;
+    const until = latest?.state === 'exited' ? this.#backoff.notBefore(latest, now) : 0;
+    const delay = until > now ? this.#backoff.untold(until) : undefined;
     if (delay === undefined) return;
     const { name, namespace, uid } = context.pod.metadata;
     const pod = `${name}_${namespace}(${uid})`;

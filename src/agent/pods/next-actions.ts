@@ -1,5 +1,5 @@
 /** What to do next for a pod: a pure function of what is wanted and what there is. */
-import type { Container, Pod } from '#types';
+import type { Container, ContainerRestartRule, Pod } from '#types';
 
 export interface ContainerView {
   /** `starting` and `stopping`: an operation on it is under way. */
@@ -36,9 +36,12 @@ export type Action =
   | { do: 'mountVolumes' }
   | { do: 'ensureImage'; container: Container }
   | { do: 'start'; container: Container }
-  | { do: 'stop'; container: Container; reason: string }
-  /** Look again at that time. */
-  | { do: 'wait'; until: number }
+  /** `graceMs`: instead of the pod's own. */
+  | { do: 'stop'; container: Container; reason: string; graceMs?: number }
+  /** All have ended, to start anew from the first init container on. */
+  | { do: 'startOver' }
+  /** Look again at that time: the container is to start no earlier. */
+  | { do: 'wait'; until: number; container: Container }
   /** Nothing runs and nothing will: the last status can go out, then all is taken down. */
   | { do: 'finish' };
 
@@ -50,19 +53,43 @@ export const isSidecar = (container: Container): boolean => container.restartPol
 
 /** Whether a container that ended so is to run again (kubelet `ShouldContainerBeRestarted`). */
 export function restarts(pod: Pod, container: Container, exitCode: number, init: boolean): boolean {
-  const rule = container.restartPolicyRules?.find(({ exitCodes }) => {
-    const isIn = exitCodes?.values?.includes(exitCode) ?? false;
-    return exitCodes?.operator === 'NotIn' ? !isIn : isIn;
-  });
-  if (rule?.action === 'Restart') return true;
+  if (restartRule(container, exitCode)) return true;
   const policy = container.restartPolicy ?? pod.spec.restartPolicy ?? 'Always';
   if (policy === 'Never') return false;
   if (policy === 'OnFailure' || (init && !isSidecar(container))) return exitCode !== 0;
   return true;
 }
 
+function restartRule({ restartPolicyRules }: Container, exitCode: number): ContainerRestartRule | undefined {
+  return restartPolicyRules?.find(({ exitCodes }) => {
+    const isIn = exitCodes?.values?.includes(exitCode) ?? false;
+    return exitCodes?.operator === 'NotIn' ? !isIn : isIn;
+  });
+}
+
+/** Whether a container that ends so takes all of its pod with it, to start anew (KEP-5532). */
+export const endsAll = (container: Container, exitCode: number): boolean =>
+  restartRule(container, exitCode)?.action === 'RestartAllContainers';
+
+/** Whether one has ended that takes all with it, and they have not yet been told to start over. */
+export function restartsAll({ pod, containers }: Pick<PodView, 'pod' | 'containers'>): boolean {
+  return podContainers(pod).some((container) => {
+    const { state, again, exitCode } = containers[container.name] ?? emptyView;
+    return state === 'exited' && !again && endsAll(container, exitCode);
+  });
+}
+
+/** Whether any container of it may take all with it. */
+export const mayRestartAll = (pod: Pod): boolean =>
+  podContainers(pod).some((container) =>
+    container.restartPolicyRules?.some(({ action }) => action === 'RestartAllContainers'),
+  );
+
+const podContainers = ({ spec }: Pod): Container[] => [...(spec.initContainers ?? []), ...spec.containers];
+
 /** Whether nothing of a pod runs any more, nor will. */
 export function isComplete({ pod, containers }: PodView): boolean {
+  if (restartsAll({ pod, containers })) return false;
   const over = (container: Container, init: boolean) => {
     const view = containers[container.name];
     return view?.state === 'exited' && !view.again && !restarts(pod, container, view.exitCode, init);
@@ -74,6 +101,7 @@ export function isComplete({ pod, containers }: PodView): boolean {
 
 export function nextActions(view: PodView, now: number): Action[] {
   if (view.terminating) return terminate(view);
+  if (restartsAll(view)) return startOver(view);
   if (isComplete(view)) return terminate(view);
   switch (view.sandbox) {
     case 'creating':
@@ -88,10 +116,20 @@ export function nextActions(view: PodView, now: number): Action[] {
   }
 }
 
+/** Without grace or hooks: they do not end for good. */
+function startOver({ pod, containers }: PodView): Action[] {
+  const isIn = (container: Container, ...states: ContainerView['state'][]) =>
+    states.includes((containers[container.name] ?? emptyView).state);
+  const all = podContainers(pod);
+  const running = all.filter((container) => isIn(container, 'running'));
+  if (running.length > 0)
+    return running.map((container) => ({ do: 'stop', container, reason: '', graceMs: 0 }));
+  return all.some((container) => isIn(container, 'starting', 'stopping')) ? [] : [{ do: 'startOver' }];
+}
+
 /** What does not need the sandbox, and is done beside it. */
 function prepare({ pod, volumes, containers }: PodView, now: number): Action[] {
-  const all = [...(pod.spec.initContainers ?? []), ...pod.spec.containers, ...ephemeralContainers(pod)];
-  const images = all
+  const images = [...podContainers(pod), ...ephemeralContainers(pod)]
     .filter(({ name }) => {
       const { image, state, notBefore } = containers[name] ?? emptyView;
       return !image && state === 'none' && notBefore <= now;
@@ -152,7 +190,7 @@ function begin(view: PodView, container: Container, now: number): Action[] {
   const state = view.containers[container.name] ?? emptyView;
   if (state.blocked || view.volumes !== 'ready') return [];
   if (state.notBefore === Number.POSITIVE_INFINITY) return [];
-  if (state.notBefore > now) return [{ do: 'wait', until: state.notBefore }];
+  if (state.notBefore > now) return [{ do: 'wait', until: state.notBefore, container }];
   return state.image ? [{ do: 'start', container }] : [{ do: 'ensureImage', container }];
 }
 

@@ -2,7 +2,7 @@
 import type { Pod } from '#types';
 import type { ContainerStatus, SandboxStatus } from '../../runtime/types.js';
 import { ContainerRunner, type PodContext } from './container-runner.js';
-import { type ContainerView, ephemeralContainers } from './next-actions.js';
+import { type ContainerView, endsAll, ephemeralContainers } from './next-actions.js';
 import type { ContainerRecord } from './status.js';
 import type { WorkerDeps } from './worker-deps.js';
 
@@ -46,11 +46,30 @@ export class PodContainers implements Iterable<ContainerRunner> {
   adopt(sandbox: SandboxStatus): void {
     for (const [name, runner] of this.#runners)
       runner.adopt(sandbox.containers.filter((container) => container.name === name));
+    this.#goOnStartingOver();
     if (!sandbox.alive) this.sandboxGone();
+  }
+
+  /** One that took all with it is over and done with where another has started since; the rest are still to follow. */
+  #goOnStartingOver(): void {
+    const began = ({ record }: ContainerRunner) => record.latest?.startedAt ?? 0;
+    const runners = [...this];
+    const ends = runners.flatMap(({ container, record: { latest } }) =>
+      latest?.state === 'exited' && endsAll(container, latest.exitCode) ? [latest.finishedAt] : [],
+    );
+    const end = Math.max(...ends);
+    if (ends.length === 0 || !runners.some((runner) => began(runner) > end)) return;
+    for (const runner of runners) if (began(runner) <= end) runner.startOver();
   }
 
   sandboxGone(): void {
     for (const runner of this) runner.sandboxGone();
+  }
+
+  /** All that have run are to run again, from the first init container on. */
+  startOver({ spec }: Pod): void {
+    for (const { name } of [...(spec.initContainers ?? []), ...spec.containers])
+      this.#runners.get(name)?.startOver();
   }
 
   exited(status: ContainerStatus): void {

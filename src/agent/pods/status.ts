@@ -11,7 +11,7 @@ import type {
 import { timestamp } from '../../api/machinery/clock.js';
 import type { ContainerStatus } from '../../runtime/types.js';
 import { isRecursive } from './container-config.js';
-import { ephemeralContainers, isSidecar, restarts } from './next-actions.js';
+import { endsAll, ephemeralContainers, isSidecar, mayRestartAll, restarts } from './next-actions.js';
 import type { PodFailure } from './pod-end.js';
 import { qosClass } from './resources.js';
 
@@ -24,6 +24,8 @@ export interface ContainerRecord {
   /** How a run could not begin or was ended, by container id: reason and message. */
   notes: Map<string, { reason?: string; message?: string }>;
   restartCount: number;
+  /** It is to start again, whatever its restart policy says. */
+  again?: boolean;
   /** Why it is not running. */
   waiting?: { reason: string; message?: string };
   imageName: string;
@@ -196,23 +198,33 @@ function initDone(container: Container, record: ContainerRecord | undefined): bo
   return latest?.state === 'exited' && latest.exitCode === 0;
 }
 
+/** One has ended that takes all with it, and they have not yet been told to start over. */
+const areRestarting = ({ pod, records, over }: StatusInput): boolean =>
+  !over &&
+  [...(pod.spec.initContainers ?? []), ...pod.spec.containers].some((container) => {
+    const { latest, again } = records[container.name] ?? {};
+    return latest?.state === 'exited' && !again && endsAll(container, latest.exitCode);
+  });
+
 const isTerminal = (phase: string): boolean => phase === 'Failed' || phase === 'Succeeded';
 
-function podPhase(
-  { pod, records, previous, failure, over }: StatusInput,
-  init: ApiContainerStatus[],
-  main: ApiContainerStatus[],
-): string {
+function podPhase(input: StatusInput, init: ApiContainerStatus[], main: ApiContainerStatus[]): string {
+  const { pod, records, previous, failure, over } = input;
+  const restartsAll = areRestarting(input);
   if (previous?.phase && isTerminal(previous.phase)) return previous.phase;
   if (failure && over) return 'Failed';
-  const never = (pod.spec.restartPolicy ?? 'Always') === 'Never';
+  const willRun = (container: Container, isInit: boolean) => {
+    const { latest, again } = records[container.name] ?? {};
+    if (over || latest?.state !== 'exited') return false;
+    return again || restartsAll || restarts(pod, container, latest.exitCode, isInit);
+  };
   const pending = (pod.spec.initContainers ?? []).filter((c) => !initDone(c, records[c.name]));
   if (pending.length > 0) {
     const failed = pending.some((c) => {
       const latest = records[c.name]?.latest;
-      return !isSidecar(c) && latest?.state === 'exited' && latest.exitCode !== 0;
+      return !isSidecar(c) && latest?.state === 'exited' && latest.exitCode !== 0 && !willRun(c, true);
     });
-    return failed && never ? 'Failed' : over && init.length > 0 ? 'Failed' : 'Pending';
+    return failed ? 'Failed' : over && init.length > 0 ? 'Failed' : 'Pending';
   }
   let [running, waiting, stopped, succeeded] = [0, 0, 0, 0];
   for (const { state, lastState } of main) {
@@ -224,11 +236,7 @@ function podPhase(
   }
   if (waiting > 0) return over ? 'Failed' : 'Pending';
   if (running > 0) return 'Running';
-  const willRestart = pod.spec.containers.some((c) => {
-    const latest = records[c.name]?.latest;
-    return !over && latest?.state === 'exited' && restarts(pod, c, latest.exitCode, false);
-  });
-  if (willRestart) return 'Running';
+  if (pod.spec.containers.some((container) => willRun(container, false))) return 'Running';
   if (stopped === succeeded) return 'Succeeded';
   return 'Failed';
 }
@@ -247,11 +255,12 @@ const condition = (type: string, ok: boolean, reason = '', message = ''): Condit
 });
 
 function conditions(
-  { pod, records, sandboxReady, over, failure, resize = [] }: StatusInput,
+  input: StatusInput,
   phase: string,
   init: ApiContainerStatus[],
   main: ApiContainerStatus[],
 ): Condition[] {
+  const { pod, records, sandboxReady, over, failure, resize = [] } = input;
   const complete = phase === 'Succeeded';
   const notInitialized = (pod.spec.initContainers ?? []).filter((c) => !initDone(c, records[c.name]));
   const initialized = complete
@@ -290,9 +299,20 @@ function conditions(
     ready,
     containersReady('ContainersReady'),
     condition('PodScheduled', true),
+    ...(mayRestartAll(pod) ? [allRestarting(input, phase)] : []),
     ...disrupted,
     ...resize,
   ];
+}
+
+/** Whether all containers are being ended to start over (KEP-5532). */
+function allRestarting(input: StatusInput, phase: string): Condition {
+  const type = 'AllContainersRestarting';
+  if (phase === 'Succeeded') return condition(type, false, 'PodCompleted');
+  if (phase === 'Failed') return condition(type, false, 'PodFailed');
+  return areRestarting(input)
+    ? condition(type, true, 'RestartAllContainersStarted', 'container exited with restart policy rule')
+    : condition(type, false);
 }
 
 /** Readiness gates: conditions that others set (KEP-580). */

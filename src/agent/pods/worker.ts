@@ -293,6 +293,7 @@ export class PodWorker implements PodContext {
 
   #do(action: Action, now: number): void {
     if (action.do === 'wait') {
+      this.#runner(action.container).backsOff(now);
       this.#wake?.();
       this.#wake = this.#deps.clock.after(Math.max(0, action.until - now) + 1, () => this.changed());
       return;
@@ -310,6 +311,8 @@ export class PodWorker implements PodContext {
         return ['removeSandbox', () => this.#sandbox.clear(this.pod)];
       case 'mountVolumes':
         return ['mountVolumes', () => this.#storage.mount()];
+      case 'startOver':
+        return ['startOver', async () => this.#containers.startOver(this.pod)];
       case 'finish':
         return ['finish', () => this.#finish()];
       case 'ensureImage':
@@ -317,8 +320,8 @@ export class PodWorker implements PodContext {
       case 'start':
         return [`container ${action.container.name}`, () => this.#runner(action.container).start()];
       case 'stop': {
-        const { container, reason } = action;
-        const grace = this.#end.grace(container, reason);
+        const { container, reason, graceMs } = action;
+        const grace = graceMs ?? this.#end.grace(container, reason);
         return [`container ${container.name}`, () => this.#runner(container).stop(reason, grace)];
       }
     }

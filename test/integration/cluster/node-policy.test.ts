@@ -196,6 +196,33 @@ describe('what a node makes of a pod', function () {
     assert.equal(status?.containerStatuses?.[0]?.state?.terminated?.exitCode, 1);
   });
 
+  it('starts all containers again by the rule of one', async () => {
+    const rules = [{ action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [42] } }];
+    const script = 'if [ -e /v/again ]; then exit 0; else touch /v/again; exit 42; fi';
+    const volumeMounts = [{ name: 'v', mountPath: '/v' }];
+    const step = {
+      image: 'keelson.dev/demo:1',
+      command: ['sh', '-c', 'echo step >> /v/steps'],
+      volumeMounts,
+    };
+    await create(
+      'together',
+      script,
+      {
+        restartPolicy: 'Never',
+        volumes: [{ name: 'v', emptyDir: {} }],
+        initContainers: [{ name: 'i', ...step }],
+      },
+      { restartPolicy: 'Never', restartPolicyRules: rules, volumeMounts },
+    );
+    const { status } = await phase('together', 'Succeeded');
+    const [first, last] = [...status!.initContainerStatuses!, ...status!.containerStatuses!];
+    assert.deepEqual([first?.restartCount, last?.restartCount], [1, 1]);
+    assert.equal(last?.lastState?.terminated?.exitCode, 42);
+    const events = await cluster.kubectl('get', 'events', '-o', 'jsonpath={.items[*].message}');
+    assert.doesNotMatch(events, /Back-off restarting failed container \w+ in pod together_/);
+  });
+
   it('limits processes, and a container by what its pod has', async () => {
     const script =
       'cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max; for i in $(seq 100); do sleep 1000 & done; echo survived';

@@ -19,9 +19,11 @@ const exited = (exitCode: number, extra: Partial<ContainerView> = {}): Container
   ...extra,
 });
 
+const TAKES_ALL = { action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [42] } };
+
 interface Given {
   policy?: string;
-  /** `name`, or `name*` for a sidecar. */
+  /** `name`, or `name*` for a sidecar; with `!` one that takes all with it when it ends with 42. */
   init?: string[];
   main?: string[];
   ephemeral?: string[];
@@ -33,9 +35,10 @@ interface Given {
 
 function actions(given: Given): string[] {
   const container = (name: string): Container => ({
-    name: name.replace('*', ''),
+    name: name.replace(/[*!]/g, ''),
     image: 'i',
-    ...(name.endsWith('*') ? { restartPolicy: 'Always' } : {}),
+    ...(name.includes('!') ? { restartPolicyRules: [TAKES_ALL] } : {}),
+    ...(name.includes('*') ? { restartPolicy: 'Always' } : {}),
   });
   const init = (given.init ?? []).map(container);
   const main = (given.main ?? ['a']).map(container);
@@ -57,8 +60,9 @@ function actions(given: Given): string[] {
     terminating: given.terminating ?? false,
   };
   const show = (action: Action) => {
+    if (action.do === 'wait') return `wait ${action.until - NOW}`;
     if ('container' in action) return `${action.do} ${action.container.name}`;
-    return action.do === 'wait' ? `wait ${action.until - NOW}` : action.do;
+    return action.do;
   };
   return nextActions(view, NOW).map(show);
 }
@@ -167,6 +171,37 @@ const cases: [what: string, given: Given, expected: string[]][] = [
     'ends sidecars in reverse',
     { terminating: true, init: ['s*', 't*'], views: { s: running, t: running, a: exited(0) } },
     ['stop t'],
+  ],
+  [
+    'ends all when one takes all with it',
+    {
+      ...{ policy: 'Never', init: ['i', 's*'], main: ['a!', 'b'] },
+      views: { i: exited(0), s: running, a: exited(42), b: running },
+    },
+    ['stop s', 'stop b'],
+  ],
+  [
+    'starts over when all have ended',
+    { policy: 'Never', init: ['s*!'], main: ['a'], views: { s: exited(42), a: exited(137) } },
+    ['startOver'],
+  ],
+  [
+    'waits for all to end before it starts over',
+    { policy: 'Never', main: ['a!', 'b'], views: { a: exited(42), b: { ...running, state: 'stopping' } } },
+    [],
+  ],
+  [
+    'starts over from the first step',
+    {
+      ...{ policy: 'Never', init: ['i'], main: ['a!'] },
+      views: { i: exited(0, { again: true, stale: true }), a: exited(42, { again: true, stale: true }) },
+    },
+    ['start i'],
+  ],
+  [
+    'does not start over when the pod ends',
+    { terminating: true, main: ['a!', 'b'], views: { a: exited(42), b: running } },
+    ['stop b'],
   ],
   ['finishes when nothing runs', { terminating: true, views: { a: exited(0) } }, ['finish']],
   ['finishes what never began', { terminating: true, sandbox: 'none' }, ['finish']],

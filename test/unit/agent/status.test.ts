@@ -31,6 +31,13 @@ const record = (extra: Partial<ContainerRecord> = {}): ContainerRecord => ({
 
 const up = record({ latest: run('running'), ready: true, started: true });
 
+const RESTARTING = 'AllContainersRestarting';
+const takesAll: Container = {
+  ...{ name: 's', restartPolicy: 'Always' },
+  restartPolicyRules: [{ action: 'RestartAllContainers', exitCodes: { operator: 'In', values: [42] } }],
+};
+const taken = record({ latest: run('exited', 42) });
+
 interface Given {
   policy?: string;
   init?: Container[];
@@ -122,10 +129,33 @@ describe('podStatus', () => {
       },
       'Running',
     ],
+    [
+      'a sidecar takes all with it',
+      { policy: 'Never', init: [takesAll], records: { s: taken, a: record({ latest: run('exited', 137) }) } },
+      'Running',
+    ],
+    [
+      'a step takes all with it',
+      { policy: 'Never', init: [{ ...takesAll, restartPolicy: 'Never' }], records: { s: taken } },
+      'Pending',
+    ],
     ['final states stay', { previous: { phase: 'Succeeded' } as PodStatus, records: { a: up } }, 'Succeeded'],
   ];
   for (const [what, given, phase] of phases)
     it(`phase: ${what}`, () => assert.equal(status(given).phase, phase));
+
+  it('tells of all containers that start over, once one may take all with it', () => {
+    const shown = (records: Given['records']) => {
+      const found = status({ init: [takesAll], records }).conditions?.find(({ type }) => type === RESTARTING);
+      return [found?.status, found?.reason, found?.message];
+    };
+    assert.deepEqual(shown({ s: up, a: up }), ['False', undefined, undefined]);
+    assert.deepEqual(shown({ s: taken, a: up }), [
+      ...['True', 'RestartAllContainersStarted', 'container exited with restart policy rule'],
+    ]);
+    assert.deepEqual(shown({ s: { ...taken, again: true }, a: up }), ['False', undefined, undefined]);
+    assert.ok(!(RESTARTING in conditionsOf(status({ records: { a: up } }))));
+  });
 
   const conditions: [what: string, given: Given, expected: Record<string, string>][] = [
     [

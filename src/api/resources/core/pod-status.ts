@@ -6,7 +6,6 @@ import * as names from '../../machinery/names.js';
 import { checked, validateImmutable, validateQualifiedName } from '../../machinery/validation.js';
 import { validateContainerStatuses } from './pod-container-status.js';
 import { validateAnnotationUpdate } from './pod-update.js';
-import { isRestartableInit } from './podspec/containers.js';
 import { computeQosClass } from './podspec/qos.js';
 import { validatePodAnnotations } from './podspec/validate-annotations.js';
 
@@ -63,19 +62,25 @@ export function validateStatusUpdate(pod: Pod, old: Pod): FieldError[] {
     errors.push(...checked('status.nominatedNodeName', status.nominatedNodeName, names.dns1123Subdomain));
   errors.push(...validateImmutable(status.qosClass, before.qosClass, 'status.qosClass'));
   const policy = old.spec.restartPolicy ?? 'Always';
-  const ownPolicy = new Map((old.spec.containers ?? []).map((c) => [c.name, c]));
-  const sidecars = new Set((old.spec.initContainers ?? []).filter(isRestartableInit).map((c) => c.name));
+  const all = [...(old.spec.initContainers ?? []), ...(old.spec.containers ?? [])];
+  const ofName = new Map(all.map((c) => [c.name, c]));
+  // One that ends as such a rule says takes all others with it, whatever their own policies are.
+  const anyMay = all.some((c) =>
+    c.restartPolicyRules?.some(({ action }) => action === 'RestartAllContainers'),
+  );
+  const restartable = (s: ContainerStatus) => {
+    const container = ofName.get(s.name);
+    if (anyMay || container?.restartPolicyRules?.length) return true;
+    return mayRestart(container?.restartPolicy ?? policy, s);
+  };
   errors.push(
-    ...validateTransitions(status.containerStatuses, before.containerStatuses, 'containerStatuses', (s) => {
-      const container = ownPolicy.get(s.name);
-      if (container?.restartPolicyRules?.length) return true;
-      return mayRestart(container?.restartPolicy ?? policy, s);
-    }),
     ...validateTransitions(
-      status.initContainerStatuses,
-      before.initContainerStatuses,
-      'initContainerStatuses',
-      (s) => sidecars.has(s.name) || mayRestart(policy, s),
+      ...([status.containerStatuses, before.containerStatuses, 'containerStatuses'] as const),
+      restartable,
+    ),
+    ...validateTransitions(
+      ...([status.initContainerStatuses, before.initContainerStatuses, 'initContainerStatuses'] as const),
+      restartable,
     ),
     ...validateTransitions(
       status.ephemeralContainerStatuses,
