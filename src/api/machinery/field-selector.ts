@@ -52,6 +52,10 @@ function unescaped(value: string): string {
 
 const escaped = (value: string): string => value.replace(/[\\,=]/g, (char) => `\\${char}`);
 
+/** The text form of terms, from which `parseFieldSelector` reads them again. */
+export const fieldSelectorText = (terms: readonly FieldTerm[]): string =>
+  terms.map(({ field, operator, value }) => `${field}${operator}${escaped(value)}`).join(',');
+
 class Terms implements FieldSelector {
   readonly requirements: readonly FieldTerm[];
 
@@ -70,9 +74,7 @@ class Terms implements FieldSelector {
   }
 
   toString(): string {
-    return this.requirements
-      .map(({ field, operator, value }) => `${field}${operator}${escaped(value)}`)
-      .join(',');
+    return fieldSelectorText(this.requirements);
   }
 }
 

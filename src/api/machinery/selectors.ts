@@ -3,7 +3,12 @@ import type { LabelSelector } from '#types';
 import { type LabelOperator, type LabelRequirement, parseRequirements, requirement } from './label-parser.js';
 import { badRequest } from './status.js';
 
-export { type FieldSelector, type FieldTerm, parseFieldSelector } from './field-selector.js';
+export {
+  type FieldSelector,
+  type FieldTerm,
+  fieldSelectorText,
+  parseFieldSelector,
+} from './field-selector.js';
 export type { LabelOperator, LabelRequirement };
 
 type Labels = Readonly<Record<string, string>> | undefined;

@@ -1,5 +1,6 @@
 /** Validation of what every object has: metadata, labels, selectors (apimachinery `api/validation`). */
 import type {
+  FieldSelectorRequirement,
   LabelSelector,
   LabelSelectorRequirement,
   ManagedFieldsEntry,
@@ -68,34 +69,41 @@ export function validateLabelSelector(selector: LabelSelector | undefined, path:
 }
 
 function validateRequirement(requirement: LabelSelectorRequirement, path: string): FieldError[] {
-  const values = requirement.values ?? [];
-  const errors: FieldError[] = [];
-  switch (requirement.operator) {
-    case 'In':
-    case 'NotIn':
-      if (values.length === 0)
-        errors.push(required(child(path, 'values'), "must be specified when `operator` is 'In' or 'NotIn'"));
-      break;
-    case 'Exists':
-    case 'DoesNotExist':
-      if (values.length > 0)
-        errors.push(
-          forbidden(
-            child(path, 'values'),
-            "may not be specified when `operator` is 'Exists' or 'DoesNotExist'",
-          ),
-        );
-      break;
-    default:
-      errors.push(
-        invalid(child(path, 'operator'), requirement.operator ?? '', 'not a valid selector operator'),
-      );
-  }
+  const { operator } = requirement;
+  const errors = validateLabelRequirement(requirement, path);
+  if (!OPERATORS.has(operator))
+    errors.unshift(invalid(child(path, 'operator'), operator ?? '', 'not a valid selector operator'));
+  return errors;
+}
+
+const OPERATORS = new Set(['In', 'NotIn', 'Exists', 'DoesNotExist']);
+
+/** One requirement of a selector by labels, whatever its operator is (upstream AllowUnknownOperatorInRequirement). */
+export function validateLabelRequirement(requirement: LabelSelectorRequirement, path: string): FieldError[] {
+  const errors = validateOperands(requirement, path);
   errors.push(...validateQualifiedName(requirement.key ?? '', child(path, 'key')));
-  values.forEach((value, i) => {
+  (requirement.values ?? []).forEach((value, i) => {
     errors.push(...checked(index(child(path, 'values'), i), value, names.labelValue));
   });
   return errors;
+}
+
+/** The same of a selector by fields. */
+export function validateFieldRequirement(requirement: FieldSelectorRequirement, path: string): FieldError[] {
+  const errors = validateOperands(requirement, path);
+  return requirement.key ? errors : [required(child(path, 'key'), 'must be specified'), ...errors];
+}
+
+function validateOperands(
+  { operator, values = [] }: LabelSelectorRequirement | FieldSelectorRequirement,
+  path: string,
+): FieldError[] {
+  const at = child(path, 'values');
+  if ((operator === 'In' || operator === 'NotIn') && values.length === 0)
+    return [required(at, "must be specified when `operator` is 'In' or 'NotIn'")];
+  if ((operator === 'Exists' || operator === 'DoesNotExist') && values.length > 0)
+    return [forbidden(at, "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")];
+  return [];
 }
 
 export interface MetaRules {

@@ -67,13 +67,16 @@ export function requestInfo(method: string, path: string, query: URLSearchParams
 /** Verbs of a whole collection; a watch or list of a single name counts as one for that name. */
 function completeCollection(info: RequestInfo, query: URLSearchParams): void {
   if (info.verb === 'delete') info.verb = 'deletecollection';
+  else if (info.verb === 'get') info.verb = isWatch(query) ? 'watch' : 'list';
+  else return;
   const fields = query.get('fieldSelector');
   if (fields) info.fieldSelector = fields;
   const labels = query.get('labelSelector');
   if (labels) info.labelSelector = labels;
-  if (info.verb !== 'get') return;
-  const watch = query.get('watch');
-  info.verb = watch !== null && watch !== 'false' && watch !== '0' ? 'watch' : 'list';
+  if (info.verb === 'deletecollection') return;
   const single = /(?:^|,)metadata\.name==?([^,]+)/.exec(fields ?? '');
   if (single) info.name = single[1]!;
 }
+
+const isWatch = (query: URLSearchParams): boolean =>
+  !['false', '0', undefined].includes(query.get('watch')?.toLowerCase());

@@ -1,12 +1,12 @@
 /** list: a page of objects that one revision shows, filtered by selectors. */
 import { posix } from 'node:path';
-import { badRequest, expired, StatusError, timeout } from '../../api/machinery/status.js';
+import { badRequest, expired, StatusError } from '../../api/machinery/status.js';
 import { parseJsonStrict } from '../../api/schema/json.js';
 import { type ListOptions, RevisionError, type Stored } from '../../store/store.js';
 import type { Context, ListPage, Result } from '../context.js';
 import { keyOf, prefixOf } from '../keys.js';
 import { compileFilter, type Filter } from './filter.js';
-import { type ListQuery, listQuery, parseResourceVersion } from './query.js';
+import { type ListQuery, listQuery, listVersion, tooLargeResourceVersion } from './query.js';
 
 /** Objects looked at between two turns of the event loop. */
 const CHUNK = 500;
@@ -56,7 +56,7 @@ function startOf(ctx: Context, query: ListQuery, prefix: string): Position {
       throw badRequest('specifying resource version is not allowed when using continue');
     return { revision: revision < 0 ? undefined : revision, after: prefix + start };
   }
-  const requested = parseResourceVersion(query.resourceVersion);
+  const requested = listVersion(query.resourceVersion);
   if (requested === undefined || requested === 0) return { revision: undefined, after: undefined };
   const exact =
     query.resourceVersionMatch === 'Exact' || (query.resourceVersionMatch === '' && query.limit > 0);
@@ -153,12 +153,4 @@ class ExpiredContinue extends StatusError {
   override toStatus() {
     return { ...super.toStatus(), metadata: { continue: this.token } };
   }
-}
-
-/** 504 with upstream's cause, which client-go waits for. */
-export function tooLargeResourceVersion(requested: number, current: number): StatusError {
-  return timeout(`Too large resource version: ${requested}, current: ${current}`, {
-    causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
-    retryAfterSeconds: 1,
-  });
 }

@@ -1,6 +1,6 @@
 /** The options of list, watch and write requests, parsed and checked as upstream checks them. */
 import { type FieldError, forbidden, notSupported } from '../../api/machinery/field.js';
-import { badRequest, invalid } from '../../api/machinery/status.js';
+import { badRequest, invalid, StatusError, timeout } from '../../api/machinery/status.js';
 
 export interface ListQuery {
   labelSelector: string;
@@ -101,17 +101,36 @@ function listErrors(o: ListQuery): FieldError[] {
   return errors;
 }
 
-/** The number that a resourceVersion stands for; undefined for ''. Throws 400. */
-export function parseResourceVersion(text: string): number | undefined {
+const MAX_UINT64 = 2n ** 64n - 1n;
+
+/**
+ * The number that a get's or watch's resourceVersion stands for; undefined for ''.
+ * Throws 500 without a reason: upstream takes a bad one for a failure of its own there.
+ */
+export function readVersion(text: string): number | undefined {
   if (text === '') return undefined;
-  if (!/^\d{1,15}$/.test(text)) {
-    const why = /^\d+$/.test(text) ? 'value out of range' : 'invalid syntax';
-    const error = `strconv.ParseUint: parsing ${JSON.stringify(text)}: ${why}`;
-    throw badRequest(
-      `invalid resource version: resourceVersion: Invalid value: ${JSON.stringify(text)}: ${error}`,
-    );
+  const digits = /^\d+$/.test(text);
+  if (digits && BigInt(text) <= MAX_UINT64) return Number(text);
+  const quoted = JSON.stringify(text);
+  const why = `strconv.ParseUint: parsing ${quoted}: ${digits ? 'value out of range' : 'invalid syntax'}`;
+  throw new StatusError(500, '', `resourceVersion: Invalid value: ${quoted}: ${why}`);
+}
+
+/** The same of a list. Throws 400. */
+export function listVersion(text: string): number | undefined {
+  try {
+    return readVersion(text);
+  } catch (error) {
+    throw badRequest(`invalid resource version: ${(error as Error).message}`);
   }
-  return Number(text);
+}
+
+/** 504 with upstream's cause, which client-go waits for. */
+export function tooLargeResourceVersion(requested: number, current: number): StatusError {
+  return timeout(`Too large resource version: ${requested}, current: ${current}`, {
+    causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+    retryAfterSeconds: 1,
+  });
 }
 
 /** Whether the write is only tried: `dryRun=All`. Throws 422 for other values. */

@@ -1,14 +1,16 @@
 /** watch: the changes of a resource from a revision on, as batches of messages. */
 import { parseFieldSelector } from '../../api/machinery/selectors.js';
-import { badRequest, expired, type StatusError } from '../../api/machinery/status.js';
+import { badRequest, expired, StatusError } from '../../api/machinery/status.js';
 import type { KubeObject } from '../../api/machinery/types.js';
 import { RevisionError, type Stored, type StoreEvent, type Watcher } from '../../store/store.js';
 import type { Context, Result, WatchMessage } from '../context.js';
 import { prefixOf } from '../keys.js';
 import { compileFilter, type Filter } from './filter.js';
-import { type ListQuery, listQuery, parseResourceVersion } from './query.js';
+import { type ListQuery, listQuery, readVersion, tooLargeResourceVersion } from './query.js';
 
 const BOOKMARK_MS = 60_000;
+/** The last bookmark comes so long before a watch's time is over, so that the next resumes close to it. */
+const BEFORE_END_MS = 2_000;
 /** Without `timeoutSeconds` a watch ends after 30 to 60 minutes, as upstream's does. */
 const MIN_TIMEOUT_SECONDS = 1800;
 const INITIAL_BATCH = 500;
@@ -16,8 +18,19 @@ const INITIAL_BATCH = 500;
 export async function watchObjects(ctx: Context): Promise<Result> {
   const query = listQuery(ctx.call.query, true);
   const filter = compileFilter(ctx.resource, query.labelSelector, fieldsOf(ctx, query));
-  const start = await openWatch(ctx, query, filter);
-  return { type: 'watch', batches: batches(ctx, query, filter, start) };
+  const requested = readVersion(query.resourceVersion);
+  try {
+    const start = await openWatch(ctx, query, filter, requested);
+    return { type: 'watch', batches: batches(ctx, query, filter, start) };
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error;
+    return { type: 'watch', batches: failed(error) };
+  }
+}
+
+/** A version that can't be watched from is told in the stream, as all that ends a watch. */
+async function* failed(error: StatusError): AsyncGenerator<WatchMessage[], void> {
+  yield [{ type: 'ERROR', object: error.toStatus() as unknown as KubeObject }];
 }
 
 /** A watch of one name, as paths below /watch/ can ask for it, is one of all with that name. Throws 400. */
@@ -40,12 +53,18 @@ interface Start {
   skip: number;
 }
 
-async function openWatch(ctx: Context, query: ListQuery, filter: Filter): Promise<Start> {
+/** Throws 410 and 504 for a version that is too old, or too new to begin with its state. */
+async function openWatch(
+  ctx: Context,
+  query: ListQuery,
+  filter: Filter,
+  requested: number | undefined,
+): Promise<Start> {
   const prefix = prefixOf(ctx.resource, ctx.attributes.namespace);
-  const requested = parseResourceVersion(query.resourceVersion);
   const fromNow = requested === undefined || requested === 0;
   if (query.sendInitialEvents ?? fromNow) {
     const listed = await ctx.store.list(prefix);
+    if (!fromNow && requested > listed.revision) throw tooLargeResourceVersion(requested, listed.revision);
     const initial = listed.items.filter((stored) => filter.matches(stored.object));
     const watcher = ctx.store.watch(prefix, listed.revision);
     return { watcher, initial, markEnd: query.sendInitialEvents === true, skip: 0 };
@@ -71,15 +90,16 @@ async function* batches(
 ): AsyncGenerator<WatchMessage[], void> {
   const ending = new AbortController();
   const end = () => ending.abort();
-  const seconds = query.timeoutSeconds || MIN_TIMEOUT_SECONDS * (1 + Math.random());
-  const cancelTimeout = ctx.clock.after(seconds * 1000, end);
+  const ms = (query.timeoutSeconds || MIN_TIMEOUT_SECONDS * (1 + Math.random())) * 1000;
+  const cancelTimeout = ctx.clock.after(ms, end);
+  const lastBookmark = query.allowWatchBookmarks ? ctx.clock.now() + ms - BEFORE_END_MS : 0;
   for (const signal of [ctx.call.signal, ctx.closing]) signal.addEventListener('abort', end, { once: true });
   if (ctx.call.signal.aborted || ctx.closing.aborted) end();
   try {
     if (initial) yield* initialBatches(initial);
     if (markEnd && query.allowWatchBookmarks)
       yield [bookmark(ctx, watcher.revision, { 'k8s.io/initial-events-end': 'true' })];
-    yield* eventBatches(ctx, query.allowWatchBookmarks, filter, watcher, skip, ending.signal);
+    yield* eventBatches(ctx, lastBookmark, filter, watcher, skip, ending.signal);
   } finally {
     cancelTimeout();
     for (const signal of [ctx.call.signal, ctx.closing]) signal.removeEventListener('abort', end);
@@ -92,10 +112,10 @@ function* initialBatches(initial: Stored[]): Generator<WatchMessage[]> {
     yield initial.slice(i, i + INITIAL_BATCH).map((stored) => ({ type: 'ADDED', stored }));
 }
 
-/** A turn lasts from one bookmark to the next. */
+/** A turn lasts from one bookmark to the next; `lastBookmark` is the time of the last, 0 for none. */
 async function* eventBatches(
   ctx: Context,
-  bookmarks: boolean,
+  lastBookmark: number,
   filter: Filter,
   watcher: Watcher,
   skip: number,
@@ -108,7 +128,8 @@ async function* eventBatches(
   try {
     while (!ending.aborted) {
       turn = new AbortController();
-      cancelTurn = bookmarks ? ctx.clock.after(BOOKMARK_MS, endTurn) : () => {};
+      const left = lastBookmark - ctx.clock.now();
+      cancelTurn = left > 0 ? ctx.clock.after(Math.min(BOOKMARK_MS, left), endTurn) : () => {};
       while (!turn.signal.aborted) {
         const messages = toMessages(await watcher.next(turn.signal), filter, skip);
         if (messages.length > 0) yield messages;
@@ -117,7 +138,7 @@ async function* eventBatches(
     }
   } catch (error) {
     if (!(error instanceof RevisionError)) throw error;
-    yield [{ type: 'ERROR', object: tooOld(error).toStatus() as unknown as KubeObject }];
+    yield* failed(tooOld(error));
   } finally {
     cancelTurn();
     ending.removeEventListener('abort', endTurn);

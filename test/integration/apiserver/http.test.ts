@@ -22,7 +22,7 @@ describe('apiserver over HTTPS', function () {
 
   const status = async (
     expected: number,
-    reason: string,
+    reason: string | undefined,
     message: string | RegExp,
     ...args: Parameters<TestServer['http']>
   ) => {
@@ -67,6 +67,25 @@ describe('apiserver over HTTPS', function () {
       'resourceVersion=x',
       'invalid resource version: resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax',
     );
+  });
+
+  it('tells of resourceVersions of gets and watches that it cannot serve as upstream does', async () => {
+    await s.http('POST', CONFIG_MAPS, { body: JSON.stringify({ metadata: { name: 'versions' } }) });
+    const bad = 'resourceVersion: Invalid value: "x": strconv.ParseUint: parsing "x": invalid syntax';
+    const watch = (query: string) => s.http('GET', `${CONFIG_MAPS}?watch=1&${query}`);
+    const refused = await watch('resourceVersion=x');
+    assert.equal(refused.code, 500);
+    assert.equal(JSON.parse(refused.text).message, bad);
+    await status(500, undefined, bad, 'GET', `${CONFIG_MAPS}/versions?resourceVersion=x`);
+    const tooLarge = await s.http('GET', `${CONFIG_MAPS}/versions?resourceVersion=999999`);
+    assert.equal(tooLarge.code, 504);
+    assert.match(tooLarge.json.message, /^Timeout: Too large resource version: 999999, current: \d+$/);
+    const early = await watch(
+      'resourceVersion=999999&sendInitialEvents=true&resourceVersionMatch=NotOlderThan',
+    );
+    const { object, type } = JSON.parse(early.text);
+    assert.equal(`${type} ${object.code} ${object.details.retryAfterSeconds}`, 'ERROR 504 1');
+    await s.http('DELETE', `${CONFIG_MAPS}/versions`);
   });
 
   it('tells anonymous, unknown and forged users what upstream tells them', async () => {

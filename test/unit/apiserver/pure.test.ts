@@ -35,6 +35,14 @@ describe('apiserver: what a request is about', () => {
       assert.equal(info.isResource ? text : undefined, expected);
     });
   }
+
+  it('has selectors where they narrow what is asked for', () => {
+    const narrowed = ['GET', 'POST', 'PUT', 'DELETE'].filter(
+      (method) => requestInfo(method, '/api/v1/pods', query('labelSelector=a')).labelSelector === 'a',
+    );
+    assert.deepEqual(narrowed, ['GET', 'DELETE']);
+    assert.equal(requestInfo('GET', '/api/v1/pods/x', query('labelSelector=a')).labelSelector, undefined);
+  });
 });
 
 describe('apiserver: content negotiation', () => {

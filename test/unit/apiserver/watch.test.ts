@@ -78,6 +78,17 @@ describe('apiserver: watch', () => {
     );
   });
 
+  it('sends a last bookmark before its time is over', async () => {
+    const query = {
+      allowWatchBookmarks: 'true',
+      timeoutSeconds: '3',
+      resourceVersion: String(h.store.revision),
+    };
+    const path = '/api/v1/namespaces/default/configmaps';
+    const [last] = await take(h.server.transport(ADMIN).watch({ method: 'GET', path, query }), 1);
+    assert.equal(last?.type, 'BOOKMARK');
+  });
+
   it('says Expired where the window is past', async () => {
     const of = h.of('configmaps');
     await of.create(configMap('a'));
