@@ -42,7 +42,6 @@ export {
   authorizerValue,
   requestResourceValue,
 } from './library/authorizer.js';
-export { compilePattern } from './library/patterns.js';
 export { APPLY_CONFIGURATION, JSON_PATCH, mutationEnvironment } from './mutation.js';
 export { MAX_REQUEST, minSize, schemaType, type TypeSchema } from './schema-type.js';
 export type { Issue } from './source.js';

@@ -2,7 +2,7 @@
  * Whether a schema is structural: every field has a type, and value validations only restrict what is specified.
  * @see https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
  */
-import { compilePattern } from '../cel/index.js';
+
 import {
   child,
   describe,
@@ -13,6 +13,7 @@ import {
   key,
   required,
 } from '../machinery/field.js';
+import { compilePattern } from '../machinery/patterns.js';
 import {
   EMBEDDED,
   equalJson,

@@ -3,7 +3,6 @@
  * before, what did not change is not held against who changes something else (ratcheting, KEP-4008).
  */
 
-import { compilePattern } from '../cel/index.js';
 import {
   type FieldError,
   type FieldErrorType,
@@ -12,6 +11,7 @@ import {
   tooLong,
   tooMany,
 } from '../machinery/field.js';
+import { compilePattern } from '../machinery/patterns.js';
 import { hasFormat } from './formats.js';
 import {
   childPath,

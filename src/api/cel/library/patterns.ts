@@ -1,40 +1,12 @@
-/** Regular expressions in RE2's syntax, which match in linear time. */
-import { RE2JS } from 're2js';
+/** Patterns of expressions: one that is none is an error of the expression. */
+import * as patterns from '../../machinery/patterns.js';
 import { CelError } from '../errors.js';
 
-const CACHE_SIZE = 5000;
-const cache = new Map<string, Pattern>();
-
-export interface Pattern {
-  test(text: string): boolean;
-  /** All that matches, up to `limit` where it is not negative. */
-  findAll(text: string, limit: number): string[];
-}
-
 /** Throws CelError where the pattern is none. */
-export function compilePattern(pattern: string): Pattern {
-  const known = cache.get(pattern);
-  if (known) return known;
-  const compiled = compile(pattern);
-  if (cache.size >= CACHE_SIZE) cache.delete(cache.keys().next().value!);
-  cache.set(pattern, compiled);
-  return compiled;
-}
-
-function compile(pattern: string): Pattern {
-  let re2: RE2JS;
+export function compilePattern(pattern: string): patterns.Pattern {
   try {
-    re2 = RE2JS.compile(pattern);
+    return patterns.compilePattern(pattern);
   } catch (error) {
     throw new CelError((error as Error).message);
   }
-  return {
-    test: (text) => re2.test(text),
-    findAll(text, limit) {
-      const found: string[] = [];
-      const matcher = re2.matcher(text);
-      while ((limit < 0 || found.length < limit) && matcher.find()) found.push(matcher.group() ?? '');
-      return found;
-    },
-  };
 }
