@@ -1,7 +1,8 @@
 // Writes dist/generated/schema.tsv: the table of facts with one type a line (`name<TAB>JSON`), so that the
 // server parses only the types that it meets; and descriptions.json: the documentation of types and fields,
-// from the models of @kubernetes/client-node, for the OpenAPI documents.
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+// from the models of @kubernetes/client-node, for the OpenAPI documents; that of fields that hold another type,
+// which those leave out, from kubernetes-models.
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 const facts = JSON.parse(readFileSync(new URL('../api/schema/facts.json', import.meta.url), 'utf8'));
 const out = new URL('../../dist/generated/', import.meta.url);
@@ -46,13 +47,36 @@ const plain = (text) =>
     .replaceAll('*_/', '*/')
     .trim();
 
+const modules = new URL('../../node_modules/', import.meta.url);
+/** `core` and `v1` to the folder of their interfaces. */
+const folders = new Map([
+  ['core', 'kubernetes-models'],
+  ['meta', '@kubernetes-models/apimachinery/apis/meta'],
+  ...readdirSync(new URL('kubernetes-models/', modules)).map((name) => [
+    name.split('.')[0],
+    `kubernetes-models/${name}`,
+  ]),
+]);
+
+/** The documentation of the fields of a type such as `core/v1.Pod`, by name. */
+function interfaceFields(full) {
+  const [, group, version, name] = /^([^/]+)\/([^.]+)\.(.*)$/.exec(full);
+  const file = new URL(`${folders.get(group)}/${version}/${name}.d.ts`, modules);
+  if (!existsSync(file)) return {};
+  const fields = {};
+  const [text] = readFileSync(file, 'utf8').split('export declare class');
+  for (const [, doc, field] of text.matchAll(/\/\*\*\n((?: {5}\*.*\n)+?) {5}\*\/\n {4}"([^"]+)"\??:/g))
+    fields[field] = doc.replace(/^ {5}\* ?/gm, '').trim();
+  return fields;
+}
+
 const types = {};
 for (const full of Object.keys(facts.types)) {
   const model = modelOf(full);
   if (!model) continue;
   const text = readFileSync(new URL(`${model}.d.ts`, models), 'utf8');
   const type = /\/\*\*\n\* ((?:(?!\*\/)[\s\S])*?)\n\*\/\nexport declare class/.exec(text);
-  const fields = {};
+  const fields = interfaceFields(full);
   for (const [, doc, field] of text.matchAll(
     /\/\*\*\n {4}\* ((?:(?!\*\/)[\s\S])*?)\n {4}\*\/\n {4}'([^']+)'\??:/g,
   ))

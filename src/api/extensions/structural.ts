@@ -2,7 +2,6 @@
  * Whether a schema is structural: every field has a type, and value validations only restrict what is specified.
  * @see https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema
  */
-
 import {
   child,
   describe,

@@ -81,6 +81,11 @@ describe('OpenAPI documents and kubectl', () => {
     assert.match(text, /Image pull policy/);
   });
 
+  it('explain a field of another type by what it is for there, and then by the type', async () => {
+    const text = await kubectl(['explain', 'deployment.spec.strategy']);
+    assert.match(text, /The deployment strategy to use .*\n +DeploymentStrategy describes how /);
+  });
+
   it('explain a field from the v2 document in protobuf', async () => {
     const text = await kubectl(['explain', 'pod.spec.containers', '--output=plaintext-openapiv2']);
     assert.match(text, /RESOURCE: containers <\[\]Object>/);

@@ -35,13 +35,6 @@ const SCALARS: Record<string, Json> = {
 /** What Go's zero value of an element or required field is in JSON. */
 const ZERO: Record<string, unknown> = { string: '', boolean: false, int32: 0, int64: 0, double: 0, ref: {} };
 
-/** What fields of every kind are for, where the models leave it out. */
-const COMMON_FIELDS: Record<string, string> = {
-  metadata: "The object's name, namespace, labels and other metadata.",
-  spec: 'What is wanted of the object.',
-  status: 'What was last observed of the object.',
-};
-
 /** What refers to types by name, such as `apps/v1.Deployment`. */
 export interface References {
   reference(full: string): Json;
@@ -95,20 +88,13 @@ export class Definitions {
   }
 
   #property(type: TypeSchema, field: FieldSchema): Json {
-    const description = this.#fieldDescription(type, field);
+    const description = this.#docs.types[type.name]?.fields[field.name];
     const siblings: Json = { ...(description ? { description } : {}), ...extensions(field) };
     if (this.#dialect === 'v3') {
       const fallback = defaultOf(field);
       if (fallback !== undefined) siblings['default'] = fallback;
     }
     return this.#with(this.#value(field.value), siblings);
-  }
-
-  #fieldDescription(type: TypeSchema, field: FieldSchema): string | undefined {
-    const own = this.#docs.types[type.name]?.fields[field.name];
-    if (own) return own;
-    if (field.value.kind !== 'ref') return undefined;
-    return COMMON_FIELDS[field.name] ?? this.#docs.types[field.value.ref?.name ?? '']?.description;
   }
 
   /** In v3 a reference can't have siblings: it stands in an `allOf`. */
