@@ -1,5 +1,4 @@
 /** What every cluster has from its first start: the system's namespaces and priority classes, the `kubernetes` and the `kube-dns` Service. */
-import type { Logger } from 'pino';
 import type { EndpointSlice, Endpoints, IPAddress, Namespace, Service, ServiceCIDR } from '#types';
 import { familyOf } from '../api/machinery/prefix.js';
 import { isReason } from '../api/machinery/status.js';
@@ -90,18 +89,8 @@ export async function ensureServiceCidr(transport: Transport, cidrs: string[]): 
   }
 }
 
-/** Brings it back when it is deleted, until `closing`. Never rejects. */
-export async function keepServiceCidr(
-  store: Store,
-  ensure: () => Promise<void>,
-  logger: Logger,
-  closing: AbortSignal,
-): Promise<void> {
-  const key = keyOf(serviceCidrs, '', DEFAULT_SERVICE_CIDR);
-  await keepDeleted(key, store, ensure, closing).catch((error) =>
-    logger.error({ err: error }, 'the ServiceCIDR of the cluster is no longer kept'),
-  );
-}
+/** The ServiceCIDR that {@link ensureServiceCidr} makes. */
+export const SERVICE_CIDR_KEY = keyOf(serviceCidrs, '', DEFAULT_SERVICE_CIDR);
 
 /** Services that were made before there were IPAddresses get theirs. */
 export async function ensureIpAddresses(transport: Transport, store: Store): Promise<void> {
@@ -124,49 +113,20 @@ export interface ServerAddress {
   clusterIp: string;
 }
 
+const leadsNowhere = (ip: string): boolean => ip.startsWith('127.') || ['0.0.0.0', '::', '::1'].includes(ip);
+
 /** Makes the Service by which pods reach the API, and lets it lead to this server. */
 export async function ensureKubernetesService(transport: Transport, where: ServerAddress): Promise<void> {
   const client = new Client(transport);
   await put(client, services, kubernetesService(where));
-  if (where.address.startsWith('127.') || where.address === '0.0.0.0') return;
+  if (leadsNowhere(where.address)) return;
   await put(client, endpoints, kubernetesEndpoints(where));
   await put(client, endpointSlices, kubernetesSlice(where));
 }
 
-/** Brings back what is deleted of a Service that the cluster can't do without, until `closing`. Never rejects. */
-export async function keepService(
-  key: 'default/kubernetes' | 'kube-system/kube-dns',
-  store: Store,
-  ensure: () => Promise<void>,
-  logger: Logger,
-  closing: AbortSignal,
-): Promise<void> {
-  await Promise.all(
-    ['core/services/', 'core/endpoints/', 'discovery.k8s.io/endpointslices/'].map((prefix) =>
-      keepDeleted(`${prefix}${key}`, store, ensure, closing).catch((error) =>
-        logger.error({ err: error }, `the Service ${key} is no longer kept`),
-      ),
-    ),
-  );
-}
-
-/** Calls `ensure` whenever `key` is deleted, until `closing`. */
-async function keepDeleted(
-  key: Key,
-  store: Store,
-  ensure: () => Promise<void>,
-  closing: AbortSignal,
-): Promise<void> {
-  const watcher = store.watch(key, store.revision);
-  try {
-    while (!closing.aborted) {
-      const events = await watcher.next(closing);
-      if (events.some(({ type }) => type === 'DELETED') && !closing.aborted) await ensure();
-    }
-  } finally {
-    watcher.close();
-  }
-}
+/** A Service and what tells where it leads. */
+export const keysOfService = (namespace: string, name: string): Key[] =>
+  [services, endpoints, endpointSlices].map((resource) => keyOf(resource, namespace, name));
 
 /**
  * Makes the Service of the cluster's DNS. Every node answers at its address itself, so that it leads to that very

@@ -21,8 +21,8 @@ import {
   ensurePriorityClasses,
   ensureServiceCidr,
   ensureStorageClass,
-  keepService,
-  keepServiceCidr,
+  keysOfService,
+  SERVICE_CIDR_KEY,
   type ServerAddress,
 } from './bootstrap.js';
 import type { Deps } from './context.js';
@@ -37,6 +37,7 @@ import { serveRequest } from './http/handler.js';
 import { type Listener, openListener } from './http/listener.js';
 import { serveUpgrade } from './http/upgrade.js';
 import { inProcessTransport } from './in-process.js';
+import { keep } from './keep.js';
 import { Metrics } from './metrics.js';
 import { servedHere } from './nonresource/discovery.js';
 import { START_CHECKS } from './nonresource/health.js';
@@ -193,7 +194,7 @@ export class ApiServer {
     const { store, logger, closing } = this.#deps;
     const { clientCa, frontProxy } = this.#options;
     const transport = this.transport(SERVER);
-    this.#keeping.push(keepServiceCidr(store, () => this.#ensureServiceCidr(), logger, closing));
+    this.#keeping.push(keep([SERVICE_CIDR_KEY], () => this.#ensureServiceCidr(), this.#deps));
     await registerBuiltIn(transport, servedHere());
     const kept: { done: Promise<unknown> }[] = [
       await keepCustom(store, transport, logger, closing),
@@ -241,16 +242,15 @@ export class ApiServer {
     };
     const ensure = () => ensureKubernetesService(this.transport(SERVER), address);
     await ensure();
-    const { store, logger, closing, addresses } = this.#deps;
-    this.#keeping.push(keepService('default/kubernetes', store, ensure, logger, closing));
+    this.#keeping.push(keep(keysOfService('default', 'kubernetes'), ensure, this.#deps));
+    const { logger, addresses } = this.#deps;
     const { dns } = addresses;
     if (dns) {
-      const ensureDns = () =>
-        ensureDnsService(this.transport(SERVER), dns).catch((error) =>
-          logger.error({ err: error }, 'the Service of the cluster DNS could not be made'),
-        );
-      await ensureDns();
-      this.#keeping.push(keepService('kube-system/kube-dns', store, ensureDns, logger, closing));
+      const ensureDns = () => ensureDnsService(this.transport(SERVER), dns);
+      await ensureDns().catch((error) =>
+        logger.error({ err: error }, 'the Service of the cluster DNS could not be made'),
+      );
+      this.#keeping.push(keep(keysOfService('kube-system', 'kube-dns'), ensureDns, this.#deps));
     }
     return { port: listener.port };
   }

@@ -21,9 +21,11 @@ async function keepRouterAdvertisements(): Promise<void> {
 }
 
 /**
- * Of a link that is not up yet: its own IPv6 address, by which it asks for neighbours, is nobody else's, and so is not looked
- * for on the link (a second in which nothing could be led on).
+ * Of a link of ours that is not up yet. It has IPv6 also where new links have it off
+ * (`net.ipv6.conf.default.disable_ipv6`). Its own address, by which it asks for neighbours, is nobody else's, and so is
+ * not looked for on the link (a second in which nothing could be led on).
  */
-export async function answerAtOnce(link: string): Promise<void> {
-  await writeFile(`${IPV6}/${link}/accept_dad`, '0').catch(() => {});
+export async function prepareIpv6(link: string): Promise<void> {
+  for (const setting of ['disable_ipv6', 'accept_dad'])
+    await writeFile(`${IPV6}/${link}/${setting}`, '0').catch(() => {});
 }

@@ -4,7 +4,7 @@ import { familyOf, parsePrefix } from '../api/machinery/prefix.js';
 import { type NetlinkOperation, native } from '../runtime/native.js';
 import { ANYWHERE } from './family.js';
 import { closeForeignFirewall, openForeignFirewall } from './foreign-firewall.js';
-import { answerAtOnce, enableForwarding } from './forwarding.js';
+import { enableForwarding, prepareIpv6 } from './forwarding.js';
 import { linkGroup, nodeBridgeName, nodeLinkName } from './names.js';
 import { applyNodeTable, deleteNodeTable } from './nftables.js';
 
@@ -43,7 +43,7 @@ export function createNodeNetwork(options: NodeNetworkOptions): NodeNetwork {
       }),
     async setup() {
       await native.netlink('', [{ op: 'addBridge', name: bridge, ignore: ['EEXIST'] }]);
-      await answerAtOnce(bridge);
+      await prepareIpv6(bridge);
       await native.netlink('', [
         ...ranges.map(
           ({ at, length }): NetlinkOperation => ({

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { type NativeError, type NetlinkOperation, type NetworkLink, native } from '../runtime/native.js';
 import { ANYWHERE, FAMILIES } from './family.js';
 import { closeForeignFirewall, openForeignFirewall } from './foreign-firewall.js';
-import { answerAtOnce, enableForwarding } from './forwarding.js';
+import { enableForwarding, prepareIpv6 } from './forwarding.js';
 import { AddressPool } from './ipam.js';
 import { bridgeMac, bridgeName, linkGroup, podMac, routePriority, vethName } from './names.js';
 import { applyLinkTable, applyTable, deleteTables, tablesOf } from './nftables.js';
@@ -114,7 +114,7 @@ class BridgeNetwork implements PodNetwork {
         ignore: ['EEXIST'],
       },
     ]);
-    await answerAtOnce(this.bridge);
+    await prepareIpv6(this.bridge);
     await native.netlink('', [
       ...wanted.map(
         (address): NetlinkOperation => ({

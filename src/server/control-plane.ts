@@ -24,7 +24,7 @@ import { startControllers } from '../controllers/index.js';
 import { Hub } from '../hub/hub.js';
 import { startScheduler } from '../scheduler/index.js';
 import { openLevelStore, type Store } from '../store/index.js';
-import { dnsAddress, firstAddress, machineAddresses } from './addresses.js';
+import { dnsAddress, firstAddress, machineAddresses, outerAddress } from './addresses.js';
 import { loadPodSecurity } from './admission-configuration.js';
 import { ensureBootstrapToken } from './bootstrap-token.js';
 import { signForSubject } from './certificate-signing.js';
@@ -254,10 +254,16 @@ async function assemble(
   return { apiPort, hubPort, kubeconfig, join: joinInfo, clientFor, close };
 }
 
-/** An address of this machine of the family that Services have by default. */
+/** An address of this machine of the family that Services have by default. @throws Error where it has none. */
 function reachedBy(serviceCidr: string, advertise: string): string {
   const family = familyOf(firstAddress(serviceCidr));
-  return familyOf(advertise) === family ? advertise : (machineAddresses(family)[0] ?? advertise);
+  if (familyOf(advertise) === family) return advertise;
+  const found = outerAddress(family);
+  if (found === undefined)
+    throw new Error(
+      `This machine has no ${family} address that pods can reach the API at: give it one, or name the other family first.`,
+    );
+  return found;
 }
 
 /** The encrypted database. */
