@@ -5,7 +5,7 @@ import { type NetlinkOperation, native } from '../runtime/native.js';
 import { ANYWHERE } from './family.js';
 import { closeForeignFirewall, openForeignFirewall } from './foreign-firewall.js';
 import { enableForwarding, prepareIpv6 } from './forwarding.js';
-import { linkGroup, nodeBridgeName, nodeLinkName } from './names.js';
+import { linkGroup, nodeBridgeName, nodeLinkName, nodeTableName } from './names.js';
 import { applyNodeTable, deleteNodeTable } from './nftables.js';
 
 export interface NodeNetworkOptions {
@@ -61,7 +61,10 @@ export function createNodeNetwork(options: NodeNetworkOptions): NodeNetwork {
             clusterCidrs.filter((cidr) => familyOf(cidr) === family),
           ),
         ),
-        openForeignFirewall(cluster, bridge),
+        openForeignFirewall(
+          { name: nodeTableName(cluster), bridge },
+          ranges.map(({ family }) => family),
+        ),
       ]);
     },
     async attach(node, netns, addresses) {
@@ -111,7 +114,7 @@ export async function removeNodeNetwork(cluster: string): Promise<void> {
   const bridge = nodeBridgeName(cluster);
   const links = await native.listLinks('');
   if (!links.some((link) => link.name === bridge)) return;
-  await Promise.all([deleteNodeTable(cluster), closeForeignFirewall(cluster, bridge)]);
+  await Promise.all([deleteNodeTable(cluster), closeForeignFirewall(nodeTableName(cluster))]);
   // The bridge last: it tells that there is something to remove.
   await native.netlink('', [{ op: 'deleteGroup', group: linkGroup(cluster, 'nodes'), ignore: ['ENODEV'] }]);
 }

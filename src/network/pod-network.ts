@@ -6,7 +6,7 @@ import { ANYWHERE, FAMILIES } from './family.js';
 import { closeForeignFirewall, openForeignFirewall } from './foreign-firewall.js';
 import { enableForwarding, prepareIpv6 } from './forwarding.js';
 import { AddressPool } from './ipam.js';
-import { bridgeMac, bridgeName, linkGroup, podMac, routePriority, vethName } from './names.js';
+import { bridgeMac, bridgeName, linkGroup, podMac, routePriority, tableName, vethName } from './names.js';
 import { applyLinkTable, applyTable, deleteTables, tablesOf } from './nftables.js';
 import { PolicyEnforcer, PolicyEnforcers } from './policy/index.js';
 import { type HostPort, hostPortsOf } from './services/host-ports.js';
@@ -96,7 +96,9 @@ class BridgeNetwork implements PodNetwork {
         'pods may reach their neighbours by IPv6 link-local addresses',
       ),
     );
-    await openForeignFirewall(this.cluster).catch((error) =>
+    const passing = { name: tableName(this.cluster), bridge: this.bridge, cidrs: config.clusterCidrs };
+    const families = this.pools.map(({ family }) => family);
+    await openForeignFirewall(passing, families).catch((error) =>
       this.logger?.warn({ error: error.message }, "the machine's own firewall may drop what pods send"),
     );
   }
@@ -300,7 +302,7 @@ class BridgeNetwork implements PodNetwork {
     await this.setRoutes([]);
     await deleteGroup(linkGroup(this.cluster, 'used'));
     await deleteGroup(linkGroup(this.cluster, 'trash'));
-    await Promise.all([deleteTables(this.cluster), closeForeignFirewall(this.cluster)]);
+    await Promise.all([deleteTables(this.cluster), closeForeignFirewall(tableName(this.cluster))]);
     this.attached.clear();
     this.pools = [];
   }

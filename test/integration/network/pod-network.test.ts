@@ -172,24 +172,55 @@ describe('the pod network', () => {
     assert.equal((await run('ip', ['link', 'show', bridgeName(cluster)])).code, 1);
   });
 
-  it('passes a firewall that drops what is forwarded, and takes its rules back', async function () {
-    if ((await run('which', ['iptables-nft'])).code !== 0) this.skip();
-    const [node, pod, outside] = [await space(), await space(), await space()];
-    await inside(node, 'iptables-nft', '-P', 'FORWARD', 'DROP');
-    const rules = () => inside(node, 'iptables-nft', '-S', 'FORWARD');
-    const empty = await rules();
-    await inside(node, 'ip', 'link', 'add', 'out', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', outside);
-    await inside(node, 'ip', 'addr', 'add', '198.51.100.1/24', 'dev', 'out');
-    await inside(node, 'ip', 'link', 'set', 'out', 'up');
-    await inside(outside, 'ip', 'addr', 'add', '198.51.100.2/24', 'dev', 'eth0');
-    await inside(outside, 'ip', 'link', 'set', 'eth0', 'up');
-    const steps = `await network.setup(config); await network.setup(config); await network.attach('p', '${path(pod)}');`;
-    await inNode(node, steps);
-    assert.equal((await rules()).match(/ACCEPT/g)?.length, 2);
-    await inside(pod, 'busybox', 'ping', '-c', '1', '-W', '2', '198.51.100.2');
-    await inNode(node, 'await network.teardown();');
-    assert.equal(await rules(), empty);
-  });
+  /** Joins `other`, where it is `eth0`, with `node`: addresses `<range>1` and `<range>2`, of both IP families. */
+  async function wire(node: string, name: string, other: string, v4: string, v6: string): Promise<void> {
+    await inside(node, 'ip', 'link', 'add', name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', other);
+    for (const [at, link, last] of [
+      [node, name, 1],
+      [other, 'eth0', 2],
+    ] as const) {
+      await inside(at, 'sysctl', '-qw', `net.ipv6.conf.${link}.accept_dad=0`);
+      await inside(at, 'ip', 'addr', 'add', `${v4}${last}/24`, 'dev', link);
+      await inside(at, 'ip', 'addr', 'add', `${v6}${last}/64`, 'dev', link);
+      await inside(at, 'ip', 'link', 'set', link, 'up');
+    }
+  }
+
+  for (const kind of ['nft', 'legacy'])
+    it(`passes a firewall that drops what is forwarded, and takes its rules back (${kind})`, async function () {
+      const commands = [`iptables-${kind}`, `ip6tables-${kind}`];
+      const [node, pod, far, client] = [await space(), await space(), await space(), await space()];
+      for (const command of commands)
+        if ((await run('ip', ['netns', 'exec', node, command, '-P', 'FORWARD', 'DROP'])).code !== 0)
+          return this.skip();
+      const rules = async () =>
+        (await Promise.all(commands.map((command) => inside(node, command, '-S', 'FORWARD')))).join('');
+      const empty = await rules();
+      await wire(node, 'out', far, '198.51.100.', 'fd00:51::');
+      await wire(node, 'in', client, '198.51.101.', 'fd00:52::');
+      // A pod of another node, and who comes to it through this one, as by a node port.
+      const [farPod4, farPod6] = ['10.199.8.2', 'fd00:10:199:8::2'];
+      for (const [ip, by] of [
+        [farPod4, '198.51.100.2'],
+        [farPod6, 'fd00:51::2'],
+      ] as const) {
+        await inside(far, 'ip', 'addr', 'add', ip, 'dev', 'lo');
+        await inside(node, 'ip', 'route', 'add', ip, 'via', by);
+      }
+      await inside(far, 'ip', 'link', 'set', 'lo', 'up');
+      for (const at of [far, client])
+        for (const route of at === far ? ['198.51.100.1', 'fd00:51::1'] : ['198.51.101.1', 'fd00:52::1'])
+          await inside(at, 'ip', route.includes(':') ? '-6' : '-4', 'route', 'add', 'default', 'via', route);
+      const steps = `await network.setup(config); await network.setup(config); await network.attach('p', '${path(pod)}');`;
+      await inNode(node, steps);
+      assert.equal((await rules()).match(/ACCEPT/g)?.length, 8);
+      for (const target of ['198.51.100.2', 'fd00:51::2', farPod4, farPod6])
+        await inside(pod, 'busybox', 'ping', '-c', '1', '-W', '5', target);
+      for (const target of [farPod4, farPod6])
+        await inside(client, 'busybox', 'ping', '-c', '1', '-W', '5', target);
+      await inNode(node, 'await network.teardown();');
+      assert.equal(await rules(), empty);
+    });
 
   /** Runs steps with a pod network in another network namespace, in a process of its own. */
   function inNode(node: string, steps: string): Promise<string> {
