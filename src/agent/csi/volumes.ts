@@ -1,5 +1,5 @@
 /** Volumes of storage drivers: staged once for the node, published for each pod, and taken back in reverse. */
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import type { Pod } from '#types';
@@ -154,19 +154,24 @@ export class CsiVolumes {
     await driver.client.call(csiNodeService.nodeUnpublishVolume, { volumeId, targetPath });
     // A driver may leave the folder that it has made.
     if (!(await isMounted(targetPath))) await rm(targetPath, { recursive: true, force: true });
+    // The folder of a block volume is there for the devices of all pods.
+    if (record.volumeMode === 'Block') await rmdir(dirname(targetPath)).catch(() => {});
+    if (await this.#isElsewhere(uid, record)) return this.#context.layout.forget(uid, record);
+    if (driver.can.stage && record.volumeLifecycleMode === 'Persistent') await this.#unstage(driver, record);
+    // Last, so that what fails before is tried again.
     await this.#context.layout.forget(uid, record);
-    const others = [...(await this.#context.layout.all()).values()].flat();
-    if (others.some((other) => nameOf(other) === nameOf(record))) return;
-    if (driver.can.stage && record.volumeLifecycleMode === 'Persistent') {
-      const stagingTargetPath = this.#context.layout.staging(record);
-      await driver.client.call(csiNodeService.nodeUnstageVolume, { volumeId, stagingTargetPath });
-      if (!(await isMounted(stagingTargetPath))) {
-        const folder = record.volumeMode === 'Block' ? stagingTargetPath : dirname(stagingTargetPath);
-        await rm(folder, { recursive: true, force: true });
-      }
-    }
     this.#inUse.delete(nameOf(record));
     this.#options.changed();
+  }
+
+  /** UnmountDevice of upstream. */
+  async #unstage(driver: Driver, record: VolumeRecord): Promise<void> {
+    const stagingTargetPath = this.#context.layout.staging(record);
+    const { volumeHandle: volumeId } = record;
+    await driver.client.call(csiNodeService.nodeUnstageVolume, { volumeId, stagingTargetPath });
+    if (await isMounted(stagingTargetPath)) return;
+    const folder = record.volumeMode === 'Block' ? stagingTargetPath : dirname(stagingTargetPath);
+    await rm(folder, { recursive: true, force: true });
   }
 
   async #isElsewhere(uid: string, record: VolumeRecord): Promise<boolean> {

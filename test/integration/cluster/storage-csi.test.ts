@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { eventually, startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
 import { TestDriver } from '../../fixtures/csi-driver.js';
 import { register } from '../../fixtures/registry.js';
@@ -333,14 +333,23 @@ describe('storage drivers', function () {
     assert.match(target, /\/plugins\/kubernetes.io\/csi\/volumeDevices\/publish\/pv-raw\/[0-9a-f-]{36}$/);
     assert.ok(request.volumeCapability?.block);
     assert.equal((await kubectl('exec', 'raw', '--', 'stat', '-c', '%t:%T', '/dev/raw')).trim(), '1:3');
-    await kubectl('delete', 'pod', 'raw');
-    assert.deepEqual(driver.calls.splice(0), [
-      'NodeStageVolume handle-raw',
-      'NodePublishVolume handle-raw',
-      'NodeUnpublishVolume handle-raw',
-      'NodeUnstageVolume handle-raw',
-    ]);
-    assert.ok(!existsSync(target));
+    driver.busy = true;
+    await kubectl('delete', 'pod', 'raw', '--wait=false');
+    await eventually('the volume to be unpublished', async () => !driver.published.has(target));
+    // Until it is unstaged it is tried again.
+    driver.busy = false;
+    await eventually('the volume to be unstaged', async () => !driver.staged.has('handle-raw'));
+    assert.deepEqual(
+      [...new Set(driver.calls.splice(0))],
+      [
+        'NodeStageVolume handle-raw',
+        'NodePublishVolume handle-raw',
+        'NodeUnpublishVolume handle-raw',
+        'NodeUnstageVolume handle-raw',
+      ],
+    );
+    await kubectl('wait', '--for=delete', 'pod/raw', '--timeout=30s');
+    assert.ok(!existsSync(dirname(target)));
   });
 
   it("lets a driver's pod mount what the node and other pods see", async () => {
