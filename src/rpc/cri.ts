@@ -9,14 +9,14 @@ export import Cri = runtime.v1;
 type Name = keyof typeof v1;
 
 /** A method whose messages are named after it. */
-function methods<const N extends readonly string[]>(service: string, names: N) {
+function methods<const N extends readonly string[]>(service: string, names: N, options = {}) {
   const method = methodsOf(`runtime.v1.${service}`);
   const streams = new Set(['Exec', 'Attach', 'PortForward']);
   return Object.fromEntries(
     names.map((name) => {
       const request = v1[`${name}Request` as Name] as any;
       const response = v1[(streams.has(name) ? 'StreamResponse' : `${name}Response`) as Name] as any;
-      return [name, method<any, any>(name, request, response)];
+      return [name, method<any, any>(name, request, response, options)];
     }),
   ) as Record<N[number], ReturnType<typeof method<any, any>>>;
 }
@@ -41,8 +41,16 @@ export const runtimeService = {
   GetContainerEvents: event<any, any>('GetContainerEvents', v1.GetEventsRequest, v1.ContainerEventResponse, {
     down: true,
   }),
+  ...methods(
+    'RuntimeService',
+    ['StreamPodSandboxes', 'StreamContainers', 'StreamContainerStats', 'StreamPodSandboxStats'] as const,
+    { down: true },
+  ),
 };
 
-export const imageService = methods('ImageService', [
-  ...(['ListImages', 'ImageStatus', 'PullImage', 'RemoveImage', 'ImageFsInfo'] as const),
-] as const);
+export const imageService = {
+  ...methods('ImageService', [
+    ...(['ListImages', 'ImageStatus', 'PullImage', 'RemoveImage', 'ImageFsInfo'] as const),
+  ] as const),
+  ...methods('ImageService', ['StreamImages'] as const, { down: true }),
+};

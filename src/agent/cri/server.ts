@@ -2,6 +2,7 @@
  * The Container Runtime Interface on a unix socket that only root can open, for crictl and the like.
  * @see https://kubernetes.io/docs/concepts/containers/cri/
  */
+import { once } from 'node:events';
 import { chmodSync, rmSync } from 'node:fs';
 import {
   Server,
@@ -36,6 +37,24 @@ const unary =
       );
   };
 
+/** How many items of a list come in one message. */
+const PART = 100;
+
+/** The items of a list in parts. */
+const inParts =
+  (list: (request: any) => Promise<unknown[]> | unknown[], field: string) =>
+  (call: ServerWritableStream<any, any>): void => {
+    const send = async () => {
+      const givenUp = once(call, 'cancelled');
+      const items = await list(plain(call.request));
+      for (let at = 0; at < items.length && !call.cancelled; at += PART)
+        if (!call.write({ [field]: items.slice(at, at + PART) }))
+          await Promise.race([once(call, 'drain'), givenUp]);
+      call.end();
+    };
+    send().catch((error) => call.emit('error', failure(error)));
+  };
+
 /** Serves until `close()`. */
 export async function serveCri(options: CriOptions): Promise<{ close(): void }> {
   const streams = new StreamServer(options.logger);
@@ -48,6 +67,7 @@ export async function serveCri(options: CriOptions): Promise<{ close(): void }> 
     PullImage: unary((request) => images.pullImage(deps, request)),
     RemoveImage: unary(({ image }) => images.removeImage(deps, image?.image ?? '')),
     ImageFsInfo: unary(() => images.imageFsInfo(deps)),
+    StreamImages: inParts(({ filter }) => images.listImages(deps, filter).images ?? [], 'images'),
   });
   for (const sandbox of deps.own.list()) sandboxes.claimPorts(deps, sandbox);
   await streams.start();
@@ -102,6 +122,22 @@ function runtimeHandlers(deps: CriDeps) {
     PodSandboxStats: unary(({ podSandboxId = '' }) => stats.podSandboxStats(deps, podSandboxId)),
     ListPodSandboxStats: unary(({ filter }) => stats.listPodSandboxStats(deps, filter)),
     UpdatePodSandboxResources: unary((request) => sandboxes.updatePodResources(deps, request)),
+    StreamPodSandboxes: inParts(
+      ({ filter }) => sandboxes.listPodSandboxes(deps, filter).items ?? [],
+      'podSandboxes',
+    ),
+    StreamContainers: inParts(
+      ({ filter }) => containers.listContainers(deps, filter).containers ?? [],
+      'containers',
+    ),
+    StreamContainerStats: inParts(
+      async ({ filter }) => (await stats.listContainerStats(deps, filter)).stats ?? [],
+      'containerStats',
+    ),
+    StreamPodSandboxStats: inParts(
+      async ({ filter }) => (await stats.listPodSandboxStats(deps, filter)).stats ?? [],
+      'podSandboxStats',
+    ),
     GetContainerEvents: (call: ServerWritableStream<any, any>) => containerEvents(call, deps),
   };
 }

@@ -45,6 +45,21 @@ describe('the Container Runtime Interface of a node', function () {
     client.call(runtimeService[name], request, 20_000);
   const image = (name: keyof typeof imageService, request: object = {}): Promise<any> =>
     client.call(imageService[name], request, 20_000);
+  /** All messages of a call that streams its answer. */
+  const streamed = async (
+    name: Extract<keyof typeof runtimeService | keyof typeof imageService, `Stream${string}`>,
+    request: object,
+  ): Promise<any[]> => {
+    const raw = new Client(`unix:${socket}`, credentials.createInsecure());
+    const { path, requestSerialize, responseDeserialize } = { ...runtimeService, ...imageService }[name];
+    try {
+      return await raw
+        .makeServerStreamRequest(path, requestSerialize, responseDeserialize, request)
+        .toArray();
+    } finally {
+      raw.close();
+    }
+  };
   const podContainer = async () =>
     (await call('ListContainers', { filter: { labelSelector: { 'io.kubernetes.pod.name': 'web' } } }))
       .containers[0];
@@ -83,6 +98,23 @@ describe('the Container Runtime Interface of a node', function () {
     assert.ok(Number(stats.memory.workingSetBytes.value) > 0);
     const pods = await call('ListPodSandboxStats', { filter: { labelSelector: { app: 'web' } } });
     assert.equal(pods.stats[0].linux.network.defaultInterface.name, 'eth0');
+  });
+
+  it('gives lists in parts', async () => {
+    const filter = { labelSelector: { app: 'web' } };
+    const [{ podSandboxes }] = await streamed('StreamPodSandboxes', { filter });
+    assert.deepEqual(podSandboxes, (await call('ListPodSandbox', { filter })).items);
+    const container = await podContainer();
+    const [{ containers }] = await streamed('StreamContainers', { filter: { id: container.id } });
+    assert.deepEqual(containers, [container]);
+    const [{ images }] = await streamed('StreamImages', {});
+    assert.deepEqual(images, (await image('ListImages')).images);
+    const none = { filter: { id: 'none' } };
+    assert.deepEqual(await streamed('StreamContainers', none), []);
+    const [{ containerStats }] = await streamed('StreamContainerStats', { filter: { id: container.id } });
+    assert.equal(containerStats.length, 1);
+    const [{ podSandboxStats }] = await streamed('StreamPodSandboxStats', { filter });
+    assert.equal(podSandboxStats[0].attributes.metadata.name, 'web');
   });
 
   it("leaves the cluster's pods to the cluster", async () => {
