@@ -9,11 +9,11 @@ export type IntOrPercent = number | string | undefined;
 export const validateIntOrPercent = (value: IntOrPercent, path: string): FieldError[] =>
   typeof value === 'string' ? checked(path, value, percent) : validateNonnegative(value ?? 0, path);
 
-/** The number, of things or of percent; a text that is no percentage counts as 0. */
+/** The number, of things or of percent; a text that is neither counts as 0. */
 export const sizeOf = (value: IntOrPercent): number =>
-  typeof value === 'string' ? (percent(value).length === 0 ? Number.parseInt(value, 10) : 0) : (value ?? 0);
+  typeof value === 'string' ? (/^[-+]?\d+$|^\d+%$/.test(value) ? Number.parseInt(value, 10) : 0) : (value ?? 0);
 
 export const validateAtMostAll = (value: IntOrPercent, path: string): FieldError[] =>
-  typeof value === 'string' && sizeOf(value) > 100
+  typeof value === 'string' && percent(value).length === 0 && sizeOf(value) > 100
     ? [invalid(path, value, 'must not be greater than 100%')]
     : [];

@@ -6,11 +6,10 @@ import { validateImmutable, validateNonnegative } from '../../machinery/validati
 import { ageColumn, nameColumn } from '../columns.js';
 import { defineResource } from '../define.js';
 
-function validate(revision: ControllerRevision): FieldError[] {
-  const errors = validateNonnegative(revision.revision, 'revision');
-  if (revision.data === undefined || revision.data === null)
-    errors.unshift(required('data', 'data is mandatory'));
-  return errors;
+function validateCreate({ data }: ControllerRevision): FieldError[] {
+  if (data === undefined || data === null) return [required('data', 'data is mandatory')];
+  const isObject = typeof data === 'object' && !Array.isArray(data);
+  return isObject ? [] : [required('data', 'data must be a valid JSON object')];
 }
 
 function controller(revision: ControllerRevision): string {
@@ -26,7 +25,8 @@ export const controllerRevisions = defineResource<ControllerRevision>({
   kind: 'ControllerRevision',
   plural: 'controllerrevisions',
   namespaced: true,
-  validate,
+  validate: ({ revision }) => validateNonnegative(revision, 'revision'),
+  validateCreate,
   validateUpdate: (revision, old) => validateImmutable(revision.data, old.data, 'data'),
   columns: [
     nameColumn,

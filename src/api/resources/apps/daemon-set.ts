@@ -48,10 +48,10 @@ function validate({ spec }: DaemonSet): FieldError[] {
     Object.keys(spec.selector?.matchLabels ?? {}).length + (spec.selector?.matchExpressions?.length ?? 0);
   return [
     ...validateLabelSelector(spec.selector, 'spec.selector'),
-    ...validateTemplate(spec.template, spec.selector, 'DaemonSet'),
     ...(spec.selector && terms === 0
       ? [invalid('spec.selector', spec.selector, 'empty selector is invalid for daemonset')]
       : []),
+    ...validateTemplate(spec.template, spec.selector, 'DaemonSet'),
     ...validateNonnegative(spec.minReadySeconds, 'spec.minReadySeconds'),
     ...validateStrategy(spec.updateStrategy ?? {}, 'spec.updateStrategy'),
     ...validateNonnegative(spec.revisionHistoryLimit, 'spec.revisionHistoryLimit'),

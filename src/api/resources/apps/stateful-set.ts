@@ -16,7 +16,7 @@ import { validateClaimSpec } from '../core/persistent-volume-claim-spec.js';
 import { defaultPodTemplate } from '../core/podspec/defaults.js';
 import { claimWarnings } from '../core/podspec/warnings.js';
 import { defineResource, REPLICAS, SCALE } from '../define.js';
-import { validateAtMostAll, validateIntOrPercent } from '../int-or-percent.js';
+import { sizeOf, validateAtMostAll, validateIntOrPercent } from '../int-or-percent.js';
 import { dropUnset } from '../unset.js';
 import { templateWarnings, validateTemplate } from './workload.js';
 
@@ -72,17 +72,30 @@ function defaultClaim(claim: PersistentVolumeClaim): void {
   claim.status.phase ||= 'Pending';
 }
 
-function validate(set: StatefulSet): FieldError[] {
-  const { spec } = set;
+/** What is left unchecked of an update: the claims can't change, and a template that was invalid stays so. */
+interface Leniency {
+  fixed?: boolean;
+  template?: boolean;
+}
+
+function validateSpec(spec: StatefulSetSpec, { fixed, template }: Leniency = {}): FieldError[] {
   return [
     ...validatePolicies(spec, 'spec'),
+    ...(fixed ? [] : validateClaims(spec)),
     ...validateNonnegative(spec.replicas, 'spec.replicas'),
     ...validateNonnegative(spec.minReadySeconds, 'spec.minReadySeconds'),
     ...validateNonnegative(spec.ordinals?.start, 'spec.ordinals.start'),
+    // The service gives the pods' host names their domain.
+    ...(spec.serviceName && !fixed ? checked('spec.serviceName', spec.serviceName, dns1123Label) : []),
     ...validateSelector(spec),
-    ...validateTemplate(withClaims(spec), spec.selector, 'StatefulSet'),
+    ...validateTemplate(podsTemplate(spec), spec.selector, 'StatefulSet', template),
   ];
 }
+
+const validateClaims = ({ volumeClaimTemplates = [] }: StatefulSetSpec): FieldError[] =>
+  volumeClaimTemplates.flatMap((claim, i) =>
+    validateClaimSpec(claim.spec!, child(index('spec.volumeClaimTemplates', i), 'spec')),
+  );
 
 function validatePolicies(spec: StatefulSetSpec, path: string): FieldError[] {
   const errors: FieldError[] = [];
@@ -119,12 +132,9 @@ function validateStrategy({ updateStrategy = {} }: StatefulSetSpec, path: string
       const { maxUnavailable } = rollingUpdate;
       if (maxUnavailable === undefined) return errors;
       const where = child(at, 'maxUnavailable');
-      errors.push(
-        ...validateIntOrPercent(maxUnavailable, where),
-        ...validateAtMostAll(maxUnavailable, where),
-      );
-      if (maxUnavailable === 0 || maxUnavailable === '0%')
-        errors.push(invalid(where, maxUnavailable, 'cannot be 0'));
+      errors.push(...validateIntOrPercent(maxUnavailable, where));
+      if (sizeOf(maxUnavailable) === 0) errors.push(invalid(where, maxUnavailable, 'cannot be 0'));
+      errors.push(...validateAtMostAll(maxUnavailable, where));
       return errors;
     }
     default:
@@ -141,13 +151,18 @@ function validateSelector({ selector }: StatefulSetSpec): FieldError[] {
   return errors;
 }
 
-/** The template with the volumes that the claims will give, so that mounts of them are known. */
-function withClaims({ template, volumeClaimTemplates = [] }: StatefulSetSpec): StatefulSetSpec['template'] {
-  if (volumeClaimTemplates.length === 0 || !template.spec) return template;
+/**
+ * The template as the pods will have it: with the volumes that the claims give, so that mounts of them are
+ * known, and without the names that each pod gets of its own.
+ */
+function podsTemplate({ template, volumeClaimTemplates = [] }: StatefulSetSpec): StatefulSetSpec['template'] {
+  if (!template.spec) return template;
+  const { hostname: _, subdomain: __, ...spec } = template.spec;
+  if (volumeClaimTemplates.length === 0) return { ...template, spec };
   const names = new Set(volumeClaimTemplates.map(({ metadata }) => metadata?.name ?? ''));
-  const own = (template.spec.volumes ?? []).filter(({ name }) => !names.has(name));
+  const own = (spec.volumes ?? []).filter(({ name }) => !names.has(name));
   const claims = [...names].map((name) => ({ name, persistentVolumeClaim: { claimName: name } }));
-  return { ...template, spec: { ...template.spec, volumes: [...own, ...claims] } };
+  return { ...template, spec: { ...spec, volumes: [...claims, ...own] } };
 }
 
 function validateUpdate(set: StatefulSet, old: StatefulSet): FieldError[] {
@@ -156,8 +171,11 @@ function validateUpdate(set: StatefulSet, old: StatefulSet): FieldError[] {
     for (const field of MUTABLE) delete copy[field];
     return copy;
   };
-  if (sameJson(rest(set.spec), rest(old.spec))) return [];
+  const wasInvalid = validateSpec(old.spec, { fixed: true }).length > 0;
+  const errors = validateSpec(set.spec, { fixed: true, template: wasInvalid });
+  if (sameJson(rest(set.spec), rest(old.spec))) return errors;
   return [
+    ...errors,
     forbidden(
       'spec',
       "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
@@ -190,14 +208,6 @@ function validateStatus({ status }: StatefulSet, old: StatefulSet): FieldError[]
     errors.push(invalid('status.collisionCount', now ?? 0, 'cannot be decremented'));
   return errors;
 }
-
-/** The service gives the pods' host names their domain. What an update can't mend is checked here alone. */
-const validateCreate = ({ spec }: StatefulSet): FieldError[] => [
-  ...(spec.volumeClaimTemplates ?? []).flatMap((claim, i) =>
-    validateClaimSpec(claim.spec!, child(index('spec.volumeClaimTemplates', i), 'spec')),
-  ),
-  ...(spec.serviceName ? checked('spec.serviceName', spec.serviceName, dns1123Label) : []),
-];
 
 function warnings(set: StatefulSet, old: StatefulSet | undefined): string[] {
   const { revisionHistoryLimit, volumeClaimTemplates } = set.spec;
@@ -234,8 +244,7 @@ export const statefulSets = defineResource<StatefulSet>({
   prepareForStatusUpdate(set, old) {
     set.spec = old.spec;
   },
-  validate,
-  validateCreate,
+  validateCreate: ({ spec }) => validateSpec(spec),
   validateUpdate,
   validateStatusUpdate: validateStatus,
   warnings,

@@ -17,23 +17,28 @@ export function validateSelector(selector: LabelSelector | undefined, path: stri
   return errors;
 }
 
-/** The template of pods that always run and that the selector matches. */
+/** What is said of a selector that can't be read; of one of DaemonSets its own errors are all there are. */
+const UNREADABLE: Record<string, string | undefined> = { StatefulSet: '', ReplicaSet: 'invalid label selector' };
+
+/** The template of pods that always run and that the selector matches; `brief`: all but the pod itself. */
 export function validateTemplate(
   template: PodTemplateSpec | undefined,
   selector: LabelSelector | undefined,
   kind: string,
+  brief = false,
 ): FieldError[] {
   const path = 'spec.template';
   if (!template) return [required(path)];
   const errors: FieldError[] = [];
   const labels = template.metadata?.labels;
   const matches = selectorMatches(selector, labels);
-  if (matches === undefined) return [invalid('spec.selector', selector, 'invalid label selector')];
-  if (!matches)
+  if (matches === undefined && UNREADABLE[kind] !== undefined)
+    errors.push(invalid('spec.selector', selector, UNREADABLE[kind]));
+  if (matches === false)
     errors.push(
       invalid(child(path, 'metadata', 'labels'), labels, '`selector` does not match template `labels`'),
     );
-  errors.push(...validatePodTemplate(template, path));
+  if (!brief) errors.push(...validatePodTemplate(template, path));
   const policy = template.spec?.restartPolicy ?? '';
   if (policy !== 'Always')
     errors.push(notSupported(child(path, 'spec', 'restartPolicy'), policy, ['Always']));

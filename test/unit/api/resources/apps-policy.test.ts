@@ -224,6 +224,19 @@ describe('stateful sets', () => {
       ],
     ],
     [
+      'a maxUnavailable that is no amount',
+      { updateStrategy: { rollingUpdate: { maxUnavailable: 'all' } } },
+      [
+        'spec.updateStrategy.rollingUpdate.maxUnavailable: Invalid value: "all": a valid percent string',
+        'spec.updateStrategy.rollingUpdate.maxUnavailable: Invalid value: "all": cannot be 0',
+      ],
+    ],
+    [
+      'names of the template, which no pod gets',
+      { template: template({ hostname: 'A b', subdomain: 'A b' }) },
+      [],
+    ],
+    [
       'ordinals',
       { ordinals: { start: -1 } },
       ['spec.ordinals.start: Invalid value: -1: must be greater than or equal to 0'],
@@ -259,6 +272,14 @@ describe('stateful sets', () => {
     assert.deepEqual(updateErrors(statefulSets, old, free), []);
     const [error] = updateErrors(statefulSets, old, set({ serviceName: 'y' }));
     assert.match(error!, /^spec: Forbidden: updates to statefulset spec for fields other than 'replicas', /);
+  });
+
+  it('can be changed though their template was stored as an invalid one', () => {
+    const bad = template({ containers: mount });
+    const change = (from: StatefulSet) =>
+      updateErrors(statefulSets, defaulted(statefulSets, from), set({ replicas: 0, template: bad }));
+    assert.deepEqual(change(set({ template: bad })), []);
+    assert.equal(change(set()).length, 1);
   });
 
   it('take a status that adds up', () => {

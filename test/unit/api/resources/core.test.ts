@@ -226,8 +226,11 @@ describe('endpoints, slices, leases, revisions', () => {
     'spec.leaseTransitions: Invalid value: -1: must be greater than or equal to 0',
   ]);
   check('revisions', kinds.controllerRevisions, { revision: -1 }, [
-    'data: Required value: data is mandatory',
     'revision: Invalid value: -1: must be greater than or equal to 0',
+    'data: Required value: data is mandatory',
+  ]);
+  check('a revision of a list', kinds.controllerRevisions, { revision: 1, data: [1] }, [
+    'data: Required value: data must be a valid JSON object',
   ]);
   it('a revision keeps its data', () => {
     const revision = (data: unknown) => object(kinds.controllerRevisions, { revision: 1, data });
