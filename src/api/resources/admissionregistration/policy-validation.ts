@@ -45,7 +45,7 @@ export function defaultParamRef(ref: ParamRef | undefined): void {
 }
 
 export function validateFailurePolicy(policy: string | undefined, path: string): FieldError[] {
-  if (!policy) return [required(path)];
+  if (policy === undefined) return [required(path)];
   return ['Fail', 'Ignore'].includes(policy) ? [] : [notSupported(path, policy, ['Fail', 'Ignore'])];
 }
 
@@ -64,7 +64,7 @@ export function validateMatchResources(resources: MatchResources | undefined, pa
   const at = (field: string) => child(path, field);
   const { matchPolicy, namespaceSelector, objectSelector, resourceRules, excludeResourceRules } = resources;
   const errors: FieldError[] = [];
-  if (!matchPolicy) errors.push(required(at('matchPolicy')));
+  if (matchPolicy === undefined) errors.push(required(at('matchPolicy')));
   else if (!['Equivalent', 'Exact'].includes(matchPolicy))
     errors.push(notSupported(at('matchPolicy'), matchPolicy, ['Equivalent', 'Exact']));
   errors.push(

@@ -1,6 +1,7 @@
 /** ValidatingAdmissionPolicies: rules for writes, as expressions that the API server evaluates itself. */
 import type {
   AuditAnnotation,
+  ExpressionWarning,
   ValidatingAdmissionPolicy,
   ValidatingAdmissionPolicySpec,
   Validation,
@@ -23,6 +24,8 @@ import {
   notSupported,
   required,
 } from '../../machinery/field.js';
+import { compileJsonPath } from '../../extensions/json-path.js';
+import { validateConditions } from '../../machinery/conditions.js';
 import { sameJson, validateQualifiedName } from '../../machinery/validation.js';
 import { ageColumn, nameColumn } from '../columns.js';
 import { defineResource } from '../define.js';
@@ -56,6 +59,12 @@ export const validatingAdmissionPolicies = defineResource<ValidatingAdmissionPol
   },
   validateCreate: (policy) => validatePolicy(policy),
   validateUpdate: (policy, old) => (sameJson(policy.spec, old.spec) ? [] : validatePolicy(policy)),
+  validateStatusUpdate: ({ status }) => [
+    ...(status?.typeChecking?.expressionWarnings ?? []).flatMap((warning, i) =>
+      validateWarning(warning, index('status.typeChecking.expressionWarnings', i)),
+    ),
+    ...validateConditions(status?.conditions, 'status.conditions'),
+  ],
   columns: [
     nameColumn,
     {
@@ -76,6 +85,19 @@ export const validatingAdmissionPolicies = defineResource<ValidatingAdmissionPol
 
 export const paramKindText = (kind: { apiVersion?: string; kind?: string } | undefined): string =>
   kind ? `${kind.apiVersion}/${kind.kind}` : '<unset>';
+
+function validateWarning({ fieldRef, warning }: ExpressionWarning, path: string): FieldError[] {
+  const at = child(path, 'fieldRef');
+  const errors = warning ? [] : [required(child(path, 'warning'))];
+  const text = fieldRef?.trim() ?? '';
+  if (text === '') return [...errors, required(at)];
+  try {
+    compileJsonPath(`{${text}}`);
+  } catch (error) {
+    errors.push(invalid(at, text, `invalid JSONPath: ${(error as Error).message}`));
+  }
+  return errors;
+}
 
 function validatePolicy({ metadata, spec = {} }: ValidatingAdmissionPolicy): FieldError[] {
   const at = (field: string) => child('spec', field);
@@ -128,7 +150,7 @@ function validateValidation(
     errors.push(invalid(at('message'), message, 'message must be non-empty if specified'));
   else if (message && /[\n\r]/.test(message.trim()))
     errors.push(invalid(at('message'), message, 'message must not contain line breaks'));
-  if (reason && !REASONS.includes(reason)) errors.push(notSupported(at('reason'), reason, REASONS));
+  if (reason !== undefined && !REASONS.includes(reason)) errors.push(notSupported(at('reason'), reason, REASONS));
   return errors;
 }
 
@@ -162,7 +184,7 @@ function validateAnnotation(
     name === ''
       ? [invalid(child(path, 'key'), key, 'requires metadata.name be non-empty')]
       : validateQualifiedName(`${name}/${key}`, child(path, 'key'));
-  if (valueExpression.trim().length > MAX_VALUE_EXPRESSION)
+  if (Buffer.byteLength(valueExpression.trim()) > MAX_VALUE_EXPRESSION)
     return [...errors, required(at, `must not exceed ${MAX_VALUE_EXPRESSION} bytes in length`)];
   return [
     ...errors,

@@ -1,5 +1,5 @@
 /** What webhooks of both kinds have: whom to call, for what, and how to fail. */
-import type { MutatingWebhook, RuleWithOperations, ValidatingWebhook, WebhookClientConfig } from '#types';
+import type { MutatingWebhook, RuleWithOperations, ValidatingWebhook } from '#types';
 import {
   child,
   duplicate,
@@ -9,8 +9,9 @@ import {
   notSupported,
   required,
 } from '../../machinery/field.js';
-import { dns1035Label, dns1123Subdomain, portNumber } from '../../machinery/names.js';
+import { dns1035Label, dns1123Subdomain } from '../../machinery/names.js';
 import { validateLabelSelector } from '../../machinery/validation.js';
+import { validateWebhookClient } from '../../machinery/webhook-client.js';
 import { validateMatchConditions } from './policy-validation.js';
 
 type Webhook = MutatingWebhook | ValidatingWebhook;
@@ -38,8 +39,12 @@ export function validateWebhooks(webhooks: Webhook[] | undefined): FieldError[] 
   const all = webhooks ?? [];
   return all.flatMap((webhook, i) => {
     const at = index('webhooks', i);
-    const errors = validateWebhook(webhook, at);
-    if (all.findIndex(({ name }) => name === webhook.name) < i)
+    const versions = webhook.admissionReviewVersions ?? [];
+    const errors = [
+      ...validateWebhook(webhook, at),
+      ...validateVersions(versions, child(at, 'admissionReviewVersions')),
+    ];
+    if (webhook.name && all.findIndex(({ name }) => name === webhook.name) < i)
       errors.push(duplicate(child(at, 'name'), webhook.name));
     return errors;
   });
@@ -49,15 +54,15 @@ function validateWebhook(webhook: Webhook, path: string): FieldError[] {
   const at = (field: string) => child(path, field);
   const { name = '', failurePolicy, matchPolicy, sideEffects, timeoutSeconds, rules } = webhook;
   const errors = validateName(name, at('name'));
-  errors.push(...validateVersions(webhook.admissionReviewVersions ?? [], at('admissionReviewVersions')));
   (rules ?? []).forEach((rule, i) => {
     errors.push(...validateRule(rule, index(at('rules'), i)));
   });
-  if (failurePolicy && !['Fail', 'Ignore'].includes(failurePolicy))
+  if (failurePolicy !== undefined && !['Fail', 'Ignore'].includes(failurePolicy))
     errors.push(notSupported(at('failurePolicy'), failurePolicy, ['Fail', 'Ignore']));
-  if (matchPolicy && !['Equivalent', 'Exact'].includes(matchPolicy))
+  if (matchPolicy !== undefined && !['Equivalent', 'Exact'].includes(matchPolicy))
     errors.push(notSupported(at('matchPolicy'), matchPolicy, ['Equivalent', 'Exact']));
-  if (!sideEffects) errors.push(required(at('sideEffects'), 'must specify one of None, NoneOnDryRun'));
+  if (sideEffects === undefined)
+    errors.push(required(at('sideEffects'), 'must specify one of None, NoneOnDryRun'));
   else if (!['None', 'NoneOnDryRun'].includes(sideEffects))
     errors.push(notSupported(at('sideEffects'), sideEffects, ['None', 'NoneOnDryRun']));
   if (timeoutSeconds !== undefined && (timeoutSeconds > 30 || timeoutSeconds < 1))
@@ -67,23 +72,24 @@ function validateWebhook(webhook: Webhook, path: string): FieldError[] {
   errors.push(
     ...validateLabelSelector(webhook.namespaceSelector, at('namespaceSelector')),
     ...validateLabelSelector(webhook.objectSelector, at('objectSelector')),
-    ...validateClient(webhook.clientConfig ?? {}, at('clientConfig')),
+  );
+  const again = 'reinvocationPolicy' in webhook ? webhook.reinvocationPolicy : undefined;
+  if (again !== undefined && !['IfNeeded', 'Never'].includes(again))
+    errors.push(notSupported(at('reinvocationPolicy'), again, ['IfNeeded', 'Never']));
+  errors.push(
+    ...validateWebhookClient(webhook.clientConfig ?? {}, at('clientConfig')),
     ...validateMatchConditions(webhook.matchConditions, at('matchConditions')),
   );
-  if ('reinvocationPolicy' in webhook && webhook.reinvocationPolicy) {
-    const known = ['IfNeeded', 'Never'];
-    if (!known.includes(webhook.reinvocationPolicy))
-      errors.push(notSupported(at('reinvocationPolicy'), webhook.reinvocationPolicy, known));
-  }
   return errors;
 }
 
 function validateName(name: string, path: string): FieldError[] {
   if (name === '') return [required(path)];
-  const errors = dns1123Subdomain(name).map((message) => invalid(path, name, message));
-  if (errors.length === 0 && name.split('.').length < 3)
-    errors.push(invalid(path, name, 'should be a domain with at least three segments separated by dots'));
-  return errors;
+  const wrong = dns1123Subdomain(name);
+  if (wrong.length > 0) return [invalid(path, name, wrong.join(','))];
+  return name.split('.').length < 3
+    ? [invalid(path, name, 'should be a domain with at least three segments separated by dots')]
+    : [];
 }
 
 function validateVersions(versions: string[], path: string): FieldError[] {
@@ -143,47 +149,11 @@ function validateResources(resources: readonly string[], path: string): FieldErr
   });
   if (resources.length > 1 && resources.includes('*/*'))
     errors.push(invalid(path, resources, "if '*/*' is present, must not specify other resources"));
-  if (resources.includes('*') && resources.some((each) => each !== '*' && each !== '' && !each.includes('/')))
+  // Upstream looks at the last of those without a subresource alone.
+  const last = resources.findLast((each) => each !== '' && !each.includes('/'));
+  if (resources.includes('*') && last !== '*')
     errors.push(
       invalid(path, resources, "if '*' is present, must not specify other resources without subresources"),
     );
-  return errors;
-}
-
-function validateClient({ url, service }: WebhookClientConfig, path: string): FieldError[] {
-  if ((url === undefined) === (service === undefined))
-    return [required(path, 'exactly one of url or service is required')];
-  if (url !== undefined) return validateUrl(url, child(path, 'url'));
-  const at = child(path, 'service');
-  const errors: FieldError[] = [];
-  if (!service!.name) errors.push(required(child(at, 'name'), 'service name is required'));
-  if (!service!.namespace) errors.push(required(child(at, 'namespace'), 'service namespace is required'));
-  const port = service!.port ?? 443;
-  for (const message of portNumber(port))
-    errors.push(invalid(child(at, 'port'), port, `port is not valid: ${message}`));
-  return errors;
-}
-
-function validateUrl(text: string, path: string): FieldError[] {
-  const form = '; desired format: https://host[/path]';
-  const scheme = `'https' is the only allowed URL scheme${form}`;
-  const host = `host must be specified${form}`;
-  // A path alone is a URL as well, without a scheme and a host.
-  if (!/^[a-z][a-z0-9+.-]*:/i.test(text)) return [invalid(path, '', scheme), invalid(path, '', host)];
-  let url: URL;
-  try {
-    url = new URL(text);
-  } catch {
-    return [required(path, `url must be a valid URL${form}`)];
-  }
-  const errors: FieldError[] = [];
-  if (url.protocol !== 'https:') errors.push(invalid(path, url.protocol.slice(0, -1), scheme));
-  if (url.host === '') errors.push(invalid(path, url.host, host));
-  if (url.username !== '')
-    errors.push(invalid(path, url.username, 'user information is not permitted in the URL'));
-  if (url.hash !== '')
-    errors.push(invalid(path, url.hash.slice(1), 'fragments are not permitted in the URL'));
-  if (url.search !== '')
-    errors.push(invalid(path, url.search.slice(1), 'query parameters are not permitted in the URL'));
   return errors;
 }

@@ -134,13 +134,13 @@ export const deployments = defineResource<Deployment>({
     },
     {
       name: 'Up-to-date',
-      type: 'integer',
+      type: 'string',
       description: 'Pods of the current template.',
       cell: ({ status }) => status?.updatedReplicas ?? 0,
     },
     {
       name: 'Available',
-      type: 'integer',
+      type: 'string',
       description: 'Pods that have been ready for long enough.',
       cell: ({ status }) => status?.availableReplicas ?? 0,
     },

@@ -71,7 +71,7 @@ export const flowSchemas = defineResource<FlowSchema>({
     ),
     {
       name: 'MatchingPrecedence',
-      type: 'integer',
+      type: 'string',
       description: 'Lower ones are asked first.',
       cell: ({ spec }) => spec.matchingPrecedence ?? 0,
     },

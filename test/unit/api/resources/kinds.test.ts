@@ -467,6 +467,26 @@ describe('kinds: errors of creation', () => {
     ],
     [
       all.mutatingWebhookConfigurations,
+      webhook({
+        name: 'a_b',
+        failurePolicy: '',
+        reinvocationPolicy: 'Always',
+        clientConfig: { service: { name: 'a', path: '//b_c', port: 0 } },
+        admissionReviewVersions: ['v2'],
+      }),
+      [
+        /^webhooks\[0\]\.name: Invalid value: "a_b": a lowercase RFC 1123 subdomain/,
+        /^webhooks\[0\]\.failurePolicy: Unsupported value: ""/,
+        /^webhooks\[0\]\.reinvocationPolicy: Unsupported value: "Always"/,
+        'webhooks[0].clientConfig.service.name: Required value',
+        /^webhooks\[0\]\.clientConfig\.service\.port: Invalid value: 0: port is not valid: /,
+        'webhooks[0].clientConfig.service.path: Invalid value: "//b_c": segment[0] may not be empty',
+        /^webhooks\[0\]\.clientConfig\.service\.path: Invalid value: "\/\/b_c": segment\[1\]: a lowercase/,
+        'webhooks[0].admissionReviewVersions: Invalid value: ["v2"]: must include at least one of v1, v1beta1',
+      ],
+    ],
+    [
+      all.mutatingWebhookConfigurations,
       webhook({ clientConfig: { url: 'example.com/x' } }),
       [
         'webhooks[0].clientConfig.url: Invalid value: "": \'https\' is the only allowed URL scheme; desired format: https://host[/path]',
