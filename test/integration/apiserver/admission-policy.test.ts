@@ -194,7 +194,14 @@ describe('admission policies: kubectl', function () {
       /denied request: expression 'object.data.needed == "x"' resulted in error: no such key: data/,
     );
     await kubectl(
-      'patch validatingadmissionpolicy strict --type=merge -p {"spec":{"failurePolicy":"Ignore"}}',
+      'patch validatingadmissionpolicy strict --type=merge -p {"spec":{"paramKind":{"apiVersion":"a.io/v1","kind":"Nothing"}}}',
+    );
+    assert.match(
+      (await attempt('create configmap a -n ruled')).stderr,
+      /ValidatingAdmissionPolicy 'strict' denied request: failed to configure policy: failed to find resource referenced by paramKind: 'a.io\/v1, Kind=Nothing'\n$/,
+    );
+    await kubectl(
+      'patch validatingadmissionpolicy strict --type=merge -p {"spec":{"failurePolicy":"Ignore","paramKind":null}}',
     );
     await kubectl('create configmap a -n ruled');
   });
@@ -274,10 +281,26 @@ describe('admission policies: kubectl', function () {
         },
       ],
     });
+    const post = async () => {
+      const made = await server.http('POST', '/api/v1/namespaces/ruled/configmaps', {
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ metadata: { name: 'a' } }),
+      });
+      return [made.code, made.json.reason, made.json.message, made.json.details.causes];
+    };
+    const [code, reason, message, causes] = await post();
+    assert.deepEqual([code, reason], [403, 'Invalid']);
     assert.match(
-      (await attempt('create configmap a -n ruled')).stderr,
-      /policy 'broken' with binding 'broken' denied request: expression '.*' resulted in error: no such key: data/,
+      message,
+      /^policy 'broken' with binding 'broken' denied request: expression '.*' resulted in error: no such key: data$/,
     );
+    assert.deepEqual(causes, [{ message }]);
+    await kubectl(
+      'patch mutatingadmissionpolicy broken --type=merge -p {"spec":{"paramKind":{"apiVersion":"v1","kind":"Nothing"}}}',
+    );
+    const unknown =
+      'policy "broken" denied request: failed to configure policy: failed to find resource referenced by paramKind: \'/v1, Kind=Nothing\'';
+    assert.deepEqual(await post(), [403, 'Forbidden', unknown, [{ message: unknown }]]);
     assert.match(
       (
         await attempt('create -f -', {

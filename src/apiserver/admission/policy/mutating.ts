@@ -25,7 +25,14 @@ interface Invocation {
   param: KubeObject | undefined;
 }
 
-/** One after the other, each on what those before made of the object. */
+interface PolicyError {
+  policy: MutatingAdmissionPolicy;
+  binding: MutatingAdmissionPolicyBinding | undefined;
+  message: string;
+  reason?: 'Invalid';
+}
+
+/** One after the other, each on what those before made of the object; what goes wrong is told of all at once. */
 export function mutatingPolicies(parts: PolicyParts): AdmissionPlugin {
   return {
     name: 'MutatingAdmissionPolicy',
@@ -37,40 +44,55 @@ export function mutatingPolicies(parts: PolicyParts): AdmissionPlugin {
         'mutatingadmissionpolicybindings',
       );
       if (bound.length === 0) return;
-      const rounds = roundsOf(request, 'policies');
+      const errors: PolicyError[] = [];
+      const invocations: Invocation[] = [];
       for (const { policy, bindings } of bound)
-        for (const binding of bindings)
-          await applyBinding(
+        invocations.push(...(await invocationsOf(
             parts,
             request,
             policy as MutatingAdmissionPolicy,
-            binding as MutatingAdmissionPolicyBinding,
-            rounds,
-          );
+            bindings as MutatingAdmissionPolicyBinding[],
+            errors,
+          )));
+      const rounds = roundsOf(request, 'policies');
+      for (const each of invocations) await invoke(parts, request, each, rounds, errors);
       rounds.leave(request.object);
+      const counted = errors.filter(({ policy }) => policy.spec?.failurePolicy !== 'Ignore');
+      if (counted.length > 0) throw denied(request, counted);
     },
   };
 }
 
-async function applyBinding(
+/** One for each binding that the request concerns and each of its parameters. */
+async function invocationsOf(
   parts: PolicyParts,
   request: AdmissionRequest,
   policy: MutatingAdmissionPolicy,
-  binding: MutatingAdmissionPolicyBinding,
-  rounds: Rounds,
-): Promise<void> {
+  bindings: MutatingAdmissionPolicyBinding[],
+  errors: PolicyError[],
+): Promise<Invocation[]> {
   const { store } = parts;
   const { spec = {} } = policy;
   const matched = matchResources(store, request, spec.matchConstraints ?? {});
-  if (!matched || !bindingMatches(store, request, binding.spec?.matchResources)) return;
-  try {
-    const resource = await paramResource(store, spec.paramKind);
-    const params = await collectParams(parts, resource, binding.spec?.paramRef, request.namespace);
-    for (const param of params) await invoke(parts, request, { policy, binding, matched, param }, rounds);
-  } catch (error) {
+  if (!matched) return [];
+  const misconfigured = (error: unknown, binding?: MutatingAdmissionPolicyBinding): undefined => {
     if (!(error instanceof ConfigurationError)) throw error;
-    if (spec.failurePolicy !== 'Ignore') throw denied(request, policy, binding, error.message);
+    const what = binding ? 'binding' : 'policy';
+    errors.push({ policy, binding, message: `failed to configure ${what}: ${error.message}` });
+  };
+  const invocations: Invocation[] = [];
+  const resource = await paramResource(store, spec.paramKind).catch((error) => misconfigured(error));
+  if (spec.paramKind && !resource) return [];
+  for (const binding of bindings) {
+    if (!bindingMatches(store, request, binding.spec?.matchResources)) continue;
+    try {
+      const params = await collectParams(parts, resource, binding.spec?.paramRef, request.namespace);
+      for (const param of params) invocations.push({ policy, binding, matched, param });
+    } catch (error) {
+      misconfigured(error, binding);
+    }
   }
+  return invocations;
 }
 
 async function invoke(
@@ -78,6 +100,7 @@ async function invoke(
   request: AdmissionRequest,
   { policy, binding, matched, param }: Invocation,
   rounds: Rounds,
+  errors: PolicyError[],
 ): Promise<void> {
   const key = [
     policy.metadata!.name,
@@ -99,8 +122,7 @@ async function invoke(
       requestReinvocation(request);
     }
   } catch (error) {
-    if (policy.spec?.failurePolicy !== 'Ignore')
-      throw denied(request, policy, binding, (error as Error).message);
+    errors.push({ policy, binding, message: (error as Error).message, reason: 'Invalid' });
   }
   if (policy.spec?.reinvocationPolicy === 'IfNeeded') rounds.called(key);
 }
@@ -115,13 +137,15 @@ function withVariables(
   return { values: all };
 }
 
-function denied(
-  request: AdmissionRequest,
-  policy: MutatingAdmissionPolicy,
-  binding: MutatingAdmissionPolicyBinding,
-  why: string,
-): StatusError {
-  const message = `policy '${policy.metadata!.name}' with binding '${binding.metadata!.name}' denied request: ${why}`;
-  const error = refuse(request, message);
-  return new StatusError(422, 'Invalid', error.message, { ...error.details, causes: [{ message }] });
+/** The first error gives message and reason; the code is that of a refusal in any case. */
+function denied(request: AdmissionRequest, errors: readonly PolicyError[]): StatusError {
+  const causes = errors.map((error) => ({ message: textOf(error) }));
+  const { code, reason, details } = refuse(request, '');
+  return new StatusError(code, errors[0]!.reason ?? reason, causes[0]!.message, { ...details, causes });
+}
+
+function textOf({ policy, binding, message }: PolicyError): string {
+  const name = policy.metadata!.name!;
+  const who = binding ? `'${name}' with binding '${binding.metadata!.name}'` : `"${name}"`;
+  return `policy ${who} denied request: ${message}`;
 }

@@ -25,7 +25,7 @@ export async function paramResource(
     (await listCustomResources(store)).find((each) => each.apiVersion === apiVersion && each.kind === name);
   if (!resource)
     throw new ConfigurationError(
-      `failed to find resource referenced by paramKind: '${kind.apiVersion}, Kind=${kind.kind}'`,
+      `failed to find resource referenced by paramKind: '${apiVersion.includes('/') ? '' : '/'}${apiVersion}, Kind=${name}'`,
     );
   return resource;
 }

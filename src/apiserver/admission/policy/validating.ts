@@ -5,6 +5,7 @@
 import type { ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding } from '#types';
 import { StatusError } from '../../../api/machinery/status.js';
 import type { KubeObject } from '../../../api/machinery/types.js';
+import type { Resource } from '../../../api/resources/define.js';
 import type { Authorizer } from '../../../auth/user.js';
 import type { Store } from '../../../store/store.js';
 import type { ConversionWebhook } from '../../extensions/convert.js';
@@ -66,18 +67,22 @@ async function apply(
   const name = metadata!.name!;
   const matched = matchResources(parts.store, request, spec.matchConstraints ?? {});
   if (!matched) return;
+  /** What counts as a denial where the policy, or the binding, can't be followed. */
+  const misconfigured = (error: unknown, what: 'policy' | 'binding', binding?: string): undefined => {
+    if (!(error instanceof ConfigurationError)) throw error;
+    if (spec.failurePolicy === 'Ignore') return undefined;
+    const message = `failed to configure ${what}: ${error.message}`;
+    denials.push({ policy: name, ...(binding && { binding }), denied: true, reason: '', message });
+    return undefined;
+  };
+  const params = await paramResource(parts.store, spec.paramKind).catch((error) =>
+    misconfigured(error, 'policy'),
+  );
+  if (spec.paramKind && !params) return;
   const annotations = new Map<string, Set<string>>();
   for (const binding of bindings as unknown as ValidatingAdmissionPolicyBinding[]) {
-    const judgements = await judgeBinding(parts, request, matched, policy, binding).catch((error) => {
-      if (!(error instanceof ConfigurationError)) throw error;
-      if (spec.failurePolicy !== 'Ignore')
-        denials.push({
-          policy: name,
-          binding: binding.metadata!.name!,
-          denied: true,
-          reason: '',
-          message: `failed to configure binding: ${error.message}`,
-        });
+    const judgements = await judgeBinding(parts, request, matched, policy, binding, params).catch((error) => {
+      misconfigured(error, 'binding', binding.metadata!.name!);
       return [];
     });
     for (const judgement of judgements) enforce(request, name, binding, judgement, denials, annotations);
@@ -91,10 +96,10 @@ async function judgeBinding(
   matched: Matched,
   policy: ValidatingAdmissionPolicy,
   binding: ValidatingAdmissionPolicyBinding,
+  resource: Resource | undefined,
 ): Promise<Judgement[]> {
   const { store } = parts;
   if (!bindingMatches(store, request, binding.spec?.matchResources)) return [];
-  const resource = await paramResource(store, policy.spec?.paramKind);
   const params = await collectParams(parts, resource, binding.spec?.paramRef, request.namespace);
   const namespace = namespaceOf(store, request);
   const judgements: Judgement[] = [];
