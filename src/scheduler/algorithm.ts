@@ -35,6 +35,8 @@ export function findNode(cycle: Cycle, start: number, random: () => number): Pla
   const promised = cycle.cache.node(cycle.nominations.nodeOf(cycle.pod.uid) ?? '');
   if (promised?.node !== undefined && check(promised) === undefined)
     return { node: promised, message: '', rejectedBy: new Set(), next: start };
+  const named = namedOf(cycle);
+  if (named) return { ...amongNamed(cycle, named, check, random), next: start };
   const enough = feasibleEnough(nodes.length);
   const feasible: NodeInfo[] = [];
   const rejections = new Map<NodeInfo, NodeRejection>();
@@ -48,6 +50,44 @@ export function findNode(cycle: Cycle, start: number, random: () => number): Pla
   const next = (start + looked) % nodes.length;
   if (feasible.length === 0) return { ...unfit(cycle, rejections), next };
   return { node: best(cycle, feasible, random), message: '', rejectedBy: new Set(), next };
+}
+
+interface Named {
+  /** Of the plugin that names them. */
+  plugin: string;
+  names: ReadonlySet<string>;
+}
+
+/** The only nodes that come into question, if a plugin knows them. */
+function namedOf(cycle: Cycle): Named | undefined {
+  for (const { name, candidates } of filterPlugins) {
+    const names = candidates?.(cycle);
+    if (names) return { plugin: name, names };
+  }
+  return undefined;
+}
+
+/** Looks at these nodes alone. */
+function amongNamed(
+  cycle: Cycle,
+  { plugin, names }: Named,
+  check: Check,
+  random: () => number,
+): Omit<Placement, 'next'> {
+  const feasible: NodeInfo[] = [];
+  const rejections = new Map<NodeInfo, NodeRejection>();
+  for (const name of names) {
+    const node = cycle.cache.node(name);
+    if (!node?.node) continue;
+    const rejection = check(node);
+    if (rejection === undefined) feasible.push(node);
+    else rejections.set(node, rejection);
+  }
+  if (feasible.length > 0)
+    return { node: best(cycle, feasible, random), message: '', rejectedBy: new Set() };
+  const other = { plugin, reasons: [`node(s) didn't satisfy plugin(s) [${plugin}]`], unresolvable: true };
+  for (const node of cycle.cache.nodes) if (!rejections.has(node)) rejections.set(node, other);
+  return unfit(cycle, rejections);
 }
 
 /** Why the pod fits nowhere, whatever the node. */

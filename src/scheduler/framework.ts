@@ -56,6 +56,8 @@ export interface FilterPlugin {
   readonly helpedByStorage?: boolean;
   /** Whether its rejections may be lifted by a change of a ResourceClaim, a DeviceClass or a ResourceSlice. */
   readonly helpedByDevices?: boolean;
+  /** Called once a cycle: the names of the only nodes that come into question; undefined when all do. */
+  candidates?(cycle: Cycle): ReadonlySet<string> | undefined;
   /** Called once a cycle: why the pod fits nowhere, whatever the node. */
   preFilter?(cycle: Cycle): Rejection | undefined;
   /**

@@ -11,3 +11,11 @@ export function fitMessage(nodeCount: number, rejections: Iterable<Rejection>): 
   const parts = [...counts].map(([reason, count]) => `${count} ${reason}`).sort();
   return `0/${nodeCount} nodes are available: ${parts.join(', ')}.`;
 }
+
+/** The longest note of an event. */
+const MAX_NOTE = 1024;
+
+export function shortened(message: string): string {
+  const end = ' ...';
+  return message.length <= MAX_NOTE ? message : message.slice(0, MAX_NOTE - end.length) + end;
+}

@@ -11,6 +11,7 @@ import { Cache } from './cache.js';
 import { DeviceBinder } from './devices/binder.js';
 import { lacksClaims } from './devices/view.js';
 import type { Cycle, PodEvent, Preemption } from './framework.js';
+import { shortened } from './messages.js';
 import { Nominations } from './nominations.js';
 import { filterPlugins } from './plugins/index.js';
 import { type PodInfo, podInfo } from './pod-info.js';
@@ -33,7 +34,6 @@ export interface SchedulerOptions {
 
 /** After so many pods others get a turn on the event loop. */
 const PODS_A_TURN = 20;
-const MAX_MESSAGE = 1024;
 
 export class Scheduler {
   readonly #client: Client;
@@ -372,7 +372,7 @@ export class Scheduler {
     nominated?: string | null,
   ): void {
     this.#logger.debug({ pod: key, reason }, message);
-    this.#events.event(pod, 'Warning', 'FailedScheduling', message.slice(0, MAX_MESSAGE));
+    this.#events.event(pod, 'Warning', 'FailedScheduling', shortened(message));
     const now = this.#clock.now();
     markUnscheduled(this.#client, pod, reason, message, now, nominated).catch((error: unknown) => {
       if (!isReason(error, 'NotFound') && !this.#closed)

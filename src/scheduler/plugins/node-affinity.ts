@@ -17,6 +17,11 @@ export const nodeName: FilterPlugin = {
 export const nodeAffinity: FilterPlugin & ScorePlugin = {
   name: 'NodeAffinity',
   weight: 2,
+  preFilter: (cycle) =>
+    namedNodes(cycle.pod.pod)?.size === 0
+      ? { reasons: ['pod affinity terms conflict'], unresolvable: true }
+      : undefined,
+  candidates: ({ pod }) => namedNodes(pod.pod),
   filter({ pod }) {
     const { nodeSelector, affinity } = pod.pod.spec;
     if (nodeSelector === undefined && affinity?.nodeAffinity === undefined) return undefined;
@@ -38,6 +43,22 @@ export const nodeAffinity: FilterPlugin & ScorePlugin = {
     return normalize(scores);
   },
 };
+
+/** The nodes that all terms of a required node affinity name, as those of DaemonSets' pods do. */
+function namedNodes({ spec }: Pod): ReadonlySet<string> | undefined {
+  const required = spec.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+  const terms = required?.nodeSelectorTerms ?? [];
+  if (terms.length === 0) return undefined;
+  const all = new Set<string>();
+  for (const { matchFields = [] } of terms) {
+    const lists = matchFields
+      .filter(({ key, operator }) => key === 'metadata.name' && operator === 'In')
+      .map(({ values = [] }) => values);
+    if (lists.length === 0) return undefined;
+    for (const name of lists[0]!) if (lists.every((list) => list.includes(name))) all.add(name);
+  }
+  return all;
+}
 
 /** Whether a node has what the pod's nodeSelector and required node affinity ask for. */
 export const matchesNode = ({ spec }: Pod, { node }: NodeInfo): boolean =>

@@ -47,10 +47,15 @@ function whyNotEligible(cycle: Cycle, rejections: Map<NodeInfo, NodeRejection>):
   const promised = cycle.cache.node(cycle.nominations.nodeOf(pod.uid) ?? '');
   if (promised === undefined || rejections.get(promised)?.unresolvable) return undefined;
   for (const other of promised.pods.values())
-    if (other.pod.metadata.deletionTimestamp !== undefined && other.priority < pod.priority)
+    if (other.priority < pod.priority && isLeaving(other))
       return 'not eligible due to a terminating pod on the nominated node.';
   return undefined;
 }
+
+/** It terminates because it was preempted; one that ends by itself need not leave in time. */
+const isLeaving = ({ pod: { metadata, status } }: PodInfo): boolean =>
+  metadata.deletionTimestamp !== undefined &&
+  status?.conditions?.find(({ type }) => type === 'DisruptionTarget')?.reason === 'PreemptionByScheduler';
 
 function findCandidates(
   cycle: Cycle,

@@ -117,8 +117,10 @@ function countDomains(pod: PodInfo, constraint: Constraint, nodes: NodeInfo[]): 
   return domains;
 }
 
+/** A selector of all pods counts none, as upstream. */
 function matching({ pod }: PodInfo, selector: Selector, node: NodeInfo): number {
   let count = 0;
+  if (selector.empty) return count;
   for (const { pod: other } of node.pods.values())
     if (
       other.metadata.namespace === pod.metadata.namespace &&

@@ -7,7 +7,8 @@ import { claimIndex } from '../../api/storage/pod-claims.js';
 import type { CacheView, FilterPlugin } from '../framework.js';
 import { claimsOfPod, type StorageView, usesClaims } from '../storage/view.js';
 
-const IN_USE = 'node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode';
+const IN_USE =
+  'node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod';
 const NO_ZONE = 'node(s) had no available volume zone';
 const TOO_MANY = 'node(s) exceed max volume count';
 const ZONES = [

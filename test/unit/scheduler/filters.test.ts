@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Node, Pod } from '#types';
 import { filterNode, findNode } from '../../../src/scheduler/algorithm.js';
+import { shortened } from '../../../src/scheduler/messages.js';
 
 import { cacheOf, cycleOf, infoOf, node, pod } from './objects.js';
 
@@ -169,6 +170,13 @@ describe('scheduler filters', () => {
   });
 });
 
+describe('the note of an event', () => {
+  it('is cut where it is too long', () => {
+    assert.equal(shortened('x'.repeat(1024)).length, 1024);
+    assert.equal(shortened('x'.repeat(1025)), `${'x'.repeat(1020)} ...`);
+  });
+});
+
 describe('what the scheduler says when a pod fits nowhere', () => {
   const say = (p: Pod, ...nodes: [Node, ...Pod[]][]) =>
     findNode(cycleOf(p, cacheOf(...nodes)), 0, () => 0).message;
@@ -192,6 +200,25 @@ describe('what the scheduler says when a pod fits nowhere', () => {
       '0/1 nodes are available: 1 Insufficient cpu. ' +
         'no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.',
     ));
+
+  const named = (...lists: string[][]): Partial<Pod['spec']> => {
+    const matchFields = lists.map((values) => ({ key: 'metadata.name', operator: 'In', values }));
+    const required = { nodeSelectorTerms: [{ matchFields }] };
+    return { affinity: { nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: required } } };
+  };
+
+  it('looks only at the nodes that the pod names, as those of daemons do', () => {
+    const tainted = node('b', { spec: { taints: [{ key: 'k', effect: 'NoSchedule' }] } });
+    assert.equal(
+      say(pod({ requests: { cpu: '64' }, spec: named(['a']) }), [node('a')], [tainted], [node('c')]),
+      "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't satisfy plugin(s) [NodeAffinity]. " +
+        'no new claims to deallocate, preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.',
+    );
+    assert.match(
+      say(pod({ spec: named(['a'], ['b']) }), [node('a')]),
+      /^0\/1 nodes are available: pod affinity terms conflict\. no new claims/,
+    );
+  });
 
   it('says so when there is no node', () => assert.equal(say(pod()), 'no nodes available to schedule pods'));
 

@@ -1,6 +1,6 @@
 /** Which pods make room for one of higher priority, as tables. */
 import assert from 'node:assert/strict';
-import type { Pod, PodDisruptionBudget } from '#types';
+import type { Pod, PodCondition, PodDisruptionBudget } from '#types';
 import { filterNode, findNode } from '../../../src/scheduler/algorithm.js';
 import { type Candidate, pickOne, victimsOn } from '../../../src/scheduler/plugins/preemption.js';
 import { podInfo } from '../../../src/scheduler/pod-info.js';
@@ -142,14 +142,22 @@ describe('a pod that is promised a node', () => {
   });
 
   it('waits while a victim is ending', () => {
-    const victim = withPriority({ name: 'victim' });
-    victim.metadata.deletionTimestamp = '2026-01-01T00:00:00Z';
-    const cache = cacheOf([node('n', { allocatable: full }), victim]);
     const waits = withPriority({ name: 'waits', priority: 5 });
-    const cycle = cycleOf(waits, cache);
-    assert.equal(findNode(cycle, 0, () => 0).preemption?.victims.length, 1);
-    cycle.nominations.set(podInfo(waits), 'n');
-    const { message, preemption } = findNode(cycle, 0, () => 0);
+    const place = (nominated: boolean, ...conditions: PodCondition[]) => {
+      const victim = withPriority({ name: 'victim' });
+      victim.metadata.deletionTimestamp = '2026-01-01T00:00:00Z';
+      victim.status = { conditions };
+      const cycle = cycleOf(waits, cacheOf([node('n', { allocatable: full }), victim]));
+      if (nominated) cycle.nominations.set(podInfo(waits), 'n');
+      return findNode(cycle, 0, () => 0);
+    };
+    assert.equal(place(false).preemption?.victims.length, 1);
+    assert.equal(place(true).preemption?.victims.length, 1, 'it ends by itself');
+    const { message, preemption } = place(true, {
+      type: 'DisruptionTarget',
+      status: 'True',
+      reason: 'PreemptionByScheduler',
+    });
     assert.equal(preemption, undefined);
     assert.match(message, /preemption: not eligible due to a terminating pod on the nominated node\.$/);
   });

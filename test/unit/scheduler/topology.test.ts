@@ -50,6 +50,12 @@ describe('PodTopologySpread', () => {
     assert.deepEqual(fits(spread(HOST), [node('a'), ending, foreign, pod()], [node('b')]), { a: '', b: '' });
   });
 
+  it('counts none by a selector of all', () =>
+    assert.deepEqual(fits(spread(ZONE, { labelSelector: {} }), [zone('a', 'x'), web(), web()], [zone('c', 'y')]), {
+      a: '',
+      c: '',
+    }));
+
   it('rejects nodes without the label', () =>
     assert.deepEqual(fits(spread(ZONE), [zone('a', 'x')], [node('b')]), {
       a: '',
