@@ -68,11 +68,19 @@ export class Revisions<O extends KubeObject> {
     return { current, old, collisionCount };
   }
 
-  /** Deletes what is more than `limit` of the old revisions that are not in use, oldest first. */
-  async truncate(owner: O, old: ControllerRevision[], isLive: (r: ControllerRevision) => boolean) {
+  /**
+   * Deletes what is more than the limit of the old revisions that are not in use, oldest first. `all`: those in
+   * use count as well.
+   */
+  async truncate(
+    owner: O,
+    old: ControllerRevision[],
+    isLive: (r: ControllerRevision) => boolean,
+    all = false,
+  ): Promise<void> {
     const unused = old.filter((revision) => !isLive(revision));
-    const limit = specOf(owner).revisionHistoryLimit ?? 10;
-    for (const revision of unused.slice(0, Math.max(0, unused.length - limit))) {
+    const excess = (all ? old : unused).length - (specOf(owner).revisionHistoryLimit ?? 10);
+    for (const revision of unused.slice(0, Math.max(0, excess))) {
       const { namespace = '', name } = revision.metadata;
       try {
         await this.#context.client.of(controllerRevisions).delete(namespace, name);

@@ -83,8 +83,7 @@ function amongNamed(
     if (rejection === undefined) feasible.push(node);
     else rejections.set(node, rejection);
   }
-  if (feasible.length > 0)
-    return { node: best(cycle, feasible, random), message: '', rejectedBy: new Set() };
+  if (feasible.length > 0) return { node: best(cycle, feasible, random), message: '', rejectedBy: new Set() };
   const other = { plugin, reasons: [`node(s) didn't satisfy plugin(s) [${plugin}]`], unresolvable: true };
   for (const node of cycle.cache.nodes) if (!rejections.has(node)) rejections.set(node, other);
   return unfit(cycle, rejections);

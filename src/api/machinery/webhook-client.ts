@@ -19,7 +19,8 @@ function validateService(service: ServiceReference, path: string): FieldError[] 
   if (!service.name) errors.push(required(child(path, 'namespace')));
   const port = service.port ?? 443;
   const wrong = portNumber(port);
-  if (wrong.length > 0) errors.push(invalid(child(path, 'port'), port, `port is not valid: ${wrong.join(', ')}`));
+  if (wrong.length > 0)
+    errors.push(invalid(child(path, 'port'), port, `port is not valid: ${wrong.join(', ')}`));
   return [...errors, ...validatePath(service.path ?? '', child(path, 'path'))];
 }
 

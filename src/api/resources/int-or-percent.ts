@@ -11,7 +11,11 @@ export const validateIntOrPercent = (value: IntOrPercent, path: string): FieldEr
 
 /** The number, of things or of percent; a text that is neither counts as 0. */
 export const sizeOf = (value: IntOrPercent): number =>
-  typeof value === 'string' ? (/^[-+]?\d+$|^\d+%$/.test(value) ? Number.parseInt(value, 10) : 0) : (value ?? 0);
+  typeof value === 'string'
+    ? /^[-+]?\d+$|^\d+%$/.test(value)
+      ? Number.parseInt(value, 10)
+      : 0
+    : (value ?? 0);
 
 export const validateAtMostAll = (value: IntOrPercent, path: string): FieldError[] =>
   typeof value === 'string' && percent(value).length === 0 && sizeOf(value) > 100

@@ -10,6 +10,7 @@ import { Expectations } from '../expectations.js';
 import { isOwnWorkload } from '../own-workloads/objects.js';
 import { CONTROLLER_INDEX, claim, controllerIndex, orphansOf } from '../owners.js';
 import { createPod, deletePod, isNamespaceTerminating } from '../pod-control.js';
+import { isPodTerminal } from '../pods.js';
 import { nextAvailability } from '../replicaset/status.js';
 import { Revisions } from '../revisions.js';
 import { slowStart } from '../slow-start.js';
@@ -103,24 +104,27 @@ class DaemonSetController {
     if (set.metadata.deletionTimestamp !== undefined) return;
     const { current, old, collisionCount } = await this.#revisions.history(set);
     const hash = current.metadata.labels?.[HASH_LABEL] ?? '';
-    const view = await this.#view(set, hash);
-    let error: unknown;
-    if (this.#expectations.satisfied(key)) error = await this.#act(key, view);
-    if (error === undefined) {
-      const live = new Set([...view.pods.values()].flat().map((pod) => pod.metadata.labels?.[HASH_LABEL]));
-      await this.#revisions.truncate(set, old, (r) => live.has(r.metadata.labels?.[HASH_LABEL]));
+    const pods = await this.#podsOf(set);
+    const view = this.#view(set, pods, hash);
+    // The pods that are not yet seen belong to what was asked for before.
+    const isReady = this.#expectations.satisfied(key);
+    const error = isReady ? await this.#act(key, view) : undefined;
+    if (isReady && error === undefined) {
+      const live = new Set(pods.map((pod) => pod.metadata.labels?.[HASH_LABEL]));
+      await this.#revisions.truncate(set, old, (r) => live.has(r.metadata.labels?.[HASH_LABEL]), true);
     }
-    await this.#writeStatus(set, daemonSetStatus(view, collisionCount));
+    const observed = isReady ? set.metadata.generation : set.status?.observedGeneration;
+    await this.#writeStatus(set, daemonSetStatus(view, observed, collisionCount));
     if (error !== undefined && !isNamespaceTerminating(error)) throw error;
     const all = [...view.pods.values()].flat().filter((pod) => isUpdated(pod, hash));
     const wait = nextAvailability(all, set.spec.minReadySeconds ?? 0, view.now);
     if (wait !== undefined) this.loop.queue.addAfter(key, wait);
   }
 
-  async #view(set: DaemonSet, hash: string): Promise<View> {
+  #podsOf(set: DaemonSet): Promise<Pod[]> {
     const own = this.#pods.byIndex(CONTROLLER_INDEX, set.metadata.uid ?? '');
     const orphans = this.#pods.byIndex(CONTROLLER_INDEX, orphansOf(set.metadata.namespace ?? ''));
-    const claimed = await claim<DaemonSet, Pod>({
+    return claim<DaemonSet, Pod>({
       client: this.#context.client,
       owner: set,
       ownerResource: daemonSets,
@@ -128,10 +132,15 @@ class DaemonSetController {
       resource: pods,
       candidates: [...own, ...orphans],
     });
+  }
+
+  #view(set: DaemonSet, pods: Pod[], hash: string): View {
     const byNode = new Map<string, Pod[]>();
-    for (const pod of claimed) {
+    for (const pod of pods) {
       const node = targetNode(pod);
-      if (node === '') continue;
+      // Of one that has ended and is only kept by a finalizer nothing more comes.
+      const isOver = isPodTerminal(pod) && pod.metadata.deletionTimestamp !== undefined;
+      if (node === '' || isOver) continue;
       const here = byNode.get(node);
       if (here === undefined) byNode.set(node, [pod]);
       else here.push(pod);

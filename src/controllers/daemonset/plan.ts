@@ -82,14 +82,17 @@ export function rollPods(view: View): Plan {
   const { set, nodes, pods } = view;
   const wanted = nodes.filter((node) => placementOn(node, set.spec.template).run);
   const names = new Set([...wanted.map(({ metadata }) => metadata.name), ...pods.keys()]);
-  const states = [...names].map((name) => stateOf(view, name));
+  const belongs = new Set(wanted.map(({ metadata }) => metadata.name));
+  const states = [...names].map((name) => stateOf(view, name, belongs.has(name)));
   const { maxUnavailable, maxSurge } = limits(set, wanted.length);
-  return maxSurge === 0 ? replace(states, maxUnavailable) : surge(states, maxSurge);
+  return maxSurge === 0 ? replace(states, maxUnavailable) : surge(states, maxSurge, wanted.length);
 }
 
 /** The pods of one node in an update; `messy` when there are more than one of a kind. */
 interface NodeState {
   node: string;
+  /** A pod that is here may stay, but no new one comes where this is false. */
+  run: boolean;
   messy: boolean;
   current: Pod | undefined;
   old: Pod | undefined;
@@ -97,7 +100,7 @@ interface NodeState {
   oldAvailable: boolean;
 }
 
-function stateOf({ set, pods, hash, now }: View, node: string): NodeState {
+function stateOf({ set, pods, hash, now }: View, node: string, run: boolean): NodeState {
   const alive = (pods.get(node) ?? []).filter(({ metadata }) => metadata.deletionTimestamp === undefined);
   const current = alive.filter((pod) => isUpdated(pod, hash));
   const old = alive.filter((pod) => !isUpdated(pod, hash));
@@ -105,6 +108,7 @@ function stateOf({ set, pods, hash, now }: View, node: string): NodeState {
     pod !== undefined && isPodAvailable(pod, set.spec.minReadySeconds ?? 0, now);
   return {
     node,
+    run,
     messy: current.length > 1 || old.length > 1,
     current: current[0],
     old: old[0],
@@ -122,7 +126,10 @@ function replace(states: NodeState[], maxUnavailable: number): Plan {
     if (messy || (current === undefined) === (old === undefined)) unavailable++;
     else if (old === undefined) unavailable += currentAvailable ? 0 : 1;
     else if (oldAvailable) candidates.push(old);
-    else broken.push(old);
+    else {
+      broken.push(old);
+      unavailable++;
+    }
   }
   return {
     create: [],
@@ -130,19 +137,31 @@ function replace(states: NodeState[], maxUnavailable: number): Plan {
   };
 }
 
-/** Makes new pods beside the old ones, and deletes an old one when the new one is available. */
-function surge(states: NodeState[], maxSurge: number): Plan {
+/**
+ * Makes new pods beside the old ones, and deletes an old one when the new one is available. Old pods of nodes
+ * that get no new one go as soon as they are not needed for as many to be available as should be.
+ */
+function surge(states: NodeState[], maxSurge: number, desired: number): Plan {
   const plan: Plan = { create: [], remove: [] };
   const candidates: string[] = [];
+  const leftover: Pod[] = [];
   let surging = 0;
-  for (const { node, messy, current, old, currentAvailable, oldAvailable } of states) {
-    if (messy) surging++;
-    else if (old === undefined) continue;
-    else if (current === undefined) (oldAvailable ? candidates : plan.create).push(node);
-    else if (currentAvailable) plan.remove.push(old);
-    else surging++;
+  let available = 0;
+  for (const { node, run, messy, current, old, currentAvailable, oldAvailable } of states) {
+    if (messy) {
+      surging++;
+      continue;
+    }
+    if (old ? oldAvailable : currentAvailable) available++;
+    if (old === undefined) continue;
+    if (current !== undefined) {
+      if (currentAvailable) plan.remove.push(old);
+      else surging++;
+    } else if (run) (oldAvailable ? candidates : plan.create).push(node);
+    else (oldAvailable ? leftover : plan.remove).push(old);
   }
   plan.create.push(...candidates.slice(0, Math.max(0, maxSurge - surging)));
+  plan.remove.push(...leftover.slice(0, Math.max(0, available - desired)));
   return plan;
 }
 

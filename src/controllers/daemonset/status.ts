@@ -4,7 +4,12 @@ import { isPodAvailable, isPodReady, nonZero } from '../pods.js';
 import { isUpdated, placementOn } from './placement.js';
 import { oldestFirst, type View } from './plan.js';
 
-export function daemonSetStatus(view: View, collisionCount: number | undefined): DaemonSetStatus {
+/** `observed`: the generation that has been acted on. */
+export function daemonSetStatus(
+  view: View,
+  observed: number | undefined,
+  collisionCount: number | undefined,
+): DaemonSetStatus {
   const { set, nodes, pods, hash, now } = view;
   const counts = { desired: 0, current: 0, misscheduled: 0, ready: 0, available: 0, updated: 0 };
   for (const node of nodes) {
@@ -28,7 +33,7 @@ export function daemonSetStatus(view: View, collisionCount: number | undefined):
     desiredNumberScheduled: counts.desired,
     numberReady: counts.ready,
     ...nonZero({
-      observedGeneration: set.metadata.generation ?? 0,
+      observedGeneration: observed ?? 0,
       updatedNumberScheduled: counts.updated,
       numberAvailable: counts.available,
       numberUnavailable: counts.desired - counts.available,

@@ -207,7 +207,7 @@ describe('updating daemon pods', () => {
     ['waits for the new one', 'a: n-, b: o+', {}, '', ''],
     ['goes on once it is available', 'a: n+, b: o+', {}, '', 'b0'],
     ['counts nodes without a pod', 'a: , b: o+', {}, '', ''],
-    ['replaces what is unavailable at once', 'a: o-, b: o-, c: o+', {}, '', 'a0 b0 c0'],
+    ['replaces what is unavailable at once, and nothing beside it', 'a: o-, b: o-, c: o+', {}, '', 'a0 b0'],
     ['takes a share, rounded up', 'a: o+, b: o+, c: o+', { rolling: { maxUnavailable: '40%' } }, '', 'a0 b0'],
     ['waits for minReadySeconds', 'a: n+, b: o+', { minReadySeconds: 60 }, '', 'b0'],
     ['surges one at a time', 'a: o+, b: o+', { rolling: { maxUnavailable: 0, maxSurge: 1 } }, 'a', ''],
@@ -228,6 +228,19 @@ describe('updating daemon pods', () => {
       // An old pod that has not been ready for long enough is unavailable, so it may go.
       assert.equal(names(plan.remove), remove);
     });
+
+  it('surges on no node that wants no new pod, and clears it once enough are available', () => {
+    const tainted = ['t', 'u'].map((name) => node(name, { taints: [{ key: 'k', effect: 'NoSchedule' }] }));
+    const plan = (nodes: string, t: string) => {
+      const v = view(nodes, { rolling: { maxUnavailable: 0, maxSurge: 1 } }, tainted);
+      const pods = new Map([...v.pods, ['t', [pod('t', t, 't0')]], ['u', [pod('u', 'o+', 'u0')]]]);
+      const { create, remove } = rollPods({ ...v, pods });
+      return [create.join(' '), names(remove)];
+    };
+    assert.deepEqual(plan('a: n-, b: n-', 'o+'), ['', ''], 'the old ones are all that is available');
+    assert.deepEqual(plan('a: n+, b: n-', 'o+'), ['', 't0'], 'three, where two should be');
+    assert.deepEqual(plan('a: n-, b: n-', 'o-'), ['', 't0'], 'one of no use');
+  });
 });
 
 describe('the status of a daemon set', () => {
@@ -235,7 +248,7 @@ describe('the status of a daemon set', () => {
     const cordoned = node('t', { taints: [{ key: 'k', effect: 'NoSchedule' }] });
     const v = view('a: n+, b: o-, c: ', {}, [cordoned]);
     const pods = new Map([...v.pods, ['t', [pod('t', 'n+', 't0')]]]);
-    assert.deepEqual(daemonSetStatus({ ...v, pods }, undefined), {
+    assert.deepEqual(daemonSetStatus({ ...v, pods }, 4, undefined), {
       desiredNumberScheduled: 3,
       currentNumberScheduled: 2,
       numberMisscheduled: 1,

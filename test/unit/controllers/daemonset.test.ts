@@ -109,6 +109,19 @@ describe('DaemonSet controller', function () {
     );
   });
 
+  it('does not wait for a pod that has ended and is held by a finalizer alone', async () => {
+    await h.createNode('a');
+    await create();
+    await on('a');
+    const [first] = await h.list(pods);
+    const { name } = first!.metadata;
+    const held = { metadata: { finalizers: ['example.com/hold'] } };
+    await h.client.of(pods).patch('default', name, held, { type: 'merge' });
+    const failed = { status: { phase: 'Failed' } };
+    await h.client.of(pods).patch('default', name, failed, { type: 'merge', subresource: 'status' });
+    await h.until('another pod', async () => (await placed()) === 'a a');
+  });
+
   it('updates one node after the other, keeps revisions, and goes back', async () => {
     for (const name of ['a', 'b', 'c']) await h.createNode(name);
     await create({ revisionHistoryLimit: 1 });

@@ -51,10 +51,13 @@ describe('PodTopologySpread', () => {
   });
 
   it('counts none by a selector of all', () =>
-    assert.deepEqual(fits(spread(ZONE, { labelSelector: {} }), [zone('a', 'x'), web(), web()], [zone('c', 'y')]), {
-      a: '',
-      c: '',
-    }));
+    assert.deepEqual(
+      fits(spread(ZONE, { labelSelector: {} }), [zone('a', 'x'), web(), web()], [zone('c', 'y')]),
+      {
+        a: '',
+        c: '',
+      },
+    ));
 
   it('rejects nodes without the label', () =>
     assert.deepEqual(fits(spread(ZONE), [zone('a', 'x')], [node('b')]), {

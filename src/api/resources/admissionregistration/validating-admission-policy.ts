@@ -15,6 +15,8 @@ import {
   NULL,
   STRING,
 } from '../../cel/index.js';
+import { compileJsonPath } from '../../extensions/json-path.js';
+import { validateConditions } from '../../machinery/conditions.js';
 import {
   child,
   duplicate,
@@ -24,8 +26,6 @@ import {
   notSupported,
   required,
 } from '../../machinery/field.js';
-import { compileJsonPath } from '../../extensions/json-path.js';
-import { validateConditions } from '../../machinery/conditions.js';
 import { sameJson, validateQualifiedName } from '../../machinery/validation.js';
 import { ageColumn, nameColumn } from '../columns.js';
 import { defineResource } from '../define.js';
@@ -150,7 +150,8 @@ function validateValidation(
     errors.push(invalid(at('message'), message, 'message must be non-empty if specified'));
   else if (message && /[\n\r]/.test(message.trim()))
     errors.push(invalid(at('message'), message, 'message must not contain line breaks'));
-  if (reason !== undefined && !REASONS.includes(reason)) errors.push(notSupported(at('reason'), reason, REASONS));
+  if (reason !== undefined && !REASONS.includes(reason))
+    errors.push(notSupported(at('reason'), reason, REASONS));
   return errors;
 }
 

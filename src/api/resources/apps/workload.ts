@@ -18,7 +18,10 @@ export function validateSelector(selector: LabelSelector | undefined, path: stri
 }
 
 /** What is said of a selector that can't be read; of one of DaemonSets its own errors are all there are. */
-const UNREADABLE: Record<string, string | undefined> = { StatefulSet: '', ReplicaSet: 'invalid label selector' };
+const UNREADABLE: Record<string, string | undefined> = {
+  StatefulSet: '',
+  ReplicaSet: 'invalid label selector',
+};
 
 /** The template of pods that always run and that the selector matches; `brief`: all but the pod itself. */
 export function validateTemplate(

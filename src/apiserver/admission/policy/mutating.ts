@@ -47,13 +47,15 @@ export function mutatingPolicies(parts: PolicyParts): AdmissionPlugin {
       const errors: PolicyError[] = [];
       const invocations: Invocation[] = [];
       for (const { policy, bindings } of bound)
-        invocations.push(...(await invocationsOf(
+        invocations.push(
+          ...(await invocationsOf(
             parts,
             request,
             policy as MutatingAdmissionPolicy,
             bindings as MutatingAdmissionPolicyBinding[],
             errors,
-          )));
+          )),
+        );
       const rounds = roundsOf(request, 'policies');
       for (const each of invocations) await invoke(parts, request, each, rounds, errors);
       rounds.leave(request.object);
