@@ -21,6 +21,8 @@ const FAILED_MS = 2000;
 /** By a port's appProtocol (KEP-3726, and the names that are in use without a domain). */
 const PROTOCOLS: Record<string, Target['protocol']> = {
   https: 'https',
+  'kubernetes.io/wss': 'https',
+  wss: 'https',
   'kubernetes.io/h2c': 'h2c',
   h2c: 'h2c',
   grpc: 'h2c',
@@ -65,14 +67,18 @@ export class Backends {
 
   /** The endpoint with the fewest requests under way, in turn among equals; undefined when all were tried. */
   pick({ endpoints }: Target, tried: ReadonlySet<string>): Endpoint | undefined {
-    const untried = endpoints.filter(({ key }) => !tried.has(key));
-    const well = untried.filter(({ key }) => !this.#hasFailed(key));
-    const choice = well.length > 0 ? well : untried;
+    return this.#least(endpoints, tried, false) ?? this.#least(endpoints, tried, true);
+  }
+
+  #least(endpoints: Endpoint[], tried: ReadonlySet<string>, evenFailed: boolean): Endpoint | undefined {
     const start = this.#turn++;
     let best: Endpoint | undefined;
-    for (let i = 0; i < choice.length; i++) {
-      const one = choice[(start + i) % choice.length]!;
-      if (!best || this.#load(one) < this.#load(best)) best = one;
+    let least = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < endpoints.length; i++) {
+      const one = endpoints[(start + i) % endpoints.length]!;
+      if (tried.has(one.key) || (!evenFailed && this.#hasFailed(one.key))) continue;
+      const load = this.#inFlight.get(one.key) ?? 0;
+      if (load < least) [best, least] = [one, load];
     }
     return best;
   }
@@ -90,8 +96,6 @@ export class Backends {
   failed({ key }: Endpoint): void {
     this.#failed.set(key, this.#now() + FAILED_MS);
   }
-
-  #load = ({ key }: Endpoint): number => this.#inFlight.get(key) ?? 0;
 
   #hasFailed(key: string): boolean {
     const until = this.#failed.get(key);

@@ -1,5 +1,6 @@
 /** Headers on their way through the proxy. Pure. */
-import type { OutgoingHttpHeaders } from 'node:http';
+import type { Attempt } from './attempt.js';
+import { ProxyError } from './proxy-error.js';
 
 /** Meant for the next hop alone (RFC 9110, 7.6.1). */
 const HOP_BY_HOP = new Set([
@@ -37,6 +38,10 @@ export interface Origin {
 const NONE: ReadonlySet<string> = new Set();
 /** Names no header. */
 const ALONE = /^(?:keep-alive|close)$/i;
+/** Would end a header's line, or its value for some. */
+const BREAKS = /[\r\n\0]/;
+/** Methods whose requests say so when they have no body. */
+const WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
 
 /** Names that a Connection header makes hop-by-hop for its message. */
 function connectionNames(raw: readonly string[]): ReadonlySet<string> {
@@ -49,49 +54,68 @@ function connectionNames(raw: readonly string[]): ReadonlySet<string> {
   return names ?? NONE;
 }
 
-/** End-to-end headers of a message, in order and with repeats: name → all its values. */
-export function endToEnd(raw: readonly string[]): Map<string, string[]> {
+/** What the backend gets but for `Host`: names and values in turn, in the order in which they came. */
+export function requestHeaders(raw: readonly string[], origin: Origin): string[] {
   const dropped = connectionNames(raw);
-  const kept = new Map<string, string[]>();
+  const headers: string[] = [];
+  let cookie = -1;
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!.toLowerCase();
-    if (name.startsWith(':') || HOP_BY_HOP.has(name) || dropped.has(name)) continue;
-    const values = kept.get(name);
-    if (values) values.push(raw[i + 1]!);
-    else kept.set(name, [raw[i + 1]!]);
-  }
-  return kept;
-}
-
-/** What the backend gets. `upgrade` names the protocol that the client asks for. */
-export function requestHeaders(
-  raw: readonly string[],
-  origin: Origin,
-  upgrade?: string,
-): Record<string, string | string[]> {
-  const headers: Record<string, string | string[]> = origin.host === '' ? {} : { host: origin.host };
-  for (const [name, values] of endToEnd(raw)) {
+    const value = raw[i + 1]!;
     // The proxy itself has answered `Expect: 100-continue`.
-    if (name === 'host' || name === 'expect' || FORWARDED.has(name)) continue;
+    if (name === 'host' || name === 'expect' || name.startsWith(':')) continue;
+    if (HOP_BY_HOP.has(name) || FORWARDED.has(name) || dropped.has(name)) continue;
     // HTTP/2 clients may send a cookie in pieces (RFC 9113, 8.2.3).
-    headers[name] = values.length === 1 ? values[0]! : name === 'cookie' ? values.join('; ') : values;
+    if (name === 'cookie' && cookie !== -1) headers[cookie] += `; ${value}`;
+    else headers.push(raw[i]!, value);
+    if (name === 'cookie' && cookie === -1) cookie = headers.length - 1;
   }
-  headers['x-forwarded-for'] = origin.client;
-  headers['x-forwarded-proto'] = origin.protocol;
-  headers['x-forwarded-host'] = origin.host;
-  headers['x-forwarded-port'] = `${origin.port}`;
-  headers['x-real-ip'] = origin.client;
-  if (upgrade) Object.assign(headers, { connection: 'Upgrade', upgrade });
+  headers.push('X-Forwarded-For', origin.client, 'X-Forwarded-Proto', origin.protocol);
+  headers.push('X-Forwarded-Host', origin.host, 'X-Forwarded-Port', `${origin.port}`);
+  headers.push('X-Real-IP', origin.client);
   return headers;
 }
 
-/** What the client gets. */
-export function responseHeaders(raw: readonly string[]): OutgoingHttpHeaders {
-  return Object.fromEntries(
-    [...endToEnd(raw)].map(([name, values]) => [name, values.length === 1 ? values[0] : values]),
-  );
+/** What the client gets: names and values in turn, in the order in which they came. */
+export function responseHeaders(raw: readonly string[]): string[] {
+  const dropped = connectionNames(raw);
+  const headers: string[] = [];
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i]!.toLowerCase();
+    if (!name.startsWith(':') && !HOP_BY_HOP.has(name) && !dropped.has(name))
+      headers.push(raw[i]!, raw[i + 1]!);
+  }
+  return headers;
+}
+
+/** As Node's HTTP/2 wants them: by name in lower case, repeated ones in a list. */
+export function byName(headers: readonly string[]): Record<string, string | string[]> {
+  const named: Record<string, string | string[]> = Object.create(null);
+  for (let i = 0; i < headers.length; i += 2) {
+    const name = headers[i]!.toLowerCase();
+    const known = named[name];
+    named[name] = known === undefined ? headers[i + 1]! : [known, headers[i + 1]!].flat();
+  }
+  return named;
+}
+
+/**
+ * The head of a request of HTTP/1.1 as it is written; `address` is named where the client names no host.
+ * @throws ProxyError for what would be read as more than one header or request.
+ */
+export function requestHead(attempt: Attempt, address: string): string {
+  const { method, path, host, headers, hasBody, length, upgrade } = attempt;
+  if (BREAKS.test(path) || BREAKS.test(host)) throw new ProxyError(400, 'no valid host or path');
+  let text = `${method} ${path} HTTP/1.1\r\nHost: ${host || address}\r\n`;
+  for (let i = 0; i < headers.length; i += 2) {
+    if (BREAKS.test(headers[i + 1]!)) throw new ProxyError(400, `no valid value of ${headers[i]}`);
+    text += `${headers[i]}: ${headers[i + 1]}\r\n`;
+  }
+  if (hasBody && length === undefined) text += 'Transfer-Encoding: chunked\r\n';
+  if (!hasBody && length === undefined && WITH_BODY.has(method)) text += 'Content-Length: 0\r\n';
+  return `${text}${upgrade === undefined ? '' : `Connection: Upgrade\r\nUpgrade: ${upgrade}\r\n`}\r\n`;
 }
 
 /** Whether a request may be sent a second time (RFC 9110, 9.2.2). */
-export const isIdempotent = (method: string): boolean =>
-  ['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'].includes(method);
+export const isIdempotent = (method: string): boolean => IDEMPOTENT.has(method);
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);

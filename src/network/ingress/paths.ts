@@ -2,6 +2,7 @@
 
 export type PathType = 'Exact' | 'Prefix';
 
+const UNPRINTABLE = /[\0-\x20\x7f]/;
 const UNRESERVED = /^[A-Za-z0-9\-._~]$/;
 
 /**
@@ -10,7 +11,7 @@ const UNRESERVED = /^[A-Za-z0-9\-._~]$/;
  */
 export function normalPath(target: string): string | undefined {
   const path = target.split(/[?#]/, 1)[0]!;
-  if (!path.startsWith('/')) return undefined;
+  if (!path.startsWith('/') || UNPRINTABLE.test(target)) return undefined;
   if (!path.includes('%') && !path.includes('/.')) return path;
   if (/%(?![0-9A-Fa-f]{2})/.test(path)) return undefined;
   const decoded = path.replace(/%[0-9A-Fa-f]{2}/g, (code) => {

@@ -9,18 +9,19 @@ import { type Asked, ask } from './ask.js';
 import type { Backends, Target } from './backends.js';
 import type { Certificates } from './certificates.js';
 import {
+  type ExchangeDeps,
   exchange,
   type FrontRequest,
   type FrontResponse,
   isHttp2,
   type Outcome,
-  ProxyError,
   TIMEOUTS,
   type Timeouts,
 } from './exchange.js';
 import type { Origin } from './headers.js';
 import type { IngressMetrics } from './metrics.js';
 import { answer, endWith, redirect } from './own-answers.js';
+import { ProxyError } from './proxy-error.js';
 import type { Route, RoutingTable } from './routes.js';
 import { isWebSocket, type Upgrading, upgrade, upgradeOf, webSocketOf } from './upgrade.js';
 import type { Upstreams } from './upstream.js';
@@ -61,15 +62,17 @@ const LIMITS = {
 
 export class IngressProxy {
   readonly #options: ProxyOptions;
-  readonly #timeouts: Timeouts;
+  readonly #deps: ExchangeDeps;
   readonly #servers = new Set<Server>();
   readonly #sockets = new Set<Socket>();
   #secure: http2.Http2SecureServer | undefined;
+  #httpsPort: number | undefined;
   readonly #sessions = new Set<http2.ServerHttp2Session>();
 
   constructor(options: ProxyOptions) {
     this.#options = options;
-    this.#timeouts = { ...TIMEOUTS, ...options.timeouts };
+    const { backends, upstreams, timeouts } = options;
+    this.#deps = { backends, upstreams, timeouts: { ...TIMEOUTS, ...timeouts } };
   }
 
   /** Listens for HTTP; 0 is any free port. Rejects when the port is taken. */
@@ -110,7 +113,8 @@ export class IngressProxy {
       session.on('close', () => this.#sessions.delete(session));
     });
     this.#secure = server;
-    return this.#listen(server, port, 'https');
+    this.#httpsPort = await this.#listen(server, port, 'https');
+    return this.#httpsPort;
   }
 
   /** New handshakes get the new certificates; connections that are open go on. */
@@ -179,9 +183,8 @@ export class IngressProxy {
     res.once('close', () => this.#over(req, res.headersSent ? res.statusCode : 499, started, way, outcome));
     try {
       way = ask(req, protocol, this.#options.routes());
-      const httpsPort = this.#httpsPort;
-      if (way.route?.toHttps && protocol === 'http' && httpsPort !== undefined)
-        return redirect(req, res, way, httpsPort);
+      if (way.route?.toHttps && protocol === 'http' && this.#httpsPort !== undefined)
+        return redirect(req, res, way, this.#httpsPort);
       const target = this.#target(way);
       await exchange(this.#deps, target, req, res, way, outcome);
     } catch (error) {
@@ -215,15 +218,6 @@ export class IngressProxy {
       status = error instanceof ProxyError ? error.status : 502;
       refuse(status);
     }
-  }
-
-  get #httpsPort(): number | undefined {
-    return (this.#secure?.address() as AddressInfo | null | undefined)?.port;
-  }
-
-  get #deps() {
-    const { backends, upstreams } = this.#options;
-    return { backends, upstreams, timeouts: this.#timeouts };
   }
 
   #target({ route }: Asked): Target {

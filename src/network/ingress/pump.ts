@@ -1,5 +1,6 @@
 /** Copies a body from one side to the other no faster than the slower of them, and bounds how long either may stall. */
-import type { Readable, Writable } from 'node:stream';
+import type { Readable } from 'node:stream';
+import type { Sink } from './attempt.js';
 
 export interface PumpOptions {
   /** How long (ms) the source may be silent; for ever when absent. */
@@ -15,7 +16,11 @@ export interface PumpOptions {
 }
 
 /** Errors of both streams are the caller's to handle. What comes after the sink is gone is thrown away. */
-export function pump(source: Readable, sink: Writable, options: PumpOptions): void {
+export function pump(
+  source: Readable,
+  sink: Pick<Sink, 'write' | 'on' | 'writableEnded'>,
+  options: PumpOptions,
+): void {
   let timer: NodeJS.Timeout | undefined;
   let open = true;
   const stop = () => clearTimeout(timer);

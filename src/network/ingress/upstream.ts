@@ -1,122 +1,82 @@
-/** One attempt to bring a request to one endpoint, over kept connections. */
-import http from 'node:http';
-import https from 'node:https';
-import type { Duplex, Readable, Writable } from 'node:stream';
+/** Connections to endpoints, kept for the next request. */
+import type { Attempt, Sent } from './attempt.js';
 import type { Endpoint, Target } from './backends.js';
+import { Connection } from './connection.js';
+import { requestHead } from './headers.js';
 import { Http2Upstreams } from './upstream-http2.js';
 
-export const CONNECT_MS = 3000;
+/** Of each endpoint. */
 const MAX_IDLE = 32;
-export const IDLE_MS = 30_000;
-const MAX_HEADER_BYTES = 64 << 10;
-
-export interface Attempt {
-  method: string;
-  path: string;
-  headers: Record<string, string | string[]>;
-}
-
-/** Why an attempt failed. */
-export class UpstreamError extends Error {
-  constructor(
-    message: string,
-    /** `connect`: the endpoint has seen nothing of the request. */
-    readonly phase: 'connect' | 'answer',
-    readonly timedOut: boolean,
-  ) {
-    super(message);
-  }
-}
-
-/** A request under way: `connected` once it may be written to, `answered` when the response's headers are there. */
-export interface Sent {
-  request: Writable;
-  connected: Promise<void>;
-  answered: Promise<Answer>;
-}
-
-/** An answer's headers, its body as a stream, and, at its end, its trailers. */
-export interface UpstreamResponse extends Readable {
-  statusCode?: number;
-  statusMessage?: string;
-  rawHeaders: string[];
-  trailers: Record<string, string | string[] | undefined>;
-  /** HTTP/2: the headers are all there is. */
-  isWhole?: boolean;
-}
-
-export interface Answer {
-  response: UpstreamResponse;
-  /** After `101 Switching Protocols`: the connection, and what came on it already. */
-  upgraded?: { socket: Duplex; head: Buffer; protocol: string | undefined };
-}
-
-const AGENT = { keepAlive: true, maxFreeSockets: MAX_IDLE, timeout: IDLE_MS, scheduling: 'lifo' } as const;
 
 export class Upstreams {
-  readonly #http = new http.Agent(AGENT);
-  // As a backend's name is its address, nothing could be verified.
-  readonly #https = new https.Agent({ ...AGENT, rejectUnauthorized: false });
-
+  readonly #open = new Set<Connection>();
+  /** By endpoint and, for TLS, the name asked for; the last one was used last. */
+  readonly #idle = new Map<string, Connection[]>();
   readonly #http2 = new Http2Upstreams();
 
+  /** @throws ProxyError for what can't be sent at all. */
   send(endpoint: Endpoint, protocol: Target['protocol'], attempt: Attempt): Sent {
     if (protocol === 'h2c') return this.#http2.send(endpoint, attempt);
-    const { host, port } = endpoint;
-    const [module, agent] = protocol === 'https' ? [https, this.#https] : [http, this.#http];
-    const request = module.request({
-      ...{ host, port, agent, ...attempt },
-      setHost: false,
-      maxHeaderSize: MAX_HEADER_BYTES,
-    });
-    // The agent's timeout is for idle connections; those in use have limits of their own.
-    request.setTimeout(0);
-    let phase: UpstreamError['phase'] = 'connect';
-    let timer: NodeJS.Timeout | undefined;
-    const late = () =>
-      request.destroy(new UpstreamError(`no connection within ${CONNECT_MS} ms`, 'connect', true));
-    const failed = (reject: (error: Error) => void) => (error: Error) => {
-      clearTimeout(timer);
-      reject(error instanceof UpstreamError ? error : new UpstreamError(error.message, phase, false));
-    };
-    const connected = new Promise<void>((resolve, reject) => {
-      request.once('error', failed(reject));
-      const done = () => {
-        clearTimeout(timer);
-        phase = 'answer';
-        resolve();
-      };
-      request.once('socket', (socket) => {
-        if (!socket.connecting) return done();
-        timer = setTimeout(late, CONNECT_MS);
-        socket.once(protocol === 'https' ? 'secureConnect' : 'connect', done);
-      });
-    });
-    const answered = new Promise<Answer>((resolve, reject) => {
-      request.on('error', failed(reject));
-      request.once('response', (response) => resolve({ response }));
-      request.once('upgrade', (response, socket, head) =>
-        resolve({ response, upgraded: { socket, head, protocol: response.headers.upgrade } }),
-      );
-    });
-    // Whoever looks at one of them only must not be told of the other as unhandled.
-    connected.catch(() => {});
-    answered.catch(() => {});
-    return { request, connected, answered };
+    const head = requestHead(attempt, endpoint.key);
+    const tlsName = protocol === 'https' ? nameOf(attempt.host) : undefined;
+    const key = tlsName === undefined ? endpoint.key : `${endpoint.key} ${tlsName}`;
+    const idle = this.#idle.get(key);
+    let connection = idle?.pop();
+    while (connection && !connection.isOpen) connection = idle?.pop();
+    return (connection ?? this.#connect(key, endpoint, tlsName)).send(attempt, head);
+  }
+
+  /**
+   * Asks for another protocol: within HTTP/2 where the endpoint takes that, else by HTTP/1.1. Rejects with UpstreamError
+   * or ProxyError.
+   */
+  async upgrade(endpoint: Endpoint, protocol: Target['protocol'], attempt: Attempt): Promise<Sent> {
+    if (protocol === 'h2c' && isWebSocket(attempt) && (await this.#http2.takesWebSockets(endpoint)))
+      return this.#http2.sendWebSocket(endpoint, attempt);
+    const sent = this.send(endpoint, protocol === 'h2c' ? 'http' : protocol, attempt);
+    sent.request.end();
+    return sent;
   }
 
   /** Closes connections to an endpoint that wait for the next request. */
   dropIdle(endpoint: Endpoint): void {
-    const { host, port } = endpoint;
     this.#http2.dropIdle(endpoint);
-    for (const agent of [this.#http, this.#https])
-      for (const [name, sockets] of Object.entries(agent.freeSockets))
-        if (name.startsWith(`${host}:${port}:`)) for (const socket of [...(sockets ?? [])]) socket.destroy();
+    for (const [key, connections] of this.#idle)
+      if (key === endpoint.key || key.startsWith(`${endpoint.key} `))
+        for (const connection of [...connections]) connection.close();
   }
 
   close(): void {
-    this.#http.destroy();
-    this.#https.destroy();
+    for (const connection of this.#open) connection.close();
     this.#http2.close();
   }
+
+  #connect(key: string, endpoint: Endpoint, tlsName: string | undefined): Connection {
+    const connection = new Connection({
+      endpoint,
+      tlsName,
+      free: (one) => {
+        const idle = this.#idle.get(key) ?? [];
+        this.#idle.set(key, idle);
+        if (idle.length >= MAX_IDLE) one.close();
+        else idle.push(one);
+      },
+      gone: (one) => {
+        this.#open.delete(one);
+        const idle = this.#idle.get(key);
+        const at = idle?.indexOf(one) ?? -1;
+        if (at !== -1) idle!.splice(at, 1);
+        if (idle?.length === 0) this.#idle.delete(key);
+      },
+    });
+    this.#open.add(connection);
+    return connection;
+  }
 }
+
+/** The name for a handshake of a request's host: none for addresses. */
+const nameOf = (host: string): string =>
+  /^\[|^[\d.]+(?::\d+)?$/.test(host) ? '' : host.replace(/:\d*$/, '');
+
+const isWebSocket = ({ method, upgrade }: Attempt): boolean =>
+  method === 'GET' && upgrade?.toLowerCase() === 'websocket';

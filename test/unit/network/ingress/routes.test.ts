@@ -125,6 +125,8 @@ describe('normal forms', () => {
     ['/../..', '/'],
     ['/.well-known/x', '/.well-known/x'],
     ['/a%zz', undefined],
+    ['/a b', undefined],
+    ['/a?b\r\nc', undefined],
     ['*', undefined],
     ['a', undefined],
   ];
