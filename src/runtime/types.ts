@@ -10,7 +10,7 @@ export interface Limits {
   /** Bytes. */
   memory?: number;
   pids?: number;
-  /** Bytes by page size, in the kernel's words: `2MB`, `1GB`. */
+  /** Bytes by page size, in the kernel's words: `2MB`, `1GB`. None of the sizes that are not named; absent: no limit. */
   hugePages?: Record<string, number>;
   /** Where it may run, as a list such as `0-2,5`; absent: everywhere, or as before. */
   cpus?: string;

@@ -99,13 +99,18 @@ export class HubConnection {
     const { clock, logger } = this.#options;
     const { signal } = this.#abort;
     const backoff = new Backoff({ initial: 100, max: 10_000, jitter: 1 });
+    let isNews = true;
     while (!signal.aborted) {
       const stopRenewal = this.#renewInTime();
       try {
-        await this.#sync(() => backoff.reset());
+        await this.#sync(() => {
+          backoff.reset();
+          isNews = true;
+        });
       } catch (error) {
-        // One line when it is lost; that it is still away is no news.
-        const level = this.#call ? 'warn' : 'debug';
+        // One line when it is lost or not there at first; that it is still away is no news.
+        const level = isNews ? 'warn' : 'debug';
+        isNews = false;
         if (!signal.aborted) logger[level]({ why: (error as Error).message }, 'no connection to the hub');
         const { code } = error as { code?: unknown };
         if (code === status.UNAUTHENTICATED) await this.#joinAgain();

@@ -62,30 +62,33 @@ function limits(cpuRequest: number, cpuLimit: number, memoryLimit: number): Limi
 /** Limits that the container has not are those of its pod (KEP-2837). */
 export function containerLimits({ resources }: Container, ofPod?: ResourceRequirements): Limits {
   const limit = (name: string) => amount(resources, 'limits', name) ?? amount(ofPod, 'limits', name);
-  const hugePages = hugePageLimits({ ...ofPod?.limits, ...resources?.limits });
   return {
     ...limits(
       quantityMilli(requested(resources, 'cpu')),
       quantityMilli(limit('cpu')),
       quantityValue(limit('memory')),
     ),
-    ...(Object.keys(hugePages).length > 0 ? { hugePages } : {}),
+    hugePages: hugePageLimits({ ...ofPod?.limits, ...resources?.limits }),
   };
 }
 
-/** Bytes by page size, as the kernel names them: `2MB`. */
-function hugePageLimits(amounts: Record<string, string>): Record<string, number> {
-  const prefix = 'hugepages-';
-  const units = ['B', 'KB', 'MB', 'GB'];
-  return Object.fromEntries(
+const HUGE_PAGES = 'hugepages-';
+const isHugePages = (name: string): boolean => name.startsWith(HUGE_PAGES);
+
+/** Bytes by page size. */
+const hugePageLimits = (amounts: Record<string, string>): Record<string, number> =>
+  Object.fromEntries(
     Object.entries(amounts)
-      .filter(([name]) => name.startsWith(prefix))
-      .map(([name, amount]) => {
-        let [size, unit] = [quantityValue(name.slice(prefix.length)), 0];
-        for (; size >= 1024 && unit < 3; unit++) size /= 1024;
-        return [`${size}${units[unit]}`, quantityValue(amount)];
-      }),
+      .filter(([name]) => isHugePages(name))
+      .map(([name, amount]) => [pageSize(name), quantityValue(amount)]),
   );
+
+/** `hugepages-2Mi` as the kernel names it: `2MB`. */
+function pageSize(resource: string): string {
+  const units = ['B', 'KB', 'MB', 'GB'];
+  let [size, unit] = [quantityValue(resource.slice(HUGE_PAGES.length)), 0];
+  for (; size >= 1024 && unit < 3; unit++) size /= 1024;
+  return `${size}${units[unit]}`;
 }
 
 /** What the containers need together: all that run side by side, or the greediest step of initialisation. */
@@ -117,11 +120,19 @@ export function podLimits(pod: Pod): Limits {
   const limited = (name: string) =>
     amount(own, 'limits', name) !== undefined ||
     allContainers(pod).every((c) => quantityMilli(amount(c.resources, 'limits', name)) > 0);
-  return limits(
-    total('request', 'cpu', quantityMilli),
-    limited('cpu') ? total('limit', 'cpu', quantityMilli) : 0,
-    limited('memory') ? total('limit', 'memory', quantityValue) : 0,
+  const names = [own, ...allContainers(pod).map((c) => c.resources)].flatMap((r) =>
+    Object.keys(r?.limits ?? {}),
   );
+  return {
+    ...limits(
+      total('request', 'cpu', quantityMilli),
+      limited('cpu') ? total('limit', 'cpu', quantityMilli) : 0,
+      limited('memory') ? total('limit', 'memory', quantityValue) : 0,
+    ),
+    hugePages: Object.fromEntries(
+      names.filter(isHugePages).map((name) => [pageSize(name), total('limit', name, quantityValue)]),
+    ),
+  };
 }
 
 /** Below the node's cgroup root. */

@@ -5,6 +5,7 @@ import { type DeviceRule, ruleText } from '../spec/devices.js';
 import type { ContainerStats, Limits } from '../types.js';
 import type { CgroupMount, Cgroups, MountInfo } from './cgroup.js';
 import { makeFolders, pruneFolders, readGroupFile, removeTree, subfolders, whileParentsGo } from './files.js';
+import { limitHugePages } from './huge-pages.js';
 import { CPU_PERIOD, flatKeys } from './numbers.js';
 
 const CONTROLLERS = ['cpu', 'cpuacct', 'memory', 'pids', 'devices', 'freezer', 'blkio', 'hugetlb'];
@@ -60,8 +61,8 @@ export class CgroupV1 implements Cgroups {
     }
     if (limits.memory !== undefined) this.#limitMemory(path, limits.memory);
     if (limits.pids !== undefined) this.#write('pids', path, 'pids.max', limits.pids);
-    for (const [size, bytes] of Object.entries(limits.hugePages ?? {}))
-      this.#write('hugetlb', path, `hugetlb.${size}.limit_in_bytes`, bytes);
+    const hugetlb = this.#points.get('hugetlb');
+    if (limits.hugePages && hugetlb) limitHugePages(join(hugetlb, path), limits.hugePages, 'limit_in_bytes');
     if (limits.cpus) this.#keepTo(path, limits.cpus);
     if (devices === 'default') {
       this.#write('devices', path, 'devices.deny', 'a');

@@ -12,6 +12,7 @@ import {
   subfolders,
   whileParentsGo,
 } from './files.js';
+import { limitHugePages } from './huge-pages.js';
 import { CPU_PERIOD, cpuWeight, flatKeys } from './numbers.js';
 
 const CONTROLLERS = ['cpu', 'cpuset', 'memory', 'pids', 'io', 'hugetlb'];
@@ -37,9 +38,7 @@ export class CgroupV2 implements Cgroups {
     }
     if (limits.pids !== undefined) this.#write(path, 'pids.max', limits.pids);
     if (limits.cpus) this.#keepTo(path, limits.cpus);
-    for (const [size, bytes] of Object.entries(limits.hugePages ?? {}))
-      if (existsSync(join(this.#root, path, `hugetlb.${size}.max`)))
-        this.#write(path, `hugetlb.${size}.max`, bytes);
+    if (limits.hugePages) limitHugePages(join(this.#root, path), limits.hugePages, 'max');
     // As with upstream's default, all of a container ends when one of its processes is chosen.
     if (devices && existsSync(join(this.#root, path, 'memory.oom.group')))
       this.#write(path, 'memory.oom.group', 1);

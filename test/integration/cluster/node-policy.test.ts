@@ -7,6 +7,10 @@ import { eventually, startTestCluster, type TestCluster } from '../../fixtures/c
 import { shellPod } from '../../fixtures/pods.js';
 
 const HUGE_PAGES = '/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages';
+const hasHugetlb = (): boolean =>
+  /^\S+ \S+ cgroup \S*\bhugetlb\b/m.test(readFileSync('/proc/mounts', 'utf8')) ||
+  (existsSync('/sys/fs/cgroup/cgroup.controllers') &&
+    /\bhugetlb\b/.test(readFileSync('/sys/fs/cgroup/cgroup.controllers', 'utf8')));
 
 describe('what a node makes of a pod', function () {
   this.timeout(120_000);
@@ -17,7 +21,7 @@ describe('what a node makes of a pod', function () {
   before(async () => {
     try {
       hugePages = readFileSync(HUGE_PAGES, 'utf8').trim();
-      writeFileSync(HUGE_PAGES, `${Number(hugePages) + 4}`);
+      writeFileSync(HUGE_PAGES, `${Number(hugePages) + 8}`);
     } catch {
       hugePages = undefined;
     }
@@ -101,10 +105,17 @@ describe('what a node makes of a pod', function () {
     const volumeMounts = [{ name: 'huge', mountPath: '/huge' }];
     const amounts = { 'hugepages-2Mi': '4Mi', memory: '16Mi', cpu: '10m' };
     const resources = { requests: amounts, limits: amounts };
-    await create('huge', 'grep " /huge " /proc/mounts; sleep 1000', { volumes }, { volumeMounts, resources });
+    const script =
+      'grep " /huge " /proc/mounts; fallocate -l 4M /huge/a; fallocate -l 6M /huge/b && echo given || echo refused; sleep 1000';
+    await create('huge', script, { volumes }, { volumeMounts, resources });
     await phase('huge', 'Running');
-    const mounts = await eventually('its log', async () => (await log('huge')) || undefined);
+    const mounts = await eventually(
+      'its log',
+      async () => /given|refused/.test(await log('huge')) && log('huge'),
+    );
     assert.match(mounts, /hugetlbfs .*pagesize=2M/);
+    // Nobody limits them where the controller is not mounted.
+    assert.match(mounts, hasHugetlb() ? /refused/ : /given/);
     await create('none-requested', 'true', { volumes }, { volumeMounts });
     await eventually('a refusal', async () =>
       /FailedMount.*hugePages storage requested, but there is no resource request for huge pages/.test(

@@ -70,6 +70,8 @@ describe('a node whose machine shuts down', function () {
       ['NodeShutdown', 'Pod was rejected: Pod was rejected as the node is shutting down.'],
     );
 
+    // As a service manager does when the machine waits no longer: the agent stays until its pods have ended.
+    process.kill(cluster.pid('agent'), 'SIGTERM');
     for (const name of names) {
       const status = await eventually(`${name} to end`, async () => {
         const { status: told } = await get(name);

@@ -109,17 +109,29 @@ describe('resources', () => {
 
   it('limits a container by its limits, and weighs it by its request', () => {
     assert.deepEqual(containerLimits(c(full, { cpu: '100m' })), {
-      ...{ cpuShares: 102, cpuQuota: 50_000, memory: 64 << 20 },
+      ...{ cpuShares: 102, cpuQuota: 50_000, memory: 64 << 20, hugePages: {} },
     });
-    assert.deepEqual(containerLimits(c()), { cpuShares: 2 });
+    assert.deepEqual(containerLimits(c()), { cpuShares: 2, hugePages: {} });
   });
 
   it('limits a pod only where all containers are', () => {
     assert.deepEqual(podLimits(pod({ containers: [c(full), c(full)] })), {
-      ...{ cpuShares: 1024, cpuQuota: 100_000, memory: 128 << 20 },
+      ...{ cpuShares: 1024, cpuQuota: 100_000, memory: 128 << 20, hugePages: {} },
     });
     assert.deepEqual(podLimits(pod({ containers: [c(full), c({ cpu: '1' })] })), {
-      ...{ cpuShares: 1536, cpuQuota: 150_000 },
+      ...{ cpuShares: 1536, cpuQuota: 150_000, hugePages: {} },
+    });
+  });
+
+  it('gives huge pages to those that ask for some, and to their pod what they ask for together', () => {
+    const huge = c({ ...full, 'hugepages-2Mi': '4Mi', 'hugepages-1Gi': '1Gi' });
+    const less = c({ ...full, 'hugepages-2Mi': '2Mi' });
+    assert.deepEqual(containerLimits(huge).hugePages, { '2MB': 4 << 20, '1GB': 1 << 30 });
+    assert.deepEqual(podLimits(pod({ initContainers: [huge], containers: [less, less] })).hugePages, {
+      ...{ '2MB': 4 << 20, '1GB': 1 << 30 },
+    });
+    assert.deepEqual(podLimits(pod({ containers: [huge, less, c(full)] })).hugePages, {
+      ...{ '2MB': 6 << 20, '1GB': 1 << 30 },
     });
   });
 

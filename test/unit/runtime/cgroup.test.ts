@@ -104,6 +104,17 @@ describe('cgroup version 2', () => {
     assert.equal(file('k/pod/c/pids.max'), '10');
   });
 
+  it('gives no huge pages of the sizes that are not asked for, to use or to set aside', () => {
+    const names = ['2MB.max', '2MB.rsvd.max', '1GB.max', '1GB.rsvd.max', '2MB.current'];
+    for (const name of names) writeFileSync(join(root, `k/pod/c/hugetlb.${name}`), 'max');
+    const cgroups = new CgroupV2(root);
+    const limits = () => names.map((name) => file(`k/pod/c/hugetlb.${name}`));
+    cgroups.create('k/pod/c', {}, 'all');
+    assert.deepEqual(limits(), ['max', 'max', 'max', 'max', 'max']);
+    cgroups.create('k/pod/c', { hugePages: { '2MB': 4 << 20 } }, 'all');
+    assert.deepEqual(limits(), [`${4 << 20}`, `${4 << 20}`, '0', '0', 'max']);
+  });
+
   it('reads statistics', () => {
     writeFileSync(join(root, 'k/pod/cpu.stat'), 'usage_usec 1500\nuser_usec 1000\n');
     writeFileSync(join(root, 'k/pod/memory.current'), '1000\n');

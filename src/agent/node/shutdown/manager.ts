@@ -26,7 +26,8 @@ export interface ShutdownOptions {
 }
 
 export class ShutdownManager {
-  isShuttingDown = false;
+  /** Of the shutdown that has begun: resolves when the pods have ended. */
+  #ending: Promise<void> | undefined;
   readonly #options: ShutdownOptions;
   readonly #lock: ShutdownLock;
   readonly #stopWatching: () => void;
@@ -50,7 +51,12 @@ export class ShutdownManager {
 
   /** The agent is told to end: if that is since the machine shuts down, the pods end before. */
   async agentEnds(): Promise<void> {
-    if (this.#options.periods.length > 0 && (await isMachineStopping())) await this.#begin();
+    if (this.#options.periods.length > 0 && (this.isShuttingDown || (await isMachineStopping())))
+      await this.#begin();
+  }
+
+  get isShuttingDown(): boolean {
+    return this.#ending !== undefined;
   }
 
   close(): void {
@@ -59,10 +65,15 @@ export class ShutdownManager {
     this.#lock.release();
   }
 
-  async #begin(): Promise<void> {
-    if (this.isShuttingDown) return;
+  #begin(): Promise<void> {
+    this.#ending ??= this.#endAll();
+    return this.#ending;
+  }
+
+  async #endAll(): Promise<void> {
     const { event, changed, logger, periods, pods } = this.#options;
-    this.isShuttingDown = true;
+    // What is told now finds it shutting down.
+    await Promise.resolve();
     logger.warn('the machine shuts down');
     event('NodeShutdown', 'Shutdown manager detected shutdown event');
     changed();
@@ -87,7 +98,7 @@ export class ShutdownManager {
 
   #calledOff(): void {
     if (!this.isShuttingDown) return;
-    this.isShuttingDown = false;
+    this.#ending = undefined;
     this.#options.event('NodeShutdown', 'Shutdown manager detected shutdown cancellation');
     this.#lock.take();
     this.#options.changed();
