@@ -1,8 +1,9 @@
 /** One container: its files, its cgroup and its status. */
-import { mkdirSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { rmSync, statSync, symlinkSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { containersDir, type Environment } from './environment.js';
+import { makeFolderSync } from './make-folder.js';
 import type { ShimContainer } from './shim/connection.js';
 import { ProcessFlag, Tag } from './shim/protocol.js';
 import type { FieldWriter } from './shim/wire.js';
@@ -73,16 +74,16 @@ export class Container {
   prepare(): void {
     const { cgroups, logLinkDir } = this.#env;
     this.#devices = (this.config.devices ?? []).flatMap(resolveDevices);
-    for (const name of ['upper', 'work', 'root']) mkdirSync(join(this.#data, name), { recursive: true });
+    for (const name of ['upper', 'work', 'root']) makeFolderSync(join(this.#data, name));
     cgroups.create(
       this.cgroup,
       this.config.limits,
       this.config.security.privileged ? 'all' : 'default',
       this.#devices.map(({ rule }) => rule),
     );
-    mkdirSync(dirname(this.logPath), { recursive: true });
+    makeFolderSync(dirname(this.logPath));
     if (!logLinkDir) return;
-    mkdirSync(logLinkDir, { recursive: true });
+    makeFolderSync(logLinkDir);
     rmSync(this.#link(), { force: true });
     symlinkSync(this.logPath, this.#link());
   }

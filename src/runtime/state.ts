@@ -1,6 +1,7 @@
 /** The runtime's files: what a later agent needs to find sandboxes and containers again. */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolderSync } from './make-folder.js';
 import type { ContainerConfig, SandboxConfig } from './types.js';
 
 /** How a container ended, as the shim recorded it. */
@@ -32,7 +33,7 @@ export class SandboxState {
   constructor(readonly folder: string) {}
 
   create(record: SandboxRecord): void {
-    mkdirSync(join(this.folder, 'containers'), { recursive: true, mode: 0o700 });
+    makeFolderSync(join(this.folder, 'containers'), 0o700);
     writeAtomically(join(this.folder, 'config.json'), JSON.stringify(record));
   }
 

@@ -403,7 +403,9 @@ function samePod(a: Pod, b: Pod): boolean {
 
 /** What a running pod has been given may differ from what it asks for while it is resized. */
 function allocated(pod: Pod): unknown {
-  return pod.status?.containerStatuses?.map((status) => [status.allocatedResources, status.resources]);
+  const { status } = pod;
+  const given = [...(status?.containerStatuses ?? []), ...(status ? [status] : [])];
+  return given.map(({ allocatedResources, resources }) => [allocatedResources, resources]);
 }
 
 function sameForScheduling(a: Node, b: Node): boolean {

@@ -1,7 +1,8 @@
 /** What is mounted of storage drivers' volumes, on disk: for an agent that comes later, and as the kubelet writes it. */
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeFolder } from '../../runtime/make-folder.js';
 import type { CsiVolume } from './request.js';
 
 export interface VolumeRecord {
@@ -66,7 +67,7 @@ export class CsiLayout {
 
   async write(uid: string, record: VolumeRecord): Promise<void> {
     const folder = this.folder(uid, record.specVolID);
-    await mkdir(folder, { recursive: true, mode: 0o750 });
+    await makeFolder(folder, 0o750);
     await writeFile(join(folder, FILE), JSON.stringify(record));
   }
 

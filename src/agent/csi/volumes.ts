@@ -1,11 +1,12 @@
 /** Volumes of storage drivers: staged once for the node, published for each pod, and taken back in reverse. */
-import { mkdir, rm, rmdir } from 'node:fs/promises';
+import { rm, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import type { Pod } from '#types';
 import type { Clock } from '../../api/machinery/clock.js';
 import type { Client } from '../../client/client.js';
 import { csiNodeService } from '../../rpc/csi.js';
+import { makeFolder } from '../../runtime/make-folder.js';
 import { VolumeError } from '../volumes/payloads.js';
 import { giveToGroup } from '../volumes/persistent.js';
 import {
@@ -83,7 +84,7 @@ export class CsiVolumes {
       const stagingTargetPath = this.#context.stagingPath(volume, driver);
       if (stagingTargetPath)
         await this.#stage(driver, volume, { context, volumeCapability, stagingTargetPath });
-      await mkdir(dirname(target), { recursive: true, mode: 0o750 });
+      await makeFolder(dirname(target), 0o750);
       await this.#context.publish(pod, volume, token);
       if (changesGroup(volume, driver, object)) await giveToGroup(pod, target, volume.readOnly);
       return target;
@@ -133,7 +134,7 @@ export class CsiVolumes {
   ): Promise<void> {
     const { context, stagingTargetPath, volumeCapability } = parts;
     try {
-      await mkdir(stagingTargetPath, { recursive: true, mode: 0o750 });
+      await makeFolder(stagingTargetPath, 0o750);
       await driver.client.call(csiNodeService.nodeStageVolume, {
         volumeId: volume.handle,
         publishContext: context,

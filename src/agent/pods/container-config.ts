@@ -1,8 +1,9 @@
 /** From a container of a pod to what the runtime starts. */
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { chmod, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Container, Pod, SeccompProfile, VolumeMount } from '#types';
+import { makeFolder } from '../../runtime/make-folder.js';
 import type {
   ContainerConfig,
   ContainerSecurity,
@@ -16,7 +17,7 @@ import { mountSubPath } from '../volumes/sub-path.js';
 import { ConfigError, containerEnv, type EnvSources } from './env.js';
 import { expand } from './expand.js';
 import { kernelHostname } from './pod-files.js';
-import { containerLimits, oomScoreAdj, podCgroup, podLimits } from './resources.js';
+import { containerLimits, oomScoreAdj, podCgroup, podLimits, withoutQuota } from './resources.js';
 import { type ContainerUser, containerUser } from './user.js';
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -29,20 +30,23 @@ export interface SandboxInput {
   users?: SandboxConfig['users'];
   /** How many processes it may have. */
   pids?: number;
+  /** A container of it has CPUs alone. */
+  ownCpus: boolean;
   /** The cluster's. */
   domain: string;
 }
 
 /** @throws Error when its full name is too long for the kernel. */
-export function sandboxConfig(pod: Pod, { users, pids, domain }: SandboxInput): SandboxConfig {
+export function sandboxConfig(pod: Pod, { users, pids, ownCpus, domain }: SandboxInput): SandboxConfig {
   const { spec, metadata } = pod;
+  const limits = podLimits(pod);
   return {
     id: metadata.uid!,
     name: metadata.name,
     namespace: metadata.namespace ?? '',
     hostname: kernelHostname(pod, domain),
     cgroup: podCgroup(pod),
-    limits: { ...podLimits(pod), ...(pids ? { pids } : {}) },
+    limits: { ...(ownCpus ? withoutQuota(limits) : limits), ...(pids ? { pids } : {}) },
     network: spec.hostNetwork ? 'host' : 'pod',
     pid: spec.hostPID ? 'host' : spec.shareProcessNamespace ? 'pod' : 'container',
     ipc: spec.hostIPC ? 'host' : 'pod',
@@ -66,6 +70,8 @@ export interface ConfigInput {
   memoryCapacity: number;
   /** Where it may run; everywhere when absent. */
   cpus?: string;
+  /** It has them alone. */
+  ownCpus?: boolean;
   /** The cluster's. */
   domain: string;
   /** What its devices bring with them. */
@@ -97,6 +103,7 @@ export async function containerConfig(input: ConfigInput): Promise<Prepared> {
   const args = container.args?.map((word) => expand(word, lookup));
   const argv = [...(command ?? image.config.entrypoint), ...(args ?? (command ? [] : image.config.command))];
   if (argv.length === 0) throw new ConfigError('no command specified');
+  const limits = containerLimits(container, pod.spec.resources);
   const staged: string[] = [];
   const config: ContainerConfig = {
     id,
@@ -110,7 +117,7 @@ export async function containerConfig(input: ConfigInput): Promise<Prepared> {
     mounts: await mounts(input, id, staged),
     devices: devices(input),
     limits: {
-      ...containerLimits(container, pod.spec.resources),
+      ...(input.ownCpus ? withoutQuota(limits) : limits),
       ...(input.cpus ? { cpus: input.cpus } : {}),
     },
     oomScoreAdj: oomScoreAdj(pod, container, input.memoryCapacity),
@@ -184,7 +191,7 @@ async function mounts(input: ConfigInput, id: string, staged: string[]): Promise
   const log = container.terminationMessagePath ?? '/dev/termination-log';
   if (log) {
     const source = terminationLog(dir, container.name, id);
-    await mkdir(dirname(source), { recursive: true });
+    await makeFolder(dirname(source));
     await writeFile(source, '');
     await chmod(source, 0o666);
     list.push({ source, target: log, readOnly: false });

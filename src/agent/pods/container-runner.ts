@@ -1,6 +1,6 @@
 /** One container of a pod: its runs, hooks and probes, and the record that its status is made of. */
 import { rm } from 'node:fs/promises';
-import type { Container, Pod } from '#types';
+import type { Container, Pod, ResourceRequirements } from '#types';
 import { sleep } from '../../client/retry.js';
 import { crashPoint } from '../../runtime/crash-points.js';
 import { native } from '../../runtime/native.js';
@@ -14,8 +14,8 @@ import { ContainerStop } from './container-stop.js';
 import { ConfigError } from './env.js';
 import { targetOf } from './ephemeral.js';
 import type { ContainerView } from './next-actions.js';
-import { sameResources } from './resize.js';
-import { containerLimits } from './resources.js';
+import { sameResources, withPodLimits } from './resize.js';
+import { containerLimits, withoutQuota } from './resources.js';
 import { RestartBackoff } from './restart-backoff.js';
 import type { ContainerRecord } from './status.js';
 import { terminationMessage } from './termination-message.js';
@@ -110,6 +110,7 @@ export class ContainerRunner {
     );
     this.record.user = before?.user?.linux as ContainerRecord['user'];
     this.record.resources = before?.resources ?? {};
+    this.record.applied = withPodLimits(this.record.resources, told?.resources);
     if (latest.state === 'running')
       this.#health.watch(latest, before?.started ?? false, before?.ready ?? false);
   }
@@ -128,8 +129,12 @@ export class ContainerRunner {
 
   /** Whether it runs with other resources than it has been given. */
   get isOutOfSize(): boolean {
-    const { latest, resources } = this.record;
-    return latest?.state === 'running' && !sameResources(resources, this.container.resources);
+    return this.record.latest?.state === 'running' && !sameResources(this.record.applied, this.resources);
+  }
+
+  /** What it has been given, with what it has of its pod. */
+  get resources(): ResourceRequirements {
+    return withPodLimits(this.container.resources, this.context.pod.spec.resources);
   }
 
   /** Gives the run its new resources. */
@@ -138,8 +143,14 @@ export class ContainerRunner {
     const run = record.latest;
     if (run?.state !== 'running') return;
     const limits = containerLimits(container, this.context.pod.spec.resources);
-    await deps.runtime.updateLimits(run.id, { ...limits, ...this.#cpus() });
-    record.resources = container.resources ?? {};
+    const { ownCpus, ...cpus } = this.#cpus();
+    await deps.runtime.updateLimits(run.id, { ...(ownCpus ? withoutQuota(limits) : limits), ...cpus });
+    this.#applied();
+  }
+
+  #applied(): void {
+    this.record.resources = this.container.resources ?? {};
+    this.record.applied = this.resources;
   }
 
   /** Its resize policy wants a new run for its new resources. */
@@ -261,7 +272,7 @@ export class ContainerRunner {
     if (attempt > 0 || !this.#image.image) await this.#image.pull();
     const prepared = await this.#prepare(attempt);
     record.restartCount = attempt;
-    record.resources = container.resources ?? {};
+    this.#applied();
     const { id } = prepared.config;
     deps.event(pod, container, 'Normal', 'Created', 'Container created');
     try {
@@ -310,9 +321,10 @@ export class ContainerRunner {
   }
 
   /** Where it may run. */
-  #cpus(): { cpus?: string } {
-    const cpus = this.deps.cpus.of(this.context.pod.metadata.uid!, this.container.name);
-    return cpus ? { cpus } : {};
+  #cpus(): { cpus?: string; ownCpus: boolean } {
+    const [uid, name] = [this.context.pod.metadata.uid!, this.container.name];
+    const cpus = this.deps.cpus.of(uid, name);
+    return { ...(cpus ? { cpus } : {}), ownCpus: this.deps.cpus.hasOwn(uid, name) };
   }
 
   /** The run before is kept for its status and log; those before it go. */

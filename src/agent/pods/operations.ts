@@ -17,7 +17,7 @@ export class Operations {
   /** What is to be done once more after that of its name which is under way. */
   readonly #again = new Map<string, () => Promise<void>>();
   readonly #retries = new KeyedBackoff(FIRST_RETRY_MS, MAX_RETRY_MS);
-  readonly #pauses = new Set<() => void>();
+  readonly #pauses = new Map<string, () => void>();
   readonly #cancels = new Set<() => void>();
   #closed = false;
 
@@ -63,10 +63,10 @@ export class Operations {
   pause(what: string): Promise<void> {
     return new Promise((resolve) => {
       const done = () => {
-        this.#pauses.delete(done);
+        this.#pauses.delete(what);
         resolve();
       };
-      this.#pauses.add(done);
+      this.#pauses.set(what, done);
       this.retry(what, done);
     });
   }
@@ -80,7 +80,12 @@ export class Operations {
 
   /** Nothing that failed is waited for any longer. */
   endPauses(): void {
-    for (const done of [...this.#pauses]) done();
+    for (const what of [...this.#pauses.keys()]) this.endPause(what);
+  }
+
+  /** What failed so is not waited for any longer. */
+  endPause(what: string): void {
+    this.#pauses.get(what)?.();
   }
 
   after(ms: number, work: () => void): void {

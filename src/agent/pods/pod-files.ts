@@ -3,8 +3,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Pod } from '#types';
 import { readResolvConf } from '../../network/dns/resolv-conf.js';
+import { makeFolder } from '../../runtime/make-folder.js';
 import { type DnsFacts, type DnsWarning, resolvConf } from './pod-dns.js';
-import { makePodFolder } from './pod-folder.js';
 
 /** Of the kernel. */
 const MAX_HOSTNAME = 64;
@@ -64,7 +64,7 @@ export async function writePodFiles(
   const [hosts, host] = await Promise.all([
     read('/etc/hosts'),
     readResolvConf(dns.resolvConf),
-    makePodFolder(dir),
+    makeFolder(dir, 0o750),
   ]);
   const name = pod.spec.hostNetwork ? (await read('/etc/hostname')).trim() : kernelHostname(pod, dns.domain);
   const { text, warnings } = resolvConf(pod, dns, host);

@@ -26,6 +26,7 @@ export class PodSandbox {
       sandboxConfig(pod, {
         users: deps.users.claim(pod),
         pids: deps.settings.podPids,
+        ownCpus: deps.cpus.hasOwn(pod.metadata.uid!),
         domain: deps.facts.domain,
       }),
     );

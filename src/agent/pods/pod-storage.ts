@@ -1,11 +1,11 @@
 /** The volumes of one pod as its worker sees them: whether they are there, and what follows changes of what they show. */
 import type { Pod, Volume } from '#types';
 import { crashPoint } from '../../runtime/crash-points.js';
+import { makeFolder } from '../../runtime/make-folder.js';
 import type { VolumeUsage } from '../csi/upkeep.js';
 import { VolumeError } from '../volumes/payloads.js';
 import { MountError, PodVolumes } from '../volumes/volumes.js';
 import type { Operations } from './operations.js';
-import { makePodFolder } from './pod-folder.js';
 import { RECORD } from './saved-pods.js';
 import { TokenSource } from './token-source.js';
 import type { WorkerDeps } from './worker-deps.js';
@@ -63,7 +63,7 @@ export class PodStorage {
   async mount(): Promise<void> {
     const { of, operations, deps } = this;
     try {
-      await makePodFolder(of.dir);
+      await makeFolder(of.dir, 0o750);
       await this.#volumes.setUp(of.pod);
       crashPoint('volumes made');
       this.state = 'ready';

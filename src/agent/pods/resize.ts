@@ -5,8 +5,11 @@ import type { Limits } from '../../runtime/types.js';
 import { isSidecar } from './next-actions.js';
 import { podRequest } from './resources.js';
 
-/** What each container that can be resized has been given. */
-export type Allocation = Record<string, ResourceRequirements>;
+/** What a pod has been given: as a whole, if it asks so, and each container that can be resized. */
+export interface Allocation {
+  pod?: ResourceRequirements;
+  containers: Record<string, ResourceRequirements>;
+}
 
 const RESIZED = ['cpu', 'memory'] as const;
 type Lists = 'containers' | 'initContainers';
@@ -17,7 +20,8 @@ const resizable = (pod: Pod, list: Lists): Container[] =>
 
 export function allocationOf(pod: Pod): Allocation {
   const all = [...resizable(pod, 'initContainers'), ...resizable(pod, 'containers')];
-  return Object.fromEntries(all.map(({ name, resources }) => [name, resources ?? {}]));
+  const containers = Object.fromEntries(all.map(({ name, resources }) => [name, resources ?? {}]));
+  return { ...(pod.spec.resources ? { pod: pod.spec.resources } : {}), containers };
 }
 
 export const sameResources = (
@@ -32,29 +36,46 @@ export const sameResources = (
 
 /** The pod with what it has been given in the place of what it asks for; the same object if that is no different. */
 export function withAllocation(pod: Pod, allocation: Allocation): Pod {
-  const differs = (c: Container) => allocation[c.name] && !sameResources(c.resources, allocation[c.name]);
-  const given = (c: Container): Container => (differs(c) ? { ...c, resources: allocation[c.name]! } : c);
-  const { containers, initContainers } = pod.spec;
-  if (![...containers, ...(initContainers ?? [])].some(differs)) return pod;
+  const { pod: whole, containers: parts } = allocation;
+  const differs = (c: Container) => parts[c.name] && !sameResources(c.resources, parts[c.name]);
+  const given = (c: Container): Container => (differs(c) ? { ...c, resources: parts[c.name]! } : c);
+  const { containers, initContainers, resources, ...rest } = pod.spec;
+  const isSameWhole = sameResources(resources, whole);
+  if (isSameWhole && ![...containers, ...(initContainers ?? [])].some(differs)) return pod;
+  const ofPod = isSameWhole ? resources : whole;
   return {
     ...pod,
     spec: {
-      ...pod.spec,
+      ...rest,
+      ...(ofPod ? { resources: ofPod } : {}),
       containers: containers.map(given),
       ...(initContainers ? { initContainers: initContainers.map(given) } : {}),
     },
   };
 }
 
+/** With the limits that a container has of its pod where it has none of its own (KEP-2837). */
+export const withPodLimits = (
+  own: ResourceRequirements | undefined,
+  ofPod: ResourceRequirements | undefined,
+): ResourceRequirements => {
+  const { cpu, memory } = ofPod?.limits ?? {};
+  return { ...own, limits: { ...(cpu ? { cpu } : {}), ...(memory ? { memory } : {}), ...own?.limits } };
+};
+
 /** Whether a container has to start again for its new resources, by its `resizePolicy`. */
-export function needsRestart(container: Container, actual: ResourceRequirements | undefined): boolean {
+export function needsRestart(
+  { resizePolicy }: Container,
+  wanted: ResourceRequirements,
+  actual: ResourceRequirements | undefined,
+): boolean {
   const changed = RESIZED.filter((name) =>
     (['requests', 'limits'] as const).some(
-      (kind) => quantityMilli(container.resources?.[kind]?.[name]) !== quantityMilli(actual?.[kind]?.[name]),
+      (kind) => quantityMilli(wanted[kind]?.[name]) !== quantityMilli(actual?.[kind]?.[name]),
     ),
   );
   return changed.some((name) =>
-    container.resizePolicy?.some((p) => p.resourceName === name && p.restartPolicy === 'RestartContainer'),
+    resizePolicy?.some((p) => p.resourceName === name && p.restartPolicy === 'RestartContainer'),
   );
 }
 
@@ -69,6 +90,7 @@ export function resizeMessage(what: string, pod: Pod, error = ''): string {
     resizable(pod, list).map(({ name, resources }) => ({ name, resources: sorted(resources) }));
   const init = summary('initContainers');
   const details = {
+    ...(pod.spec.resources ? { resources: sorted(pod.spec.resources) } : {}),
     ...(init.length > 0 ? { initContainers: init } : {}),
     containers: summary('containers'),
     generation: pod.metadata.generation ?? 0,

@@ -1,5 +1,5 @@
 /** One pod's resize: from what the API asks for, by what the node gives, to what its groups have. */
-import type { Pod, PodCondition } from '#types';
+import type { Pod, PodCondition, ResourceRequirements } from '#types';
 import { type Limits, RuntimeError } from '../../runtime/types.js';
 import type { ResizeRefusal } from './admission.js';
 import type { ContainerRunner } from './container-runner.js';
@@ -8,6 +8,7 @@ import {
   allocationOf,
   needsRestart,
   resizeMessage,
+  sameResources,
   widest,
   withAllocation,
 } from './resize.js';
@@ -18,6 +19,8 @@ type Condition = Pick<PodCondition, 'type' | 'status' | 'reason' | 'message' | '
 
 export class Resizer {
   allocation: Allocation;
+  /** What the pod as a whole has in fact. */
+  #ofPod: ResourceRequirements | undefined;
   /** Why what is asked for can't be given (yet). */
   #pending: (ResizeRefusal & { generation: number }) | undefined;
   #inProgress: { generation: number; error: string } | undefined;
@@ -29,6 +32,11 @@ export class Resizer {
     saved?: Allocation,
   ) {
     this.allocation = saved ?? allocationOf(pod);
+    this.#ofPod = (saved && pod.status?.resources) ?? this.allocation.pod;
+  }
+
+  get ofPod(): ResourceRequirements | undefined {
+    return this.#ofPod;
   }
 
   get isDeferred(): boolean {
@@ -85,8 +93,14 @@ export class Resizer {
 
   /** An earlier agent may not have come to the end of it. */
   resume(pod: Pod, runners: Iterable<ContainerRunner>): void {
-    if ([...runners].some((runner) => runner.isOutOfSize))
+    if (this.#isOutOfSize(pod, runners))
       this.#inProgress ??= { generation: pod.metadata.generation ?? 0, error: '' };
+  }
+
+  #isOutOfSize(pod: Pod, runners: Iterable<ContainerRunner>): boolean {
+    return (
+      !sameResources(this.#ofPod, pod.spec.resources) || [...runners].some((runner) => runner.isOutOfSize)
+    );
   }
 
   /** Gives the running containers what the pod has been given; those that must start again are told to. */
@@ -102,7 +116,7 @@ export class Resizer {
       }
       throw error;
     }
-    if (!this.#inProgress || runners.some((runner) => runner.isOutOfSize)) return;
+    if (!this.#inProgress || this.#isOutOfSize(pod, runners)) return;
     this.#inProgress = undefined;
     this.deps.event(pod, undefined, 'Normal', 'ResizeCompleted', resizeMessage('completed', pod));
   }
@@ -115,20 +129,24 @@ export class Resizer {
     const before = sandbox.limits ?? {};
     const wanted = { ...podLimits(pod), ...(before.pids === undefined ? {} : { pids: before.pids }) };
     await this.#checkMemory('pod', uid, before, wanted);
-    const inPlace = waiting.filter((runner) => !needsRestart(runner.container, runner.record.resources));
-    for (const { container, record } of inPlace)
+    const inPlace = waiting.filter(
+      ({ container, record, resources }) => !needsRestart(container, resources, record.applied),
+    );
+    for (const { container, record, resources } of inPlace)
       await this.#checkMemory(
         `container "${container.name}"`,
         record.latest!.id,
-        containerLimits({ ...container, resources: record.resources }, pod.spec.resources),
-        containerLimits(container, pod.spec.resources),
+        containerLimits({ ...container, resources: record.applied }),
+        containerLimits({ ...container, resources }),
       );
     // The pod's group is never narrower than its containers'.
     if (JSON.stringify(before) !== JSON.stringify(wanted))
       await runtime.updateLimits(uid, widest(before, wanted));
     for (const runner of inPlace) await runner.resize();
     for (const runner of waiting) if (!inPlace.includes(runner)) runner.restartForResize();
-    if (waiting.length === inPlace.length) await runtime.updateLimits(uid, wanted);
+    if (waiting.length !== inPlace.length) return;
+    await runtime.updateLimits(uid, wanted);
+    this.#ofPod = pod.spec.resources;
   }
 
   /** A limit below what is in use would have the kernel kill, or is refused by it. */

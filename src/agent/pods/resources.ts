@@ -72,6 +72,9 @@ export function containerLimits({ resources }: Container, ofPod?: ResourceRequir
   };
 }
 
+/** Of those that have CPUs alone. */
+export const withoutQuota = ({ cpuQuota: _, ...limits }: Limits): Limits => limits;
+
 const HUGE_PAGES = 'hugepages-';
 const isHugePages = (name: string): boolean => name.startsWith(HUGE_PAGES);
 

@@ -2,10 +2,10 @@
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Pod } from '#types';
+import { makeFolder } from '../../runtime/make-folder.js';
 import { removeTree } from '../../runtime/mount-points.js';
 import { podFolders } from '../volumes/volumes.js';
 import { logDirectory } from './container-config.js';
-import { makePodFolder } from './pod-folder.js';
 import type { Allocation } from './resize.js';
 
 /** With the status that was told last, and the resources that it had been given. */
@@ -20,7 +20,7 @@ export const RECORD = 'pod.json';
 /** Into the pod's own folder. */
 export async function savePod(dir: string, { pod, allocation }: SavedPod): Promise<void> {
   const { apiVersion, kind, metadata, spec, status } = pod;
-  await makePodFolder(dir);
+  await makeFolder(dir, 0o750);
   const file = join(dir, RECORD);
   await writeFile(`${file}.new`, JSON.stringify({ apiVersion, kind, metadata, spec, status, allocation }));
   await rename(`${file}.new`, file);

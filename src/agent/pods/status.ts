@@ -9,6 +9,7 @@ import type {
   ResourceStatus,
 } from '#types';
 import { timestamp } from '../../api/machinery/clock.js';
+import { hasResources } from '../../api/resources/core/podspec/amounts.js';
 import type { ContainerStatus } from '../../runtime/types.js';
 import { isRecursive } from './container-config.js';
 import { endsAll, ephemeralContainers, isSidecar, mayRestartAll, restarts } from './next-actions.js';
@@ -34,6 +35,8 @@ export interface ContainerRecord {
   started: boolean;
   /** What its run has in fact, which may differ for a while from what it has been given. */
   resources?: ResourceRequirements;
+  /** `resources` with the limits that it has of its pod. */
+  applied?: ResourceRequirements;
   user?: { uid: number; gid: number; supplementalGroups: number[] };
 }
 
@@ -52,6 +55,8 @@ export interface StatusInput {
   over: boolean;
   /** Why the whole pod failed: `DeadlineExceeded`, `Evicted`. */
   failure?: PodFailure;
+  /** What the pod as a whole has in fact, where it asks for resources as a whole. */
+  resources?: ResourceRequirements;
   /** Of a resize; they are there only while there is one. */
   resize?: Condition[];
   /** Of a container: how the devices are that it was given. */
@@ -69,8 +74,8 @@ export function podStatus(input: StatusInput): PodStatus {
   const ephemeralContainerStatuses = ephemeralContainers(pod).map((c) => {
     const before = previous?.ephemeralContainerStatuses?.find(({ name }) => name === c.name);
     if (before?.containerID && !records[c.name]?.latest) return lost(before);
-    // Nothing waits for them, so nothing probes them.
-    const { started: _, ...status } = containerStatus(input, c, records[c.name], false);
+    // Nothing waits for them, so nothing probes them; nor are they resized.
+    const { started: _, resources: _none, ...status } = containerStatus(input, c, records[c.name], false);
     return { ...status, ready: false };
   });
   const due = podPhase(input, initContainerStatuses, containerStatuses);
@@ -97,6 +102,17 @@ export function podStatus(input: StatusInput): PodStatus {
     containerStatuses,
     ...(ephemeralContainerStatuses.length > 0 ? { ephemeralContainerStatuses } : {}),
     qosClass: qosClass(pod),
+    ...podResources(input),
+  };
+}
+
+/** What the pod as a whole has been given, and what it has (KEP-5419). */
+function podResources({ pod, resources = pod.spec.resources }: StatusInput): Partial<PodStatus> {
+  const given = pod.spec.resources;
+  if (!hasResources(given)) return {};
+  return {
+    ...(given?.requests ? { allocatedResources: given.requests } : {}),
+    ...(resources ? { resources } : {}),
   };
 }
 
@@ -169,10 +185,11 @@ function containerStatus(
       ? { readOnly: true, recursiveReadOnly: isRecursive(mount) ? 'Enabled' : 'Disabled' }
       : {}),
   }));
-  const { resources } = container;
+  // Those that can be resized tell what they have, be it nothing.
+  const isResizable = latest && (!init || isSidecar(container));
+  const { resources = {} } = container;
   const actual = running ? (record?.resources ?? resources) : resources;
   const deviceHealth = devices?.(container.name) ?? [];
-  const hasResources = resources && Object.keys(resources).length > 0;
   return {
     name: container.name,
     state,
@@ -183,8 +200,8 @@ function containerStatus(
     imageID: latest ? (record?.imageId ?? '') : '',
     ...(latest ? { containerID: containerId(latest) } : {}),
     started: running && (record?.started ?? false),
-    ...(hasResources && resources.requests ? { allocatedResources: resources.requests } : {}),
-    ...(hasResources ? { resources: actual } : {}),
+    ...(isResizable && resources.requests ? { allocatedResources: resources.requests } : {}),
+    ...(isResizable ? { resources: actual } : {}),
     ...(deviceHealth.length > 0 ? { allocatedResourcesStatus: deviceHealth } : {}),
     ...(mounts?.length ? { volumeMounts: mounts } : {}),
     ...(record?.user && latest ? { user: { linux: record.user } } : {}),

@@ -25,7 +25,7 @@ export interface WorkerDeps {
   localVolumes: LocalPathVolumes;
   csi: CsiVolumes;
   devices: NodeDevices;
-  cpus: Pick<CpuManager, 'allocate' | 'release' | 'retain' | 'of' | 'isStatic'>;
+  cpus: Pick<CpuManager, 'allocate' | 'release' | 'retain' | 'of' | 'hasOwn' | 'isStatic'>;
   clock: Clock;
   logger: Logger;
   event: PodEvent;

@@ -178,6 +178,8 @@ export class PodWorker implements PodContext {
         : withAllocation(this.#desired, before);
     this.#containers.define(this.pod);
     if (before === this.#resizer.allocation) return;
+    // A size that failed before is not waited for.
+    this.#operations.endPause('resize');
     this.#report.save();
     this.#host.freed();
   }
@@ -428,6 +430,7 @@ export class PodWorker implements PodContext {
       sandboxReady,
       over,
       ...(failure ? { failure } : {}),
+      resources: this.#resizer.ofPod,
       resize: this.#resizer.conditions,
       devices: (container) => this.#deps.devices.health(this.pod, container),
     });

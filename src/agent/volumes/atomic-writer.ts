@@ -2,7 +2,6 @@
 import {
   chmod,
   chown,
-  mkdir,
   mkdtemp,
   readdir,
   readFile,
@@ -13,6 +12,7 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
+import { makeFolder } from '../../runtime/make-folder.js';
 
 export interface FileProjection {
   data: Buffer;
@@ -36,7 +36,7 @@ export async function writePayload(folder: string, payload: Payload, gid?: numbe
   for (const path of payload.keys())
     if (path.startsWith('/') || path.startsWith('..') || normalize(path) !== path)
       throw new Error(`invalid path in a volume: ${JSON.stringify(path)}`);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const old = await readlink(join(folder, '..data')).catch(() => undefined);
   if (old !== undefined && (await isCurrent(join(folder, old), payload))) return false;
   const fresh = await writeVersion(folder, payload, gid);
@@ -55,7 +55,7 @@ async function writeVersion(folder: string, payload: Payload, gid: number | unde
   await chmod(version, 0o755);
   for (const [path, { data, mode, uid, gid: own }] of payload) {
     const file = join(version, path);
-    if (path.includes('/')) await mkdir(dirname(file), { recursive: true, mode: 0o755 });
+    if (path.includes('/')) await makeFolder(dirname(file), 0o755);
     await writeFile(file, data, { mode });
     // The process's umask counted when the file was made; a group that owns the volume can read it.
     await chmod(file, gid === undefined ? mode : mode | GROUP_READ);

@@ -1,8 +1,9 @@
 /** Empty folders for a pod: on the disk, in memory, or of huge pages. */
-import { chmod, chown, mkdir, stat } from 'node:fs/promises';
+import { chmod, chown, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Pod, Volume } from '#types';
 import { quantityValue } from '../../api/machinery/quantity.js';
+import { makeFolder } from '../../runtime/make-folder.js';
 import { native } from '../../runtime/native.js';
 import { VolumeError } from './payloads.js';
 
@@ -17,14 +18,14 @@ export async function makeEmptyDir(path: string, pod: Pod, { emptyDir }: Volume)
     await mountOnce('tmpfs', path, `mode=0777${size}`);
   } else if (medium.startsWith('HugePages'))
     await mountOnce('hugetlbfs', path, `pagesize=${pageSize(pod, medium)}`);
-  else await mkdir(path, { recursive: true });
+  else await makeFolder(path);
   const fsGroup = pod.spec.securityContext?.fsGroup;
   if (fsGroup !== undefined) await chown(path, 0, fsGroup);
   await chmod(path, fsGroup === undefined ? 0o777 : 0o2777);
 }
 
 export async function mountOnce(type: 'tmpfs' | 'hugetlbfs', path: string, options: string): Promise<void> {
-  await mkdir(path, { recursive: true });
+  await makeFolder(path);
   const [here, above] = await Promise.all([stat(path), stat(dirname(path))]);
   if (here.dev === above.dev) await native.mount(type, path, type, MS_NOSUID | MS_NODEV, options);
 }

@@ -1,8 +1,9 @@
 /** hostPath volumes and the checks of their types (kubelet `host_path.go`). */
 
 import type { Stats } from 'node:fs';
-import { mkdir, open, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeFolder } from '../../runtime/make-folder.js';
 import { VolumeError } from './payloads.js';
 
 const CHECKS: Record<string, [ok: (s: Stats) => boolean, what: string]> = {
@@ -16,16 +17,16 @@ const CHECKS: Record<string, [ok: (s: Stats) => boolean, what: string]> = {
 /** Makes what is to be made; throws VolumeError if the path is not what `type` says. */
 export async function hostPath(path: string, type = ''): Promise<string> {
   const found = await stat(path).catch(() => undefined);
-  if (type === 'DirectoryOrCreate' && !found) await mkdir(path, { recursive: true, mode: 0o755 });
+  if (type === 'DirectoryOrCreate' && !found) await makeFolder(path, 0o755);
   else if (type === 'FileOrCreate' && !found) {
-    await mkdir(dirname(path), { recursive: true });
+    await makeFolder(dirname(path));
     await (await open(path, 'a', 0o644)).close();
   } else if (type !== '') {
     const [ok, what] = CHECKS[type.replace('OrCreate', '')] ?? [() => true, ''];
     if (!found || !ok(found)) throw new VolumeError(`hostPath type check failed: ${path} is not a ${what}`);
   } else if (!found) {
     // A runtime makes a folder of what is not there.
-    await mkdir(path, { recursive: true, mode: 0o755 });
+    await makeFolder(path, 0o755);
   }
   return path;
 }

@@ -1,7 +1,8 @@
 /** Image volumes: the files of an image, for reading only (KEP-4639). */
-import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { mountLayers } from '../../runtime/images/mount.js';
+import { makeFolder } from '../../runtime/make-folder.js';
 import type { Image } from '../../runtime/types.js';
 
 const FOLDER = 'kubernetes.io~image';
@@ -9,7 +10,7 @@ const NOTE = '.id';
 
 /** Mounts the image's layers on `path`. Idempotent. */
 export async function mountImage(path: string, { id, layers }: Image): Promise<string> {
-  await mkdir(path, { recursive: true });
+  await makeFolder(path);
   const [here, above] = await Promise.all([stat(path), stat(dirname(path))]);
   if (here.dev !== above.dev) return path;
   await writeFile(path + NOTE, id);

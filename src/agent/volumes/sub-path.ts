@@ -2,6 +2,7 @@
 import { constants } from 'node:fs';
 import { chmod, lstat, mkdir, open, readlink, realpath, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
+import { makeFolder } from '../../runtime/make-folder.js';
 import { native } from '../../runtime/native.js';
 
 const MS_BIND = 4096;
@@ -29,8 +30,8 @@ export async function mountSubPath(volume: string, subPath: string, target: stri
     const held = `/proc/self/fd/${handle.fd}`;
     if (!isWithin(root, await readlink(held)))
       throw new Error(`subPath ${JSON.stringify(subPath)} leads out of its volume`);
-    await mkdir(dirname(target), { recursive: true });
-    if ((await handle.stat()).isDirectory()) await mkdir(target, { recursive: true });
+    await makeFolder(dirname(target));
+    if ((await handle.stat()).isDirectory()) await makeFolder(target);
     else await writeFile(target, '', { flag: 'a' });
     await native.mount(`/proc/${process.pid}/fd/${handle.fd}`, target, '', MS_BIND, '');
   } finally {

@@ -77,6 +77,10 @@ describe('what a node makes of a pod', function () {
     await phase('alone', 'Running');
     const own = await allowed('alone');
     assert.match(own, /^[1-9]\d*$/);
+    // What nobody else uses needs no quota.
+    const quota =
+      'cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us 2>/dev/null || cut -d " " -f 1 /sys/fs/cgroup/cpu.max';
+    assert.match(await cluster.kubectl('exec', 'alone', '--', 'sh', '-c', quota), /^(-1|max)\n$/);
     await eventually('the others to leave it', async () => (await allowed('shares')) !== all);
     const shared = await allowed('shares');
     process.kill(cluster.pid('agent'), 'SIGKILL');

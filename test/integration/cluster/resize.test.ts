@@ -86,6 +86,39 @@ describe('in-place resize', function () {
     assert.equal(killing?.message, 'Container c resize requires restart');
   });
 
+  it('gives the pod as a whole more, and what its containers have of it', async () => {
+    const amounts = (memory: string, cpu: string) => ({ requests: { memory, cpu }, limits: { memory, cpu } });
+    const pod = shellPod('whole', 'sleep 1000', { spec: { resources: amounts('64Mi', '100m') } });
+    const { stderr } = await cluster.kubectl.try(['create', '-f', '-'], { stdin: JSON.stringify(pod) });
+    assert.equal(stderr, '');
+    await cluster.kubectl('wait', '--for=condition=Ready', 'pod/whole');
+    const patch = (resources: object) =>
+      cluster.kubectl(
+        'patch',
+        'pod',
+        'whole',
+        '--subresource',
+        'resize',
+        '-p',
+        JSON.stringify({ spec: { resources } }),
+      );
+    await patch(amounts('128Mi', '200m'));
+    const { resources, allocatedResources } = await eventually('the resize', async () => {
+      const { status } = await get('whole');
+      return status?.resources?.limits?.['memory'] === '128Mi' && status;
+    });
+    assert.deepEqual(resources, amounts('128Mi', '200m'));
+    assert.deepEqual(allocatedResources, amounts('128Mi', '200m').requests);
+    assert.equal(await memoryLimit('whole'), `${128 << 20}`);
+    assert.deepEqual([(await status('whole')).restartCount, (await status('whole')).resources], [0, {}]);
+    // One that failed does not hold up the next.
+    await patch(amounts('10Ki', '200m'));
+    const failed = async () => (await condition('whole', 'PodResizeInProgress'))?.reason === 'Error';
+    await eventually('an error', failed);
+    await patch(amounts('96Mi', '200m'));
+    await eventually('96 MiB', async () => (await memoryLimit('whole')) === `${96 << 20}`);
+  });
+
   it('says what can never be, and goes on with what is', async () => {
     await create('greedy', { requests: { cpu: '100m' } });
     await resize('greedy', { requests: { cpu: '1000' } });

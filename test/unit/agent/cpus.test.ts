@@ -83,6 +83,11 @@ describe('the CPU manager', () => {
     cpus.allocate(pod('a', [container('one', '2'), container('two', '1500m')]));
     assert.equal(cpus.of('a', 'one'), '1,5');
     assert.equal(cpus.of('a', 'two'), '0,2-4,6-7');
+    assert.deepEqual(
+      [cpus.hasOwn('a'), cpus.hasOwn('a', 'one'), cpus.hasOwn('a', 'two')],
+      [true, true, false],
+    );
+    assert.equal(cpus.hasOwn('other'), false);
     await new Promise(setImmediate);
     assert.deepEqual(updates, [['other/o', '0,2-4,6-7']]);
     // Once more changes nothing.

@@ -80,6 +80,12 @@ export class CpuManager {
     return formatCpus(this.#entries[uid]?.[container] ?? this.#shared());
   }
 
+  /** Whether a container, or any of the pod, has CPUs alone: what nobody else uses needs no quota. */
+  hasOwn(uid: string, container?: string): boolean {
+    const entries = this.#entries[uid];
+    return container === undefined ? entries !== undefined : entries?.[container] !== undefined;
+  }
+
   /** What nobody has alone. */
   #shared(): number[] {
     const taken = new Set(Object.values(this.#entries).flatMap((of) => Object.values(of).flat()));

@@ -1,5 +1,5 @@
 /** The subresources that change a part of a pod's spec: `ephemeralcontainers` and `resize`. */
-import type { Container, Pod, ResourceList } from '#types';
+import type { Container, Pod, ResourceList, ResourceRequirements } from '#types';
 import { child, type FieldError, forbidden, index, invalid, key } from '../../machinery/field.js';
 import { deepCopy } from '../../machinery/types.js';
 import { sameJson } from '../../machinery/validation.js';
@@ -48,7 +48,10 @@ export function ephemeralContainers(validatePod: (pod: Pod) => FieldError[]): Up
   };
 }
 
-/** `pods/resize` (KEP-1287): cpu and memory of containers and sidecars may change, the QoS class may not. */
+/**
+ * `pods/resize` (KEP-1287, KEP-5419): cpu and memory of containers, of sidecars and of the pod as a whole may change,
+ * the QoS class may not.
+ */
 export function resize(validatePod: (pod: Pod) => FieldError[]): UpdateStrategy<Pod> {
   return {
     prepareForUpdate(pod, old) {
@@ -62,6 +65,8 @@ export function resize(validatePod: (pod: Pod) => FieldError[]): UpdateStrategy<
       if (!sameContainers) return;
       const resized = pod.spec;
       keep(pod, old, (spec) => {
+        if (resized.resources) spec.resources = resized.resources;
+        else delete spec.resources;
         for (const list of ['containers', 'initContainers'] as const)
           spec[list]?.forEach((container, i) => {
             container.resources = resized[list]![i]!.resources;
@@ -72,8 +77,6 @@ export function resize(validatePod: (pod: Pod) => FieldError[]): UpdateStrategy<
       });
     },
     validateUpdate(pod, old) {
-      if (hasResources(old.spec.resources) || hasResources(pod.spec.resources))
-        return [forbidden('', 'pods with pod-level resources cannot be resized')];
       if (old.metadata.annotations?.[MIRROR] !== undefined)
         return [forbidden('', 'static pods cannot be resized')];
       if (old.spec.os?.name === 'windows') return [forbidden('', 'windows pods cannot be resized')];
@@ -90,6 +93,11 @@ export function resize(validatePod: (pod: Pod) => FieldError[]): UpdateStrategy<
 function validateResized(pod: Pod, old: Pod): FieldError[] {
   const errors: FieldError[] = [];
   const munged = deepCopy(pod.spec);
+  if (old.spec.resources || pod.spec.resources) {
+    errors.push(...validateKept(pod.spec.resources, old.spec.resources, 'spec.resources'));
+    munged.resources = withOldCpuAndMemory(pod.spec.resources, old.spec.resources);
+    if (!old.spec.resources && !hasResources(munged.resources)) delete munged.resources;
+  }
   for (const list of ['initContainers', 'containers'] as const) {
     old.spec[list]?.forEach((before, i) => {
       const now = pod.spec[list]?.[i];
@@ -100,7 +108,11 @@ function validateResized(pod: Pod, old: Pod): FieldError[] {
         return;
       }
       errors.push(...validateContainer(now, before, child(index(child('spec', list), i), 'resources')));
-      munged[list]![i] = withOldCpuAndMemory(now, before);
+      munged[list]![i] = {
+        ...now,
+        ...(before.resizePolicy ? { resizePolicy: before.resizePolicy } : {}),
+        resources: withOldCpuAndMemory(now.resources, before.resources),
+      };
       if (!sameJson(munged[list]![i], before)) {
         const sidecars = list === 'initContainers' ? ' for sidecar containers' : '';
         errors.push(forbidden('spec', `only cpu and memory resources${sidecars} are mutable`));
@@ -112,14 +124,21 @@ function validateResized(pod: Pod, old: Pod): FieldError[] {
   return errors;
 }
 
+/** What is asked for and limited may be more or less, but not nothing. */
+function validateKept(
+  now: ResourceRequirements | undefined,
+  old: ResourceRequirements | undefined,
+  path: string,
+): FieldError[] {
+  return (['requests', 'limits'] as const).flatMap((list) =>
+    Object.keys(old?.[list] ?? {}).every((name) => now?.[list]?.[name] !== undefined)
+      ? []
+      : [forbidden(child(path, list), `resource ${list} cannot be removed`)],
+  );
+}
+
 function validateContainer(now: Container, old: Container, path: string): FieldError[] {
-  const errors: FieldError[] = [];
-  for (const list of ['requests', 'limits'] as const) {
-    const kept = Object.keys(old.resources?.[list] ?? {}).every(
-      (name) => now.resources?.[list]?.[name] !== undefined,
-    );
-    if (!kept) errors.push(forbidden(child(path, list), `resource ${list} cannot be removed`));
-  }
+  const errors = validateKept(now.resources, old.resources, path);
   const limit = now.resources?.limits?.['memory'];
   const before = old.resources?.limits?.['memory'];
   const policy = now.resizePolicy?.find((p) => p.resourceName === 'memory')?.restartPolicy;
@@ -133,7 +152,10 @@ function validateContainer(now: Container, old: Container, path: string): FieldE
   return errors;
 }
 
-function withOldCpuAndMemory(now: Container, old: Container): Container {
+function withOldCpuAndMemory(
+  now: ResourceRequirements | undefined,
+  old: ResourceRequirements | undefined,
+): ResourceRequirements {
   const restore = (list: ResourceList | undefined, before: ResourceList | undefined) => {
     const result = { ...list };
     for (const name of ['cpu', 'memory']) {
@@ -144,11 +166,7 @@ function withOldCpuAndMemory(now: Container, old: Container): Container {
   };
   return {
     ...now,
-    ...(old.resizePolicy ? { resizePolicy: old.resizePolicy } : {}),
-    resources: {
-      ...now.resources,
-      limits: restore(now.resources?.limits, old.resources?.limits),
-      requests: restore(now.resources?.requests, old.resources?.requests),
-    },
+    limits: restore(now?.limits, old?.limits),
+    requests: restore(now?.requests, old?.requests),
   };
 }

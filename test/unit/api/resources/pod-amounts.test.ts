@@ -70,6 +70,10 @@ describe('sums of pods', () => {
     const resized = pod({ containers: [asks('1')] }, status);
     assert.equal(podRequests(resized)['cpu'], 1000);
     assert.equal(podRequests(resized, { useStatus: true })['cpu'], 3000);
+    const whole = { resources: { requests: { cpu: '2' } }, containers: [asks('1')] };
+    const given = { resources: { requests: { cpu: '4' } }, allocatedResources: { cpu: '3' } };
+    assert.equal(podRequests(pod(whole, given))['cpu'], 2000);
+    assert.equal(podRequests(pod(whole, given), { useStatus: true })['cpu'], 4000);
   });
 });
 

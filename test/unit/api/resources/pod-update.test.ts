@@ -317,6 +317,34 @@ describe('pods/ephemeralcontainers and pods/resize', () => {
     ]);
   });
 
+  it('resizes the pod as a whole, from nothing or more', () => {
+    const whole = (resources?: object) =>
+      base({ containers: [{ name: 'c', image: 'a' }], resources } as never);
+    const more = apply(resize, whole({ requests: { cpu: '1', memory: '1Gi' } }), (p) => {
+      p.spec.resources!.requests!['cpu'] = '2';
+    });
+    assert.deepEqual(more.errors, []);
+    assert.deepEqual(more.draft.spec.resources!.requests, { cpu: '2', memory: '1Gi' });
+    const old = sized({ cpu: '1' });
+    const added = apply(resize, old, (p) => {
+      p.spec.resources = { requests: { cpu: '2' } };
+    });
+    assert.deepEqual(added.errors, []);
+    const removed = apply(resize, whole({ requests: { cpu: '1', memory: '1Gi' } }), (p) => {
+      delete p.spec.resources!.requests!['memory'];
+    });
+    assert.deepEqual(removed.errors, [
+      'spec.resources.requests: Forbidden: resource requests cannot be removed',
+    ]);
+    const other = apply(resize, old, (p) => {
+      p.spec.resources = {
+        requests: { cpu: '2', 'hugepages-2Mi': '2Mi' },
+        limits: { 'hugepages-2Mi': '2Mi' },
+      };
+    });
+    assert.ok(other.errors.includes('spec: Forbidden: only cpu and memory resources are mutable'));
+  });
+
   it('refuses other resources', () => {
     const { errors } = apply(resize, sized({ cpu: '1' }), (p) => {
       p.spec.containers[0]!.resources!.requests = { cpu: '1', 'ephemeral-storage': '1Gi' };

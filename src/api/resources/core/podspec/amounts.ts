@@ -90,17 +90,28 @@ export function podRequests(pod: Pod, options: AmountOptions = {}): ResourceAmou
   const total = aggregate(pod.spec, (container) => {
     const own = amounts(container.resources?.requests);
     const running = status?.(container.name);
-    if (!running) return own;
-    const current = amounts(running.resources?.requests);
-    const allocated = amounts(running.allocatedResources);
-    const result = isResizeInfeasible(pod) ? {} : own;
-    raise(result, allocated);
-    raise(result, current);
-    return result;
+    return running ? effective(pod, own, running) : own;
   });
-  replacePodLevel(total, pod.spec.resources?.requests);
+  const ofPod = pod.spec.resources?.requests;
+  replacePodLevel(total, ofPod);
+  if (options.useStatus && pod.status?.resources) {
+    const now = effective(pod, amounts(ofPod), pod.status);
+    for (const name in ofPod) if (isPodLevelResource(name)) total[name] = now[name] ?? 0;
+  }
   if (!options.excludeOverhead) add(total, amounts(pod.spec.overhead));
   return total;
+}
+
+/** The most of what is asked for, what is allocated and what is applied; what can't be given does not count. */
+function effective(
+  pod: Pod,
+  asked: ResourceAmounts,
+  { resources, allocatedResources }: Pick<ContainerStatus, 'resources' | 'allocatedResources'>,
+): ResourceAmounts {
+  const result = isResizeInfeasible(pod) ? {} : asked;
+  raise(result, amounts(allocatedResources));
+  raise(result, amounts(resources?.requests));
+  return result;
 }
 
 /** The sum of a pod's limits; a container without a limit counts as none. */
