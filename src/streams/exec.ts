@@ -51,7 +51,7 @@ export async function serveSession(
     ]);
     const status = await session.exited.then(
       ({ exitCode }) => exitStatus(exitCode, request.command),
-      (error) => failureStatus(error),
+      (error) => failureStatus(error, request.command),
     );
     await outputs;
     await channels.write(ERROR, statusMessage(status, protocol));

@@ -29,9 +29,10 @@ export function exitStatus(exitCode: number, command: string[]): Status {
   };
 }
 
-/** The Status of a session that broke, or whose command could not be started. */
-export function failureStatus(error: unknown): Status {
-  const message = `error executing command in container: ${(error as Error).message}`;
+/** The Status of a session that broke, or whose command could not be started; an attachment has none. */
+export function failureStatus(error: unknown, command: string[]): Status {
+  const what = command.length > 0 ? 'executing command in' : 'attaching to';
+  const message = `error ${what} container: ${(error as Error).message}`;
   return {
     metadata: {},
     status: 'Failure',

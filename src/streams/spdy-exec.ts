@@ -52,7 +52,7 @@ async function run(streams: Streams, { request, session }: OpenedSession, protoc
   ]);
   const status = await session.exited.then(
     ({ exitCode }) => exitStatus(exitCode, request.command),
-    (error) => failureStatus(error),
+    (error) => failureStatus(error, request.command),
   );
   await outputs;
   await streams['error']?.write(statusText(status, protocol));

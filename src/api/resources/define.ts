@@ -122,6 +122,8 @@ export interface ResourceSpec<T extends KubeObject = KubeObject> {
   updates?: Record<string, UpdateStrategy<T>>;
   /** Whether an update without a resourceVersion overwrites what is stored; true when absent. */
   unconditionalUpdate?: boolean;
+  /** Whether a delete that names no policy leaves its dependents; the `Warning:` that such a delete has, '' for none. */
+  orphansByDefault?: string;
   /** The `Warning:` header of every request for this kind, such as that of a deprecated one. */
   deprecation?: string;
   /** Texts for `Warning:` headers. */

@@ -64,6 +64,7 @@ export async function deleteOptions(ctx: Context): Promise<DeleteOptions> {
       ),
     ]);
   if (orphan !== undefined) policy ??= String(orphan) === 'true' ? 'Orphan' : 'Background';
+  if (policy === undefined && ctx.resource.orphansByDefault) ctx.warnings.push(ctx.resource.orphansByDefault);
   return {
     ...(grace === undefined ? {} : { gracePeriodSeconds: grace }),
     ...(policy === undefined ? {} : { propagationPolicy: policy }),
@@ -123,32 +124,45 @@ async function admitDelete(
 
 /** Throws 409 unless the object is the one that the client means. */
 export function checkDeletePreconditions(
-  ctx: Context,
-  object: KubeObject,
+  { resource }: Context,
+  { metadata }: KubeObject,
   preconditions: DeleteOptions['preconditions'],
 ): void {
-  const check = (field: string, wanted: string | undefined | null, actual: string | undefined) => {
-    if (wanted !== undefined && wanted !== null && wanted !== actual)
+  const check = (
+    field: string,
+    wanted: string | undefined | null,
+    actual: string | undefined,
+    why: string,
+  ) => {
+    if (wanted === undefined || wanted === null || wanted === actual) return;
+    if (isNamespace(resource))
       throw conflict(
-        groupResource(ctx.resource),
-        object.metadata.name,
+        groupResource(resource),
+        metadata.name,
         `Precondition failed: ${field} in precondition: ${wanted}, ${field} in object meta: ${actual}`,
       );
+    throw conflict(
+      { group: resource.group, resource: resource.kind },
+      metadata.name,
+      `the ${field} in the precondition (${wanted}) does not match the ${field} in record (${actual}). The object might have been ${why}`,
+    );
   };
-  check('UID', preconditions?.uid, object.metadata.uid);
-  check('ResourceVersion', preconditions?.resourceVersion, object.metadata.resourceVersion);
+  check('UID', preconditions?.uid, metadata.uid, 'deleted and then recreated');
+  check('ResourceVersion', preconditions?.resourceVersion, metadata.resourceVersion, 'modified');
 }
+
+const isNamespace = ({ kind, group }: Resource): boolean => kind === 'Namespace' && group === '';
 
 /** What a delete request makes of an object now. Pure but for `now` (ms). */
 export function deletion(resource: Resource, existing: Stored, options: DeleteOptions, now: number): Change {
   const draft = draftOf(existing);
-  if (resource.kind === 'Namespace' && resource.group === '') return endNamespace(draft, now);
+  if (isNamespace(resource)) return endNamespace(draft, now);
   const { metadata } = draft;
   const grace = resource.deletion?.gracePeriodSeconds(existing.object, options.gracePeriodSeconds);
   if (metadata.deletionTimestamp && grace !== undefined && !shorten(draft, options.gracePeriodSeconds))
     return { put: draft };
   if (!metadata.deletionTimestamp) {
-    setFinalizers(draft, options.propagationPolicy);
+    setFinalizers(draft, policyOf(resource, draft, options));
     resource.prepareForDelete?.(draft, now);
   }
   const pending = (metadata.finalizers?.length ?? 0) > 0;
@@ -183,6 +197,17 @@ function markDeleting({ metadata }: KubeObject, now: number, seconds: number): v
     if (metadata.generation) metadata.generation += 1;
   }
   metadata.deletionGracePeriodSeconds = seconds;
+}
+
+/** What the client asks for, else what the object says, else what its kind's default is where it is not Background. */
+function policyOf(
+  { orphansByDefault }: Resource,
+  { metadata }: KubeObject,
+  { propagationPolicy }: DeleteOptions,
+): DeleteOptions['propagationPolicy'] {
+  if (propagationPolicy || orphansByDefault === undefined) return propagationPolicy;
+  const told = metadata.finalizers?.some((f) => f === 'orphan' || f === 'foregroundDeletion');
+  return told ? undefined : 'Orphan';
 }
 
 /** The finalizers by which the garbage collector learns what to do with dependents. */

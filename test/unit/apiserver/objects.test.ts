@@ -34,6 +34,13 @@ describe('apiserver: objects', () => {
     );
     for (const name of names) assert.match(name, /^gen-[a-z0-9]{5}$/);
     assert.notEqual(names[0], names[1]);
+    const namespace: any = await h.server.transport(ADMIN).request({
+      method: 'POST',
+      path: '/api/v1/namespaces',
+      query: { dryRun: 'All' },
+      body: { metadata: { generateName: 'gen-' } },
+    });
+    assert.equal(namespace.metadata.labels['kubernetes.io/metadata.name'], namespace.metadata.name);
   });
 
   it('needs a name, the right namespace, and one that exists', async () => {
@@ -232,6 +239,22 @@ describe('apiserver: objects', () => {
       }
     });
 
+    it('leaves the dependents of Jobs and ReplicationControllers unless the client says otherwise', async () => {
+      const template = { spec: { restartPolicy: 'Never', containers: [{ name: 'c', image: 'i' }] } };
+      const of = h.of('jobs');
+      for (const name of ['left', 'taken'])
+        await of.create({
+          apiVersion: 'batch/v1',
+          kind: 'Job',
+          metadata: { name, namespace: 'default' },
+          spec: { template },
+        });
+      await of.delete('default', 'left');
+      assert.deepEqual((await of.get('default', 'left')).metadata.finalizers, ['orphan']);
+      await of.delete('default', 'taken', { propagationPolicy: 'Background' });
+      await assert.rejects(of.get('default', 'taken'), (error: any) => error.code === 404);
+    });
+
     it('refuses a propagation policy that there is not', async () => {
       await h.of('configmaps').create(configMap('stays'));
       const of = h.of('configmaps');
@@ -253,7 +276,7 @@ describe('apiserver: objects', () => {
         refused(
           409,
           'Conflict',
-          `Operation cannot be fulfilled on configmaps "sure": Precondition failed: UID in precondition: x, UID in object meta: ${made.metadata.uid}`,
+          `Operation cannot be fulfilled on ConfigMap "sure": the UID in the precondition (x) does not match the UID in record (${made.metadata.uid}). The object might have been deleted and then recreated`,
         ),
       );
     });

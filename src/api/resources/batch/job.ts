@@ -107,6 +107,8 @@ export const jobs = defineResource<Job>({
   categories: ['all'],
   namespaced: true,
   generation: true,
+  orphansByDefault:
+    'child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning',
   subresources: [{ name: 'status', kind: 'Job', verbs: ['get', 'patch', 'update'] }],
   defaults(job) {
     job.spec ??= {} as Job['spec'];

@@ -41,8 +41,8 @@ export const namespaces = defineResource<Namespace>({
     if (namespace.status) namespace.status.phase ||= 'Active';
     labelWithName(namespace);
   },
+  complete: labelWithName,
   prepareForCreate(namespace) {
-    labelWithName(namespace);
     namespace.status = { phase: 'Active' };
     const finalizers = namespace.spec.finalizers ?? [];
     if (!finalizers.includes('kubernetes')) namespace.spec.finalizers = [...finalizers, 'kubernetes'];

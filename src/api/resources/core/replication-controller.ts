@@ -57,6 +57,7 @@ export const replicationControllers = defineResource<ReplicationController>({
   shortNames: ['rc'],
   categories: ['all'],
   namespaced: true,
+  orphansByDefault: '',
   generation: true,
   scale: REPLICAS,
   subresources: [SCALE, { name: 'status', kind: 'ReplicationController', verbs: ['get', 'patch', 'update'] }],
