@@ -6,6 +6,7 @@
  * applyStrategicMergePatch(pod, { spec: { containers: [{ name: 'web', image: 'web:2' }] } }, typeOfKind('v1', 'Pod'));
  * ```
  */
+export { goText } from './go-text.js';
 export { applyJsonPatch, type JsonPatchOperation } from './json-patch.js';
 export { applyMergePatch } from './merge-patch.js';
 export { applyStrategicMergePatch } from './strategic.js';

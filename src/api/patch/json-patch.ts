@@ -50,7 +50,27 @@ function write(object: Container, name: string | number, value: unknown): void {
   Object.defineProperty(object, name, { value, writable: true, enumerable: true, configurable: true });
 }
 
-const shown = (path: readonly string[]): string => JSON.stringify(`/${path.join('/')}`);
+const pointer = (path: readonly string[]): string =>
+  `/${path.map((step) => step.replaceAll('~', '~0').replaceAll('/', '~1')).join('/')}`;
+
+/** Upstream's words (evanphx/json-patch) for a path whose container is not there. */
+function missingPath(op: string, path: readonly string[]): string {
+  const at = op === 'add' || op === 'remove' ? `"${pointer(path)}"` : pointer(path);
+  const doc = op === 'test' ? '' : 'doc ';
+  const from = op === 'move' || op === 'copy' ? 'from ' : '';
+  return `${op} operation does not apply: ${doc}is missing ${from}path: ${at}: missing value`;
+}
+
+/** The same for a member that is not in its container. */
+function missingMember(op: string, path: readonly string[], inList: boolean): string {
+  const key = path.at(-1) as string;
+  if (op === 'replace')
+    return `replace operation does not apply: doc is missing key: ${pointer(path)}: missing value`;
+  const why = inList
+    ? `Unable to access invalid index: ${key}: invalid index referenced`
+    : `Unable to remove nonexistent key: ${key}: missing value`;
+  return `error in ${op} for path: '${pointer(path)}': ${why}`;
+}
 
 /** A document under change: its root can be replaced as a whole. */
 class Document {
@@ -67,8 +87,7 @@ class Document {
       const at = isContainer(parent) ? member(parent, step) : undefined;
       parent = at === undefined ? undefined : read(parent as Container, at);
     }
-    if (!isContainer(parent))
-      throw unprocessable(`${op} operation does not apply: missing path ${shown(path)}`);
+    if (!isContainer(parent)) throw unprocessable(missingPath(op, path));
     return { parent, step: path[path.length - 1] as string };
   }
 
@@ -76,7 +95,7 @@ class Document {
   #existing(path: string[], op: string): { parent: Container; at: string | number } {
     const { parent, step } = this.#parent(path, op);
     const at = member(parent, step);
-    if (at === undefined) throw unprocessable(`${op} operation does not apply: missing ${shown(path)}`);
+    if (at === undefined) throw unprocessable(missingMember(op, path, Array.isArray(parent)));
     return { parent, at };
   }
 
@@ -105,7 +124,7 @@ class Document {
       return;
     }
     const at = step === '-' ? parent.length : position(step, parent.length + 1);
-    if (at === undefined) throw unprocessable(`add operation does not apply: no place ${shown(path)}`);
+    if (at === undefined) throw unprocessable(missingMember('add', path, true));
     parent.splice(at, 0, value);
   }
 
@@ -160,7 +179,7 @@ function apply(document: Document, operation: JsonPatchOperation): void {
       break;
     case 'test':
       if (!equal(document.find(path), operation.value ?? null))
-        throw unprocessable(`testing value ${operation.path} failed`);
+        throw unprocessable(`testing value ${operation.path} failed: test failed`);
       break;
     default:
       throw unprocessable(`Unexpected kind: ${String(op)}`);

@@ -1,8 +1,8 @@
 /** patch: JSON patch, merge patch, strategic merge patch and server-side apply of an object or its status. */
 import { badRequest, conflict, isReason, MODIFIED } from '../../api/machinery/status.js';
 import type { KubeObject } from '../../api/machinery/types.js';
-import { applyJsonPatch, applyMergePatch, applyStrategicMergePatch } from '../../api/patch/index.js';
-import { typeOfKind } from '../../api/schema/index.js';
+import { applyJsonPatch, applyMergePatch, applyStrategicMergePatch, goText } from '../../api/patch/index.js';
+import { parseJsonStrict, typeOfKind } from '../../api/schema/index.js';
 import type { Context, Result } from '../context.js';
 import { authorize } from '../filters/authorize.js';
 import { bareType, unsupportedBody } from '../http/media-types.js';
@@ -31,7 +31,7 @@ export function patcher(ctx: Context, apiVersion: string, kind: string): (object
   const type = typeOf(ctx);
   if (!TYPES.includes(type)) throw unsupportedBody(TYPES);
   refuseForce(ctx);
-  const patch = parsePatch(ctx, type);
+  const { patch, errors } = parsePatch(ctx, type);
   const ownsAll = changesManagedFields(type, patch);
   return (object) => {
     const value = apply(type, patch, ownsAll ? object : bareOf(object), apiVersion, kind) as KubeObject;
@@ -41,7 +41,8 @@ export function patcher(ctx: Context, apiVersion: string, kind: string): (object
       throw badRequest(
         `the API version in the data (${value.apiVersion}) does not match the expected API version (${apiVersion})`,
       );
-    const decoded = decodeValue(ctx, apiVersion, kind, { value }, () => JSON.stringify(value));
+    const blamed = () => (type === STRATEGIC_PATCH ? goText(patch) : JSON.stringify(value));
+    const decoded = decodeValue(ctx, apiVersion, kind, { value, errors }, blamed);
     const draft = toDraft(decoded, apiVersion, kind);
     checkIdentity(ctx, draft);
     return draft;
@@ -93,22 +94,47 @@ function changesManagedFields(type: string, patch: any): boolean {
   return patch.some((op: any) => pointsThere(op?.path) || pointsThere(op?.from));
 }
 
-function parsePatch(ctx: Context, type: string): unknown {
-  const { body } = ctx.call;
-  if (body.type === 'none') throw badRequest('error decoding patch: unexpected end of JSON input');
-  let value: unknown;
-  try {
-    value = body.type === 'object' ? body.value : JSON.parse(body.bytes.toString());
-  } catch (error) {
-    throw badRequest(`error decoding patch: ${(error as Error).message}`);
-  }
-  const wanted = type === JSON_PATCH ? Array.isArray(value) : isMap(value);
-  if (!wanted)
-    throw badRequest(
-      `error decoding patch: json: cannot unmarshal into Go value of type ${type === JSON_PATCH ? 'jsonpatch.Patch' : 'map[string]interface {}'}`,
-    );
-  return value;
+interface ParsedPatch {
+  patch: any;
+  /** What strict validation has against its text. */
+  errors: string[];
 }
+
+/** Throws 400. */
+function parsePatch({ call: { body } }: Context, type: string): ParsedPatch {
+  const refuse = (why: string) => badRequest(type === STRATEGIC_PATCH ? why : `error decoding patch: ${why}`);
+  if (body.type === 'none') throw refuse('unexpected end of JSON input');
+  let value: unknown;
+  let duplicates: string[] = [];
+  try {
+    if (body.type === 'object') value = body.value;
+    else ({ value, duplicates } = parseJsonStrict(body.bytes.toString()));
+  } catch (error) {
+    throw refuse((error as Error).message);
+  }
+  const found = duplicates.map((path) => `duplicate field ${JSON.stringify(path)}`);
+  if (type !== JSON_PATCH) {
+    if (!isMap(value)) throw refuse(mismatch(value, 'map[string]interface {}'));
+    return { patch: value, errors: found };
+  }
+  if (!Array.isArray(value)) throw refuse(mismatch(value, '[]handlers.jsonPatchOp'));
+  return { patch: value, errors: [...unknownMembers(value), ...found].map((text) => `json patch ${text}`) };
+}
+
+/** Go's words for a value that is not of the type. */
+function mismatch(value: unknown, type: string): string {
+  const kind = Array.isArray(value) ? 'array' : typeof value === 'boolean' ? 'bool' : typeof value;
+  return `json: cannot unmarshal ${value === null ? 'null' : kind} into Go value of type ${type}`;
+}
+
+const OPERATION = new Set(['op', 'path', 'from', 'value']);
+
+const unknownMembers = (operations: unknown[]): string[] =>
+  operations.flatMap((operation, i) =>
+    Object.keys(isMap(operation) ? (operation as object) : {})
+      .filter((name) => !OPERATION.has(name))
+      .map((name) => `unknown field "[${i}].${name}"`),
+  );
 
 const isMap = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && !Array.isArray(value);

@@ -5,6 +5,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import { Agent, buildConnector, request } from 'undici';
+import { parseJsonStrict } from '../../api/schema/index.js';
 import { describeFailure } from '../proxy/failures.js';
 import { dialService, type ServiceReference } from '../proxy/service.js';
 import type { Reach } from '../proxy/targets.js';
@@ -119,7 +120,7 @@ export class WebhookClient {
     if (statusCode < 200 || statusCode > 299)
       throw new WebhookCallError(statusText(statusCode, text), statusCode);
     try {
-      return JSON.parse(text);
+      return parseJsonStrict(text).value;
     } catch (error) {
       throw new WebhookCallError(`couldn't get version/kind; json parse error: ${(error as Error).message}`);
     }

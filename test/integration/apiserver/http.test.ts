@@ -88,6 +88,33 @@ describe('apiserver over HTTPS', function () {
     await s.http('DELETE', `${CONFIG_MAPS}/versions`);
   });
 
+  it('tells what is twice or unknown in a patch, besides what it leads to', async () => {
+    await s.http('POST', CONFIG_MAPS, { body: JSON.stringify({ metadata: { name: 'strict' } }) });
+    const patch = (type: string, body: string, message: RegExp, code = 422) =>
+      status(
+        code,
+        code === 422 ? 'Invalid' : 'BadRequest',
+        message,
+        'PATCH',
+        `${CONFIG_MAPS}/strict?fieldValidation=Strict`,
+        { body, headers: { 'content-type': `application/${type}+json` } },
+      );
+    const twice = '{"foo":1,"data":{"a":"1","a":"2"}}';
+    const errors = 'strict decoding error: duplicate field "data.a", unknown field "foo"$';
+    await patch('merge-patch', twice, new RegExp(`patch: Invalid value: "{.*}": ${errors}`));
+    await patch('strategic-merge-patch', twice, new RegExp(`"map\\[data:map\\[a:2\\] foo:1\\]": ${errors}`));
+    const operation = '{"op":"add","op":"add","path":"/data","value":{},"why":"x"}';
+    await patch(
+      'json-patch',
+      `[${operation}]`,
+      /error: json patch unknown field "\[0\].why", json patch duplicate field "\[0\].op"$/,
+    );
+    const merge = 'merge-patch';
+    await patch(merge, '[', /^error decoding patch: unexpected end of JSON input$/, 400);
+    await patch(merge, '[]', /: json: cannot unmarshal array into Go value of type map/, 400);
+    await s.http('DELETE', `${CONFIG_MAPS}/strict`);
+  });
+
   it('tells anonymous, unknown and forged users what upstream tells them', async () => {
     const anonymous = { anonymous: true };
     assert.equal((await s.http('GET', '/livez', anonymous)).text, 'ok');

@@ -215,7 +215,7 @@ describe('admission webhooks: kubectl', function () {
       [{ patchType: 'JSONPatch' }, /webhook returned response.patchType but not response.patch/],
       [
         { patch: [{ op: 'remove', path: '/nope' }] },
-        /Internal error occurred: remove operation does not apply/,
+        /Internal error occurred: error in remove for path: '\/nope': Unable to remove nonexistent key: nope: missing value/,
       ],
     ];
     for (const [reply, expected] of cases) {
