@@ -18,14 +18,9 @@ import {
 } from '../../api/resources/networking/service-cidr.js';
 import type { Store } from '../../store/store.js';
 import { keyOf, prefixOf } from '../keys.js';
+import { freeNodePort, type NodePortRange, NodePortUsers } from './node-ports.js';
 import { completeFamilies } from './service-families.js';
 import { freeAddress, parseRanges } from './service-range.js';
-
-export interface NodePortRange {
-  /** Both inclusive. */
-  from: number;
-  to: number;
-}
 
 type Ports = NonNullable<NonNullable<Service['spec']>['ports']>;
 
@@ -47,6 +42,7 @@ export class ServiceAddresses {
   /** Of each IP family of the cluster, its default first. */
   readonly #ranges: AddressRange[];
   readonly #nodePorts: NodePortRange;
+  readonly #portUsers: NodePortUsers;
   readonly #random: () => number;
   readonly #pending: Taken = { addresses: new Map(), ports: new Set() };
   /** One claim at a time: reading what is in use and taking something must not interleave. */
@@ -57,6 +53,7 @@ export class ServiceAddresses {
     this.#store = store;
     this.#ranges = parseRanges(cidrs);
     this.#nodePorts = nodePorts;
+    this.#portUsers = new NodePortUsers(store);
     this.#random = random;
   }
 
@@ -95,7 +92,7 @@ export class ServiceAddresses {
     if (!needsIp && newPorts.length === 0 && !needsHealth && !missingHealth) return () => {};
     const cidrs = needsIp ? await this.#usableCidrs() : [];
     const needsPorts = newPorts.length > 0 || needsHealth || missingHealth;
-    const usedPorts = needsPorts ? await this.#usedPorts(service) : new Set<number>();
+    if (needsPorts) await this.#portUsers.refresh();
     const taken: Taken = { addresses: new Map(), ports: new Set() };
     const end = () => {
       for (const address of taken.addresses.keys()) this.#pending.addresses.delete(address);
@@ -103,8 +100,8 @@ export class ServiceAddresses {
     };
     try {
       if (needsIp) this.#takeIps(service, old, cidrs, taken);
-      this.#takePorts(service, newPorts, usedPorts, taken);
-      if (needsHealth || missingHealth) this.#takeHealthPort(service, usedPorts, taken);
+      this.#takePorts(service, newPorts, taken);
+      if (needsHealth || missingHealth) this.#takeHealthPort(service, taken);
       return end;
     } catch (error) {
       end();
@@ -129,17 +126,9 @@ export class ServiceAddresses {
     return (stored !== undefined || user !== undefined) && user !== service;
   }
 
-  /** What other Services have or are about to have. */
-  async #usedPorts(service: Service): Promise<Set<number>> {
-    const { namespace, name } = service.metadata;
-    const ports = new Set(this.#pending.ports);
-    const { items } = await this.#store.list('core/services/');
-    for (const { object } of items) {
-      if (object.metadata.namespace === namespace && object.metadata.name === name) continue;
-      for (const { nodePort } of object['spec']?.ports ?? []) if (nodePort) ports.add(nodePort);
-      if (object['spec']?.healthCheckNodePort) ports.add(object['spec'].healthCheckNodePort);
-    }
-    return ports;
+  /** Whether a Service other than `service` has the port, or one is about to have it. */
+  #isPortTaken(port: number, service?: string): boolean {
+    return this.#pending.ports.has(port) || this.#portUsers.isUsed(port, service);
   }
 
   /** One of each of its families: those that it has stay. */
@@ -184,21 +173,16 @@ export class ServiceAddresses {
     throw internalError(new Error('failed to allocate a serviceIP: range is full'));
   }
 
-  #takePorts(
-    service: Service,
-    ports: { port: Ports[number]; i: number }[],
-    inUse: Set<number>,
-    taken: Taken,
-  ): void {
+  #takePorts(service: Service, ports: { port: Ports[number]; i: number }[], taken: Taken): void {
     const byPort = new Map<number, number>();
     for (const port of service.spec!.ports ?? []) if (port.nodePort) byPort.set(port.port, port.nodePort);
     for (const { port, i } of ports) {
       const at = `${index('spec.ports', i)}.nodePort`;
       if (port.nodePort) {
         // One number may serve TCP and UDP of the same Service.
-        if (!taken.ports.has(port.nodePort)) this.#checkPort(service, at, port.nodePort, inUse);
+        if (!taken.ports.has(port.nodePort)) this.#checkPort(service, at, port.nodePort);
       } else {
-        port.nodePort = byPort.get(port.port) ?? this.#freePort(inUse, taken.ports);
+        port.nodePort = byPort.get(port.port) ?? this.#freePort();
         byPort.set(port.port, port.nodePort);
       }
       this.#pending.ports.add(port.nodePort);
@@ -206,16 +190,16 @@ export class ServiceAddresses {
     }
   }
 
-  #takeHealthPort(service: Service, inUse: Set<number>, taken: Taken): void {
+  #takeHealthPort(service: Service, taken: Taken): void {
     const spec = service.spec!;
     if (spec.healthCheckNodePort)
-      this.#checkPort(service, 'spec.healthCheckNodePort', spec.healthCheckNodePort, inUse);
-    else spec.healthCheckNodePort = this.#freePort(inUse, taken.ports);
+      this.#checkPort(service, 'spec.healthCheckNodePort', spec.healthCheckNodePort);
+    else spec.healthCheckNodePort = this.#freePort();
     this.#pending.ports.add(spec.healthCheckNodePort);
     taken.ports.add(spec.healthCheckNodePort);
   }
 
-  #checkPort(service: Service, at: string, port: number, inUse: Set<number>): void {
+  #checkPort(service: Service, at: string, port: number): void {
     const { from, to } = this.#nodePorts;
     if (port < from || port > to)
       throw refuse(
@@ -226,18 +210,14 @@ export class ServiceAddresses {
           `provided port is not in the valid range. The range of valid ports is ${from}-${to}`,
         ),
       );
-    if (inUse.has(port)) throw refuse(service, invalidField(at, port, 'provided port is already allocated'));
+    if (this.#isPortTaken(port, objectKey(service)))
+      throw refuse(service, invalidField(at, port, 'provided port is already allocated'));
   }
 
-  #freePort(inUse: Set<number>, taken: Set<number>): number {
-    const { from, to } = this.#nodePorts;
-    const size = to - from + 1;
-    const start = Math.floor(this.#random() * size);
-    for (let i = 0; i < size; i++) {
-      const port = from + ((start + i) % size);
-      if (!inUse.has(port) && !taken.has(port)) return port;
-    }
-    throw internalError(new Error('failed to allocate a nodePort: range is full'));
+  #freePort(): number {
+    const port = freeNodePort(this.#nodePorts, (one) => this.#isPortTaken(one), this.#random);
+    if (port === undefined) throw internalError(new Error('failed to allocate a nodePort: range is full'));
+    return port;
   }
 }
 
