@@ -1,4 +1,4 @@
-/** Addresses as numbers: what expressions compute with. Zones, and IPv4 in IPv6, are none. */
+/** IP addresses as numbers, and their canonical text (RFC 5952). Zones, and IPv4 in IPv6, are none. */
 
 export interface Address {
   family: 4 | 6;
@@ -17,6 +17,13 @@ function parseV4(text: string): Address | undefined {
 }
 
 function parseV6(text: string): Address | undefined {
+  const value = parseGroups(text);
+  // ::ffff:a.b.c.d is an IPv4 address in disguise.
+  return value === undefined || value >> 32n === 0xffffn ? undefined : { family: 6, value };
+}
+
+/** The number of eight groups with colons, some of them left out (`::`). */
+export function parseGroups(text: string): bigint | undefined {
   const halves = text.split('::');
   if (halves.length > 2) return undefined;
   const [head, tail] = halves.map((half) => (half === '' ? [] : half.split(':')));
@@ -25,9 +32,7 @@ function parseV6(text: string): Address | undefined {
   const missing = 8 - groups.length;
   if (tail === undefined ? missing !== 0 : missing < 1) return undefined;
   const all = tail === undefined ? groups : [...head!, ...Array<string>(missing).fill('0'), ...tail];
-  const value = all.reduce((sum, group) => sum * 65536n + BigInt(`0x${group}`), 0n);
-  // ::ffff:a.b.c.d is an IPv4 address in disguise.
-  return value >> 32n === 0xffffn ? undefined : { family: 6, value };
+  return all.reduce((sum, group) => sum * 65536n + BigInt(`0x${group}`), 0n);
 }
 
 export const bitsOf = ({ family }: Address): number => (family === 4 ? 32 : 128);

@@ -1,6 +1,6 @@
 /** IP addresses and CIDR prefixes (such as `10.96.0.0/16` or `fd00:10:96::/112`) of both families. */
 import { isIP } from 'node:net';
-import { canonicalIp } from './ip.js';
+import { parseGroups, addressText as textOf } from './addresses.js';
 
 export type IpFamily = 'IPv4' | 'IPv6';
 
@@ -11,36 +11,29 @@ export const familyOf = (text: string): IpFamily => (text.includes(':') ? 'IPv6'
 
 export const otherFamily = (family: IpFamily): IpFamily => (family === 'IPv4' ? 'IPv6' : 'IPv4');
 
-/** The bytes of an address, first byte first. @throws Error for what is no address. */
+/** The bytes of an address, first byte first; a zone is dropped. @throws Error for what is no address. */
 export function addressBytes(ip: string): Buffer {
   const family = isIP(ip);
   if (family === 0) throw new Error(`invalid IP address ${JSON.stringify(ip)}`);
-  return family === 4 ? Buffer.from(ip.split('.').map(Number)) : ipv6Bytes(ip);
+  return family === 4 ? Buffer.from(ip.split('.').map(Number)) : bytesOf(ipv6Number(ip), 'IPv6');
 }
 
-function ipv6Bytes(ip: string): Buffer {
-  const text = ip.replace(/%.*$/, '').replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...bytes) => {
+/** Unlike {@link parseAddress} also of what ends as IPv4 does: `::ffff:192.0.2.1`. */
+function ipv6Number(ip: string): bigint {
+  const groups = ip.replace(/%.*$/, '').replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...bytes) => {
     const [a, b, c, d] = bytes.map(Number) as [number, number, number, number];
     return `${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
   });
-  const [head = '', tail] = text.split('::');
-  const groups = (part: string) => (part === '' ? [] : part.split(':'));
-  const [left, right] = [groups(head), groups(tail ?? '')];
-  const zeros = tail === undefined ? 0 : 8 - left.length - right.length;
-  const bytes = Buffer.alloc(16);
-  for (const [i, group] of [...left, ...Array(zeros).fill('0'), ...right].entries())
-    bytes.writeUInt16BE(Number.parseInt(group, 16), i * 2);
-  return bytes;
+  return parseGroups(groups)!;
 }
+
+const bytesOf = (value: bigint, family: IpFamily): Buffer =>
+  Buffer.from(value.toString(16).padStart(BITS[family] / 4, '0'), 'hex');
 
 export const addressNumber = (ip: string): bigint => BigInt(`0x${addressBytes(ip).toString('hex')}`);
 
-export function addressText(number: bigint, family: IpFamily): string {
-  const bytes = Buffer.from(number.toString(16).padStart(BITS[family] / 4, '0'), 'hex');
-  return family === 'IPv4'
-    ? bytes.join('.')
-    : canonicalIp(bytes.toString('hex').replace(/.{4}(?=.)/g, '$&:'))!;
-}
+export const addressText = (value: bigint, family: IpFamily): string =>
+  textOf({ family: family === 'IPv4' ? 4 : 6, value });
 
 /** Addresses by their place from the first on, the network's own included. */
 export interface AddressRange {
@@ -71,7 +64,6 @@ export function parsePrefix(text: string): AddressRange {
   const number = addressNumber(ip);
   const first = (number >> hostBits) << hostBits;
   const size = Number(1n << hostBits);
-  const bytes = (value: bigint) => Buffer.from(value.toString(16).padStart(width / 4, '0'), 'hex');
   return {
     ...{ family, length, size: Math.min(size, Number.MAX_SAFE_INTEGER) },
     at: (offset) => addressText(first + BigInt(offset), family),
@@ -81,8 +73,8 @@ export function parsePrefix(text: string): AddressRange {
       return offset >= 0 && offset < size ? offset : -1;
     },
     part: (index, bits) => `${addressText(first + (BigInt(index) << BigInt(width - bits)), family)}/${bits}`,
-    base: bytes(first),
-    mask: bytes(((1n << BigInt(width)) - 1n) ^ ((1n << hostBits) - 1n)),
+    base: bytesOf(first, family),
+    mask: bytesOf(((1n << BigInt(width)) - 1n) ^ ((1n << hostBits) - 1n), family),
   };
 }
 

@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
+import { parseAddress } from '../../../src/api/machinery/addresses.js';
 import { canonicalIp } from '../../../src/api/machinery/ip.js';
-import { addressBytes, parsePrefix, prefixCovers, prefixHas } from '../../../src/api/machinery/prefix.js';
+import {
+  addressBytes,
+  addressNumber,
+  addressText,
+  familyOf,
+  parsePrefix,
+  prefixCovers,
+  prefixHas,
+} from '../../../src/api/machinery/prefix.js';
 
 describe('IP addresses', () => {
   for (const [text, bytes, canonical] of [
@@ -9,11 +18,31 @@ describe('IP addresses', () => {
     ['::', '00000000000000000000000000000000', '::'],
     ['2001:DB8:0:1:1:1:1:1', '20010db8000000010001000100010001', '2001:db8:0:1:1:1:1:1'],
     ['::ffff:1.2.3.4', '00000000000000000000ffff01020304', '::ffff:102:304'],
+    ['64:ff9b::192.0.2.33', '0064ff9b0000000000000000c0000221', '64:ff9b::c000:221'],
+    ['1:2:3:4:5:6:7::', '00010002000300040005000600070000', '1:2:3:4:5:6:7:0'],
+    ['1:0:0:2:0:0:0:3', '00010000000000020000000000000003', '1:0:0:2::3'],
+    ['1:0:0:2:3:0:0:4', '00010000000000020003000000000004', '1::2:3:0:0:4'],
   ] as const)
     it(`are bytes and one text: ${text}`, () => {
       assert.equal(addressBytes(text).toString('hex'), bytes);
       assert.equal(canonicalIp(text), canonical);
+      assert.equal(addressText(BigInt(`0x${bytes}`), familyOf(text)), canonical);
     });
+
+  it('are the same to expressions, except IPv4 in IPv6', () => {
+    for (const text of ['10.0.0.1', '::', 'fd00::5', '1:2:3:4:5:6:7::', '2001:DB8::A'])
+      assert.equal(parseAddress(text)?.value, addressNumber(text), text);
+    for (const text of [
+      '::ffff:1.2.3.4',
+      '::ffff:102:304',
+      'fe80::1%eth0',
+      '10.0.0.01',
+      '1::2::3',
+      ':1',
+      '10.0.0',
+    ])
+      assert.equal(parseAddress(text), undefined, text);
+  });
 
   it('are refused when they are none', () => {
     assert.throws(() => addressBytes('10.0.0'), /invalid IP address "10\.0\.0"/);
