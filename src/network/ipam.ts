@@ -64,10 +64,6 @@ export class AddressPool {
     return address === undefined ? undefined : this.range.at(address);
   }
 
-  owners(): string[] {
-    return [...this.byOwner.keys()];
-  }
-
   private hold(owner: string, address: number): void {
     this.byOwner.set(owner, address);
     this.used.add(address);

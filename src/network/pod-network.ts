@@ -152,24 +152,13 @@ class BridgeNetwork implements PodNetwork {
     for (const link of links) {
       if (link.master !== bridge.index || !link.alias.startsWith(aliasPrefix)) continue;
       const [sandboxId, ips] = link.alias.slice(aliasPrefix.length).split(' ');
-      if (sandboxId && ips) this.reserve(sandboxId, ips.split(','));
+      for (const ip of ips?.split(',') ?? [])
+        if (!this.pools.some((pool) => pool.reserve(sandboxId!, ip)))
+          this.logger?.warn(
+            { sandboxId, ip },
+            'a sandbox has an address that is not of this node, or twice in use',
+          );
     }
-  }
-
-  recover(inUse: Map<string, string[]>): void {
-    for (const pool of this.requirePools())
-      for (const owner of pool.owners()) if (!inUse.has(owner)) pool.release(owner);
-    for (const [sandboxId, ips] of inUse)
-      if (!this.reserve(sandboxId, ips))
-        this.logger?.warn(
-          { sandboxId, ips },
-          'an address of a sandbox is not one of this node, or is in use twice',
-        );
-  }
-
-  private reserve(sandboxId: string, ips: string[]): boolean {
-    const reserved = ips.map((ip) => this.pools.some((pool) => pool.reserve(sandboxId, ip)));
-    return reserved.every(Boolean);
   }
 
   attach(sandboxId: string, netns: string, pod?: PolicyPod): Promise<string[]> {

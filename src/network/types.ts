@@ -25,8 +25,6 @@ export interface PodNetwork {
   /** Ports of the node whose connections a sandbox gets until it is detached; `attach` claims those of a pod. */
   claimPorts(sandboxId: string, ips: string[], ports: HostPort[]): void;
   detach(sandboxId: string): Promise<void>;
-  /** Tells which addresses are in use after a restart. */
-  recover(inUse: Map<string, string[]>): void;
   /** Routes to the other nodes' pods over the link that the nodes share: what is not listed is removed. */
   setRoutes(nodes: NodeRoute[]): Promise<void>;
   /** What Services are on this node. */

@@ -31,7 +31,6 @@ describe('AddressPool', () => {
     assert.equal(pool.reserve('b', '10.0.0.1'), false, 'the gateway');
     assert.equal(pool.allocate('a'), '10.0.0.9');
     assert.equal(pool.allocate('b'), '10.0.0.10');
-    assert.deepEqual(pool.owners(), ['a', 'b']);
   });
 
   it('gives IPv6 addresses in their canonical form', () => {
