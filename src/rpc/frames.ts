@@ -57,6 +57,9 @@ export class FrameStream {
     const output: Writable = new Writable({
       highWaterMark: MAX_CHUNK,
       write: (chunk: Buffer, _encoding, done) => this.#sendChunks(channel, chunk, done),
+      // What has come while a frame was under way goes in as few frames as can be.
+      writev: (parts, done) =>
+        this.#sendChunks(channel, Buffer.concat(parts.map(({ chunk }) => chunk)), done),
       final: (done) => this.#send({ close: channel }, () => done()),
     });
     output.on('error', () => {});

@@ -44,7 +44,7 @@ export type StreamServerCall = ServerDuplexStream<Frame, Frame>;
 export const MAX_DOWN = 16 << 20;
 export const MAX_UP = 4 << 20;
 /** Bytes of one data frame. */
-export const MAX_CHUNK = 32 << 10;
+export const MAX_CHUNK = 64 << 10;
 
 /** Both sides notice a dead connection after about 15 s. */
 export const KEEPALIVE = {

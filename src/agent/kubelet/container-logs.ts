@@ -1,7 +1,7 @@
 /** `/containerLogs/<namespace>/<pod>/<container>`: a container's log with the options of a pod's own. */
-import { once } from 'node:events';
 import { asStatusError } from '../../api/machinery/status.js';
 import type { LogRequest } from '../../rpc/stream-requests.js';
+import { writeTo } from '../../streams/back-pressure.js';
 import { openLog } from '../streams/logs.js';
 import { type Call, notHere, text } from './answers.js';
 
@@ -35,7 +35,7 @@ export async function containerLogs(call: Call): Promise<void> {
     const log = await openLog(worker, request, deps, gone.signal);
     response.writeHead(200, { 'content-type': 'text/plain' });
     for await (const chunk of log) {
-      if (!response.write(chunk)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+      await writeTo(response, chunk);
       if (response.destroyed) return;
     }
     response.end();

@@ -1,12 +1,11 @@
 /** Serves a container's log over a stream. */
-
-import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { badRequest } from '../../api/machinery/status.js';
 import { Channel } from '../../rpc/hub.js';
 import type { LogRequest } from '../../rpc/stream-requests.js';
 import type { ContainerStatus } from '../../runtime/types.js';
+import { writeTo } from '../../streams/back-pressure.js';
 import { type LogSource, readLog } from '../logs/reader.js';
 import { logDirectory } from '../pods/container-config.js';
 import type { PodWorker } from '../pods/worker.js';
@@ -19,7 +18,7 @@ export const serveLogs: Serve = async (stream, request: LogRequest, events, deps
   const output = stream.output(Channel.stdout);
   stream.ready();
   for await (const text of log) {
-    if (!output.write(text)) await Promise.race([once(output, 'drain'), once(output, 'close')]);
+    await writeTo(output, text);
     if (output.destroyed) return;
   }
   output.end(() => stream.exit(0));
