@@ -42,7 +42,7 @@ export function createNodeNetwork(options: NodeNetworkOptions): NodeNetwork {
         return at(2 + index);
       }),
     async setup() {
-      await native.netlink('', [{ op: 'addBridge', name: bridge, ignore: ['EEXIST'] }]);
+      await native.netlink('', [{ op: 'addBridge', name: bridge, group, ignore: ['EEXIST'] }]);
       await prepareIpv6(bridge);
       await native.netlink('', [
         ...ranges.map(
@@ -76,7 +76,7 @@ export function createNodeNetwork(options: NodeNetworkOptions): NodeNetwork {
         : [
             // One whose other end was in a namespace that is gone.
             { op: 'deleteLink', name, ignore: ['ENODEV'] },
-            { op: 'addVeth', name, peer: 'eth0', netns, master: bridge },
+            { op: 'addVeth', name, peer: 'eth0', netns, group, master: bridge },
           ];
       await native.netlink('', [...operations, { op: 'setLink', name, up: true, group }]);
       await native.netlink(netns, [

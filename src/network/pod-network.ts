@@ -113,6 +113,7 @@ class BridgeNetwork implements PodNetwork {
         name: this.bridge,
         mac: bridgeMac(this.cluster),
         mtu: this.mtu,
+        group: linkGroup(this.cluster, 'used'),
         ignore: ['EEXIST'],
       },
     ]);
@@ -204,15 +205,18 @@ class BridgeNetwork implements PodNetwork {
   /** Makes the veth pair, or keeps the one that an earlier attach to the same namespace made. */
   private async connectHost(sandboxId: string, netns: string, ips: string[]): Promise<void> {
     const name = vethName(this.cluster, sandboxId);
+    // Born in the group by which it is found at the end, also if this process ends before the next step.
+    const group = linkGroup(this.cluster, 'used');
+    const mac = podMac(ips[0]!);
     const add: NetlinkOperation[] = [
-      { op: 'addVeth', name, peer: 'eth0', netns, mac: podMac(ips[0]!), mtu: this.mtu, master: this.bridge },
+      { op: 'addVeth', name, peer: 'eth0', netns, mac, mtu: this.mtu, group, master: this.bridge },
     ];
     const configure: NetlinkOperation[] = [
       {
         op: 'setLink',
         name,
         up: true,
-        group: linkGroup(this.cluster, 'used'),
+        group,
         alias: `${aliasPrefix}${sandboxId} ${ips.join()}`,
         hairpin: true,
       },

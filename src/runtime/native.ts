@@ -11,7 +11,7 @@ export interface NativeError extends Error {
 
 /** One change by rtnetlink. Errors whose codes are in `ignore` are passed over. */
 export type NetlinkOperation = { ignore?: string[] } & (
-  | { op: 'addBridge'; name: string; mac?: string; mtu?: number; up?: boolean }
+  | { op: 'addBridge'; name: string; mac?: string; mtu?: number; group?: number; up?: boolean }
   /** `mac` is the peer's; `netns` the path of the namespace that the peer is born in. */
   | {
       op: 'addVeth';

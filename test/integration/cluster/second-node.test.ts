@@ -41,6 +41,8 @@ class OtherHost {
   }
 
   remove(): void {
+    // The pair goes with its namespace only when nothing holds that any more.
+    ip('link', 'delete', this.link);
     ip('netns', 'delete', this.netns);
     rmSync(this.dataDir, { recursive: true });
   }
