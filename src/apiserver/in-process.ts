@@ -1,11 +1,13 @@
 /** The transport within the process: the same core, with frozen objects in place of JSON. */
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { asStatusError, StatusError } from '../api/machinery/status.js';
 import { deepFreeze, type KubeObject, type WatchEvent } from '../api/machinery/types.js';
 import type { User } from '../auth/user.js';
 import { countRequest } from '../client/measures.js';
 import type { Request, Transport } from '../client/transport.js';
 import { auditIdOf } from './audit/index.js';
-import type { Call, Deps } from './context.js';
+import type { Call, Deps, Result } from './context.js';
 import { type Answer, codeOf, handle } from './core.js';
 import { requestInfo } from './filters/request-info.js';
 import { toList } from './http/encode.js';
@@ -28,7 +30,7 @@ export function inProcessTransport(deps: Deps, nonResource: NonResource, user: U
         case 'list':
           return Object.freeze(toList(resource!, result.page)) as T;
         case 'raw':
-          return rawValue(result.body, result.headers['content-type']) as T;
+          return (await rawAnswer(result)) as T;
         case 'watch':
           await result.batches.return();
           throw new StatusError(500, 'InternalError', 'a watch is not a request');
@@ -111,7 +113,14 @@ function toCall(request: Request, user: User, signal: AbortSignal): Call {
   };
 }
 
-function rawValue(body: unknown, contentType: string | string[] | undefined): unknown {
-  if (typeof body !== 'string' && !Buffer.isBuffer(body)) return body;
-  return String(contentType).startsWith('application/json') ? JSON.parse(body.toString()) : body.toString();
+/** The value of an answer that may be another server's, and come as a stream. */
+async function rawAnswer({ code, headers, body }: Result & { type: 'raw' }): Promise<unknown> {
+  const bytes = body instanceof Readable ? await buffer(body) : body;
+  const isJson = String(headers['content-type']).startsWith('application/json');
+  if (code < 400) return isJson ? JSON.parse(bytes.toString()) : bytes.toString();
+  const status = isJson ? JSON.parse(bytes.toString()) : undefined;
+  if (status?.kind === 'Status') throw StatusError.from(status);
+  if (code === 404)
+    throw new StatusError(404, 'NotFound', 'the server could not find the requested resource');
+  throw new StatusError(code, '', `the server answered with ${code}: ${bytes.toString().slice(0, 200)}`);
 }

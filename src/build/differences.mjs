@@ -3,8 +3,6 @@
 /** By `apiVersion kind`. */
 export const DIFFERENCES = {
   'v1 ComponentStatus': 'Tells of the parts that run in one process.',
-  'autoscaling/v2 HorizontalPodAutoscaler':
-    'No Pods, Object and External metrics: nothing serves custom.metrics.k8s.io.',
   'metrics.k8s.io/v1beta1 NodeMetrics':
     'Served by the API server itself, measured when it is asked for; JSON and YAML only.',
   'metrics.k8s.io/v1beta1 PodMetrics':

@@ -102,6 +102,8 @@ const CONTROLLERS: Record<string, PolicyRule[]> = {
     allow('get update', '*', '*/scale'),
     allow('list', 'core', 'pods'),
     allow('list', 'metrics.k8s.io', 'pods'),
+    allow('get list', 'custom.metrics.k8s.io', '*'),
+    allow('get list', 'external.metrics.k8s.io', '*'),
   ],
   'validatingadmissionpolicy-status-controller': [
     allow(READ, 'admissionregistration.k8s.io', 'validatingadmissionpolicies'),

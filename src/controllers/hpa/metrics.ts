@@ -5,8 +5,10 @@ import type {
   AutoscalingV2MetricStatus as MetricStatus,
   Pod,
 } from '#types';
-import { formatQuantity, quantityMilli } from '../../api/machinery/quantity.js';
+import { quantityMilli } from '../../api/machinery/quantity.js';
 import type { Client } from '../../client/index.js';
+import type { CustomKinds } from '../custom-kinds.js';
+import { evaluateExternal, evaluateObject, evaluatePods, milliText } from './custom-metrics.js';
 import { readMetrics } from './readings.js';
 import { type Proposal, proposeReplicas, type Tolerances } from './replicas.js';
 
@@ -22,13 +24,23 @@ export interface Evaluation {
   error?: Error;
 }
 
+export interface Evaluated {
+  replicas: number;
+  name: string;
+  status: MetricStatus;
+}
+
 export interface Surroundings {
   client: Client;
+  namespace: string;
   pods: readonly Pod[];
   /** Text form. */
   selector: string;
+  /** What the target asks for, and what it says that it has. */
   currentReplicas: number;
+  statusReplicas: number;
   tolerances: Tolerances;
+  custom: CustomKinds;
   now: number;
 }
 
@@ -37,47 +49,68 @@ export async function evaluateMetrics(autoscaler: Autoscaler, around: Surroundin
   const result: Evaluation = { metric: '', statuses: [] };
   const metrics = autoscaler.spec.metrics ?? [];
   let failed = 0;
+  let first = '';
   for (const metric of metrics) {
     try {
-      const { proposal, name, status } = await evaluate(autoscaler, metric, around);
+      const { replicas, name, status } = await evaluate(metric, around);
       result.statuses.push(status);
-      if (result.replicas !== undefined && proposal.replicas <= result.replicas) continue;
-      result.replicas = proposal.replicas;
+      if (result.replicas !== undefined && replicas <= result.replicas) continue;
+      result.replicas = replicas;
       result.metric = name;
     } catch (error) {
       failed++;
       // The statuses stand in the order of the metrics.
       result.statuses.push({ type: '' });
-      result.failure ??= { reason: `FailedGet${metric.type}Metric`, error: error as Error };
+      if (result.failure) continue;
+      result.failure = { reason: `FailedGet${metric.type}Metric`, error: error as Error };
+      first = failureText(metric, (error as Error).message);
     }
   }
   if (!result.failure) return result;
   result.error = new Error(
-    `invalid metrics (${failed} invalid out of ${metrics.length}), first error is: ${result.failure.error.message}`,
+    `invalid metrics (${failed} invalid out of ${metrics.length}), first error is: ${first}`,
   );
   // Nothing is taken away while a metric that may want more is not known.
   if (failed === metrics.length || (result.replicas ?? 0) < around.currentReplicas) delete result.replicas;
   return result;
 }
 
-async function evaluate(
-  { metadata }: Autoscaler,
+function evaluate(metric: MetricSpec, around: Surroundings): Promise<Evaluated> {
+  const { pods, object, external } = metric;
+  if (pods) return evaluatePods(pods, around);
+  if (object) return evaluateObject(object, around);
+  if (external) return evaluateExternal(external, around);
+  return evaluateResource(metric, around);
+}
+
+/** What is said of a metric that can't be read, beside the others. */
+function failureText({ resource, containerResource, object, external }: MetricSpec, why: string): string {
+  if (resource) return `failed to get ${resource.name} resource metric value: ${why}`;
+  if (containerResource) return `failed to get ${containerResource.name} container metric value: ${why}`;
+  if (external) {
+    const { name } = external.metric;
+    const average = external.target.averageValue !== undefined;
+    const what = average ? `${name} external metric` : `external metric ${name}`;
+    return `failed to get ${name} external metric value: failed to get ${what}: ${why}`;
+  }
+  if (!object) return `failed to get pods metric value: ${why}`;
+  const inner =
+    object.target.averageValue === undefined ? '' : `failed to get ${object.metric.name} object metric: `;
+  return `failed to get object metric value: ${inner}${why}`;
+}
+
+async function evaluateResource(
   metric: MetricSpec,
-  { client, selector, pods, currentReplicas, tolerances, now }: Surroundings,
-): Promise<{ proposal: Proposal; name: string; status: MetricStatus }> {
-  const source = metric.resource ?? metric.containerResource;
-  if (!source) throw new Error(unavailable(metric, metadata.namespace ?? ''));
-  const { name: resource, target } = source;
+  { client, namespace, selector, pods, currentReplicas, tolerances, now }: Surroundings,
+): Promise<Evaluated> {
+  const { name: resource, target } = (metric.resource ?? metric.containerResource)!;
   const container = metric.containerResource?.container;
   const kind = container === undefined ? 'resource' : 'container resource';
   const byUse = target.averageUtilization !== undefined;
-  const what = byUse ? 'utilization' : 'usage';
   try {
-    const metrics = await readMetrics(client, metadata.namespace ?? '', selector, resource, container).catch(
-      (error) => {
-        throw new Error(`unable to get metrics for resource ${resource}: ${(error as Error).message}`);
-      },
-    );
+    const metrics = await readMetrics(client, namespace, selector, resource, container).catch((error) => {
+      throw new Error(`unable to get metrics for resource ${resource}: ${(error as Error).message}`);
+    });
     const proposal = proposeReplicas({
       resource,
       container,
@@ -91,18 +124,17 @@ async function evaluate(
       now,
     });
     const name = `${resource} ${kind}${byUse ? ' utilization (percentage of request)' : ''}`;
-    return { proposal, name, status: statusOf(metric, proposal) };
+    return { replicas: proposal.replicas, name, status: statusOf(metric, proposal) };
   } catch (error) {
-    throw new Error(
-      `failed to get ${resource} ${container === undefined ? '' : 'container '}${what}: ${(error as Error).message}`,
-    );
+    const what = byUse ? 'utilization' : 'usage';
+    throw new Error(`failed to get ${resource} ${what}: ${(error as Error).message}`);
   }
 }
 
 function statusOf({ type, resource, containerResource }: MetricSpec, proposal: Proposal): MetricStatus {
   const current = {
     ...(proposal.utilization === undefined ? {} : { averageUtilization: proposal.utilization }),
-    averageValue: formatQuantity({ nano: BigInt(proposal.average) * 1_000_000n, format: 'DecimalSI' }),
+    averageValue: milliText(proposal.average),
   };
   return resource
     ? { type, resource: { name: resource.name, current } }
@@ -114,11 +146,4 @@ function statusOf({ type, resource, containerResource }: MetricSpec, proposal: P
           current,
         },
       };
-}
-
-/** Nothing serves custom or external metrics. */
-function unavailable(metric: MetricSpec, namespace: string): string {
-  const name = (metric.pods ?? metric.object ?? metric.external)?.metric.name ?? '';
-  const api = metric.type === 'External' ? 'external' : 'custom';
-  return `unable to get metric ${name} in namespace ${namespace}: unable to fetch metrics from ${api} metrics API: the server could not find the requested resource`;
 }

@@ -90,7 +90,7 @@ const fullUse = (target: Question['target'], request: number): number =>
 /** Without the noise of floating point, that would round up. */
 const round = (value: number): number => Number(value.toFixed(9));
 
-const within = (ratio: number, { up, down }: Tolerances): boolean =>
+export const within = (ratio: number, { up, down }: Tolerances): boolean =>
   round(1 - ratio) <= down && round(ratio - 1) <= up;
 
 function measured(

@@ -172,7 +172,31 @@ describe('HorizontalPodAutoscaler controller', function () {
     });
     const inactive = await h.until('condition', () => condition('ScalingActive'));
     assert.deepEqual([inactive.status, inactive.reason], ['False', 'FailedGetPodsMetric']);
+    assert.match(inactive.message ?? '', /no custom metrics API \(custom.metrics.k8s.io\) registered$/);
     assert.equal(await replicas(), 2);
+  });
+
+  it('does not scale what another one scales as well', async () => {
+    await create();
+    await h.until('a look', () => condition('ScalingActive'));
+    await h.client.of(horizontalPodAutoscalers).create({
+      apiVersion: 'autoscaling/v2',
+      kind: 'HorizontalPodAutoscaler',
+      metadata: { name: 'rival', namespace: 'default' },
+      spec: { scaleTargetRef: { apiVersion: 'apps/v1', kind: 'Deployment', name: 'web' }, maxReplicas: 3 },
+    } as Autoscaler);
+    const rival = await h.until('a word on it', async () => {
+      const { status } = await h.client.of(horizontalPodAutoscalers).get('default', 'rival');
+      return status?.conditions?.find(({ type }) => type === 'ScalingActive');
+    });
+    assert.deepEqual(
+      [rival.status, rival.reason, rival.message],
+      [
+        'False',
+        'AmbiguousSelector',
+        'pods by selector app=web are controlled by multiple HPAs: [{web default} {rival default}]',
+      ],
+    );
   });
 
   it('is the same object in both versions', async () => {

@@ -1,11 +1,7 @@
 /** What bindings of both kinds of policies have. */
-import type {
-  LabelSelector,
-  MutatingAdmissionPolicyBinding,
-  ParamRef,
-  ValidatingAdmissionPolicyBinding,
-} from '#types';
+import type { MutatingAdmissionPolicyBinding, ParamRef, ValidatingAdmissionPolicyBinding } from '#types';
 import { type FieldError, required } from '../../machinery/field.js';
+import { goSelectorText } from '../../machinery/selectors.js';
 import { validateDns1123Subdomain } from '../../machinery/validation.js';
 import { ageColumn, nameColumn } from '../columns.js';
 import type { Column } from '../define.js';
@@ -39,19 +35,7 @@ export function validateBinding({ spec = {} }: Binding): FieldError[] {
 function paramText(ref: ParamRef | undefined): string {
   if (!ref) return '<unset>';
   if (ref.name) return `${ref.namespace || '*'}/${ref.name}`;
-  return ref.selector ? selectorText(ref.selector) : '<unset>';
-}
-
-/** As upstream's type of selectors prints itself. */
-function selectorText({ matchLabels = {}, matchExpressions = [] }: LabelSelector): string {
-  const labels = Object.keys(matchLabels)
-    .sort()
-    .map((key) => `${key}: ${matchLabels[key]},`);
-  const expressions = matchExpressions.map(
-    ({ key, operator, values = [] }) =>
-      `LabelSelectorRequirement{Key:${key},Operator:${operator},Values:[${values.join(' ')}],},`,
-  );
-  return `&LabelSelector{MatchLabels:map[string]string{${labels.join('')}},MatchExpressions:[]LabelSelectorRequirement{${expressions.join('')}},}`;
+  return ref.selector ? goSelectorText(ref.selector) : '<unset>';
 }
 
 export const bindingColumns: Column<any>[] = [
