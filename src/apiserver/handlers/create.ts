@@ -10,7 +10,8 @@ import { keyOfObject } from '../keys.js';
 import { admissionRequest } from './admission.js';
 import { decodeResource } from './body.js';
 import { trackCreate } from './managed-fields.js';
-import { stampNew, takeNamespace, validateNew } from './metadata.js';
+import { dropVersion, stampNew, takeNamespace, validateNew } from './metadata.js';
+import { isDryRun } from './query.js';
 import { addressWrites, isService } from './service-addresses.js';
 import { commitCreate } from './writes.js';
 
@@ -57,6 +58,7 @@ async function createNamed(ctx: Context, request: AdmissionRequest, object: Kube
     request.name = draft.metadata.name;
     request.bookings = [];
     await ctx.admission.validate(request);
+    dropVersion(draft, isDryRun(ctx.call.query));
     try {
       return await withAddresses(ctx, request, draft);
     } catch (error) {

@@ -21,9 +21,6 @@ export function takeNamespace(ctx: Context, object: KubeObject): void {
 /** Fills what every new object gets, and drops what a client may not give. */
 export function stampNew(resource: Resource, object: KubeObject, now: number): void {
   const { metadata } = object;
-  if (metadata.resourceVersion && metadata.resourceVersion !== '0')
-    throw new StatusError(500, '', 'resourceVersion should not be set on objects to be created');
-  delete metadata.resourceVersion;
   delete metadata.deletionTimestamp;
   delete metadata.deletionGracePeriodSeconds;
   delete metadata.selfLink;
@@ -31,6 +28,13 @@ export function stampNew(resource: Resource, object: KubeObject, now: number): v
   metadata.creationTimestamp = timestamp(now);
   if (resource.generation) metadata.generation = 1;
   else delete metadata.generation;
+}
+
+/** Only what is stored may not have a version already: a dry run takes it (upstream's `DryRunnableStorage`). Throws 500. */
+export function dropVersion({ metadata }: KubeObject, dryRun: boolean): void {
+  if (!dryRun && metadata.resourceVersion && metadata.resourceVersion !== '0')
+    throw new StatusError(500, '', 'resourceVersion should not be set on objects to be created');
+  delete metadata.resourceVersion;
 }
 
 /** Checks that a body is of the object that the URL names. Throws 400. */

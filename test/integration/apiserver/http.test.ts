@@ -260,6 +260,22 @@ describe('apiserver over HTTPS', function () {
     assert.equal((await s.http('GET', CONFIG_MAPS)).json.items.length, 1);
   });
 
+  it('takes a resourceVersion of a new object only where nothing is stored, and tells what is invalid first', async () => {
+    const create = (query: string, data: object) => {
+      const body = JSON.stringify({ metadata: { name: 'versioned', resourceVersion: '12' }, data });
+      return ['POST', `${CONFIG_MAPS}${query}`, { headers: JSON_BODY, body }] as const;
+    };
+    await status(
+      500,
+      undefined,
+      'resourceVersion should not be set on objects to be created',
+      ...create('', { a: '1' }),
+    );
+    await status(422, 'Invalid', /a valid config key/, ...create('', { 'no key': '1' }));
+    assert.equal((await s.http(...create('?dryRun=All', { a: '1' }))).code, 201);
+    assert.equal((await s.http('GET', `${CONFIG_MAPS}/versioned`)).code, 404);
+  });
+
   it('takes and gives YAML', async () => {
     const body = 'metadata: {name: yaml}\ndata: {a: "no", b: "2026-11-24T10:56:04Z"}\n';
     const made = await s.http('POST', CONFIG_MAPS, {

@@ -14,6 +14,7 @@ describe('admission webhooks: kubectl', function () {
   this.timeout(60_000);
   let server: TestServer;
   let hook: TestWebhook;
+  let ownCertificate: string;
 
   before(async () => {
     server = await startServer();
@@ -23,6 +24,7 @@ describe('admission webhooks: kubectl', function () {
       dnsNames: ['hook.hooked.svc'],
       usage: 'server',
     });
+    ownCertificate = Buffer.from(tls.cert).toString('base64');
     hook = await startWebhook({ ...tls, ca: server.pki.caCert });
     await kubectl('create namespace hooked');
     await kubectl('label namespace hooked hooks=on');
@@ -101,6 +103,14 @@ describe('admission webhooks: kubectl', function () {
       (await attempt('annotate configmap one -n hooked a=b')).stderr,
       /admission webhook "deny.example.com" denied the request without explanation/,
     );
+  });
+
+  it('are trusted by their own certificate, without its issuer', async () => {
+    hook.on('/own', () => ({ warnings: ['told'] }));
+    await configure('Validating', 'own', {
+      clientConfig: { url: hook.url('/own'), caBundle: ownCertificate },
+    });
+    assert.match((await attempt('create configmap one -n hooked')).stderr, /Warning: told/);
   });
 
   it('are told all of the request', async () => {

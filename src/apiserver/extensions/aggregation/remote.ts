@@ -28,6 +28,7 @@ export function tlsOf({ spec }: APIService, proxy: FrontProxy | undefined, check
   return {
     servername: `${name}.${namespace}.svc`,
     ...(spec.caBundle ? { ca: Buffer.from(spec.caBundle, 'base64').toString() } : {}),
+    allowPartialTrustChain: true,
     rejectUnauthorized: check && !spec.insecureSkipTLSVerify,
     ...(proxy ? { cert: proxy.cert, key: proxy.key } : {}),
   };

@@ -11,6 +11,8 @@ import { connectTimeout, type HttpAnswer, type HttpRequest, idleTimeout, type Tr
 export function tlsOptions({ insecure, ca }: Pick<Endpoint, 'insecure' | 'ca'>) {
   return {
     rejectUnauthorized: !insecure,
+    // As for Go, a server's own certificate will do, without its issuer.
+    allowPartialTrustChain: true,
     ...(ca ? { ca: [...rootCertificates, readFileSync(ca, 'utf8')] } : {}),
   };
 }
