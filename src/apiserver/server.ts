@@ -139,9 +139,9 @@ export class ApiServer {
         ...START_CHECKS.map((name) => ({ name, check: () => this.#checkReady() })),
         { name: 'shutdown', readyOnly: true, check: () => this.#checkOpen() },
       ],
-      metrics: () =>
+      metrics: async () =>
         this.#metrics.render([
-          ...this.#storage.render(),
+          ...(await this.#storage.render()),
           ...measures.render(),
           ...clientMeasures(),
           ...this.#flow.metrics.render(this.#flow),

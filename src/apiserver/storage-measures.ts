@@ -64,7 +64,8 @@ export class MeasuredStore implements Store {
   }
 
   /** Prometheus text. */
-  render(): string[] {
+  async render(): Promise<string[]> {
+    const bytes = await this.store.diskBytes?.();
     const sizes = [...(this.store.sizes?.() ?? [])].map(([prefix, n]) => [groupResource(prefix), n] as const);
     return [
       ...family(
@@ -81,6 +82,12 @@ export class MeasuredStore implements Store {
           labelText({ resource: group === '' ? resource : `${resource}.${group}` }),
           n,
         ]),
+      ),
+      ...family(
+        'apiserver_storage_size_bytes',
+        'gauge',
+        'Size of the storage database file physically allocated in bytes.',
+        bytes === undefined ? [] : [[labelText({ storage_cluster_id: 'etcd-0' }), bytes]],
       ),
       ...this.#seconds.render(),
       ...family(

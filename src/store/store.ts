@@ -126,5 +126,7 @@ export interface Store {
   reencode?(): Promise<number>;
   /** How many objects there are, by `<group>/<plural>/`. */
   sizes?(): ReadonlyMap<string, number>;
+  /** Bytes that its files take on disk. */
+  diskBytes?(): Promise<number>;
   close(): Promise<void>;
 }

@@ -1,6 +1,7 @@
 /** How long admission takes, and what came of it, under upstream's names. */
 import { count, family, Histograms, labelText } from '../../api/machinery/measures.js';
 import type { AdmissionRequest } from './admission.js';
+import { PolicyMeasures } from './policy-measures.js';
 
 const BUCKETS = [0.005, 0.025, 0.1, 0.5, 1, 2.5];
 
@@ -14,6 +15,7 @@ export interface WebhookCall {
 }
 
 export class AdmissionMeasures {
+  readonly policies = new PolicyMeasures();
   readonly #steps = new Histograms(
     'apiserver_admission_step_admission_duration_seconds',
     'Admission sub-step latency histogram in seconds, for each operation and step type (validate or admit).',
@@ -76,6 +78,7 @@ export class AdmissionMeasures {
       ...counter('webhook_request_total', 'Calls of admission webhooks, by their outcome.', this.#requests),
       ...counter('webhook_rejection_count', 'Requests that admission webhooks rejected.', this.#rejections),
       ...counter('webhook_fail_open_count', 'Failed calls of webhooks that were ignored.', this.#failedOpen),
+      ...this.policies.render(),
     ];
   }
 }

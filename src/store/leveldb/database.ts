@@ -1,5 +1,6 @@
 /** The little that the store needs of LevelDB, so that tests can put a failing one in its place. */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Level } from 'level';
 import { StoreError } from '../store.js';
 
@@ -13,6 +14,8 @@ export interface Database {
   entries(prefix: string, after?: Buffer): AsyncIterable<[key: Buffer, value: Buffer]>;
   /** Rewrites the files below `prefix`, so that what was overwritten or deleted is gone from disk. */
   scrub(prefix: string): Promise<void>;
+  /** Bytes of its files. */
+  diskBytes(): Promise<number>;
   /** After a failed write: LevelDB reads its log again up to the last whole write, and starts a new one. */
   reopen(): Promise<void>;
   close(): Promise<void>;
@@ -29,6 +32,13 @@ const OPTIONS = {
 /** Bytes that come from an iterator at once. */
 const READ_AHEAD = 256 << 10;
 
+/** Files that go away meanwhile count as none. */
+async function bytesIn(dir: string): Promise<number> {
+  const names = await readdir(dir);
+  const stats = await Promise.all(names.map((name) => stat(join(dir, name)).catch(() => undefined)));
+  return stats.reduce((sum, found) => sum + (found?.size ?? 0), 0);
+}
+
 /** Rejects with StoreError: `locked` when another process has it open, `damaged` when it can't be read. */
 export async function openDatabase(dir: string): Promise<Database> {
   // Secrets are in it.
@@ -37,6 +47,7 @@ export async function openDatabase(dir: string): Promise<Database> {
   return {
     write: (operations, sync) => db.batch(operations, { sync }),
     get: (key) => db.get(key),
+    diskBytes: () => bytesIn(dir),
     async *entries(prefix, behind) {
       const from = behind === undefined ? { gte: Buffer.from(prefix) } : { gt: behind };
       const range = { ...from, lt: after(prefix) };

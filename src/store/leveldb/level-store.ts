@@ -80,6 +80,10 @@ export class LevelStore implements Store {
     return this.#index.sizes();
   }
 
+  diskBytes(): Promise<number> {
+    return this.#parts.db.diskBytes();
+  }
+
   watch(prefix: string, revision: number): Watcher {
     if (this.#closed) throw closedError();
     return this.#index.watch(prefix, revision);

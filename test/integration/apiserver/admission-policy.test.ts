@@ -83,6 +83,10 @@ describe('admission policies: kubectl', function () {
       (await attempt('create deployment two -n ruled --image=nginx --replicas=2')).stderr,
       /denied request: an odd number, please/,
     );
+    assert.match(
+      (await server.http('GET', '/metrics')).text,
+      /^apiserver_validating_admission_policy_check_total\{enforcement_action="deny",error_type="no_error",policy="replicas",policy_binding="replicas"\} 2$/m,
+    );
     await kubectl('create deployment three -n ruled --image=nginx --replicas=3');
     const { json, code } = await server.http('POST', '/apis/apps/v1/namespaces/ruled/deployments', {
       headers: { 'content-type': 'application/json' },

@@ -35,6 +35,7 @@ describe('what the API server tells of itself', function () {
       /^apiserver_longrunning_requests\{component="apiserver",group="",resource="configmaps",.*verb="WATCH".*\} 0$/m,
       /^apiserver_watch_events_total\{group="",resource="configmaps",version="v1"\} [1-9]/m,
       /^apiserver_resource_objects\{group="",resource="namespaces"\} [1-9]/m,
+      /^apiserver_storage_size_bytes\{storage_cluster_id="etcd-0"\} [1-9]/m,
       /^apiserver_storage_objects\{resource="clusterroles.rbac.authorization.k8s.io"\} [1-9]/m,
       /^apiserver_admission_step_admission_duration_seconds_count\{operation="CREATE",rejected="false",type="validate"\} [1-9]/m,
       /^apiserver_admission_controller_admission_duration_seconds_count\{name="NamespaceLifecycle",operation="CREATE",rejected="false",type="admit"\} [1-9]/m,

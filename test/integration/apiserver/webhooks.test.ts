@@ -262,6 +262,18 @@ describe('admission webhooks: kubectl', function () {
       (await make('other', {})).stderr,
       /Error from server \(Forbidden\).*expression 'object.data.nope == "x"' resulted in error: no such key/,
     );
+    const { text } = await server.http('GET', '/metrics');
+    const of = (name: string) =>
+      `\\{name="${name}.example.com",kind="webhook",type="validating",operation="CREATE"\\}`;
+    for (const [name, webhook, count] of [
+      ['evaluation_seconds_count', 'some', 2],
+      ['exclusions_total', 'some', 1],
+      ['evaluation_errors_total', 'fails', 1],
+    ] as const)
+      assert.match(
+        text,
+        new RegExp(`^apiserver_admission_match_condition_${name}${of(webhook)} ${count}$`, 'm'),
+      );
   });
 
   it('see deletes, subresources, and other versions of what they know', async () => {

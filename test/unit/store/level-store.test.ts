@@ -46,6 +46,10 @@ class TestDatabase implements Database {
     return this.db.entries(prefix, after);
   }
 
+  diskBytes(): Promise<number> {
+    return this.db.diskBytes();
+  }
+
   scrub(prefix: string): Promise<void> {
     return this.db.scrub(prefix);
   }

@@ -10,7 +10,8 @@ import {
   STRING,
 } from '../../../api/cel/index.js';
 import type { KubeObject } from '../../../api/machinery/types.js';
-import { type Conditions, compileConditions, conditionsHold } from './conditions.js';
+import type { CheckError } from '../policy-measures.js';
+import { type Conditions, compileConditions } from './conditions.js';
 import { evaluate, type Inputs } from './evaluate.js';
 import { Variables } from './variables.js';
 
@@ -19,6 +20,9 @@ export interface Decision {
   message: string;
   /** A reason of Status; empty for the usual one. */
   reason: string;
+  /** How the expression failed, and how long (ms) it took. */
+  error: CheckError;
+  ms: number;
 }
 
 export interface Judgement {
@@ -76,20 +80,23 @@ function compile(policy: ValidatingAdmissionPolicy): Compiled {
   return made;
 }
 
+/** `holds` tells whether the policy's match conditions do; it throws Error where that can't be told. */
 export async function judge(
   policy: ValidatingAdmissionPolicy,
   { values }: Inputs,
   param: KubeObject | undefined,
+  holds: (conditions: Conditions, inputs: Inputs) => Promise<boolean>,
 ): Promise<Judgement> {
   const { conditions, variables, validations, annotations } = compile(policy);
   const inputs: Inputs = { values: { ...values, params: param ?? null } };
   inputs.values['variables'] = new Variables(variables, inputs.values);
   const counts = policy.spec?.failurePolicy !== 'Ignore';
   try {
-    if (!(await conditionsHold(conditions, inputs))) return { decisions: [], annotations: [], failures: [] };
+    if (!(await holds(conditions, inputs))) return { decisions: [], annotations: [], failures: [] };
   } catch (error) {
     const message = (error as Error).message;
-    return { decisions: [{ denied: counts, message, reason: '' }], annotations: [], failures: [] };
+    const decision: Decision = { denied: counts, message, reason: '', error: 'invalid_error', ms: 0 };
+    return { decisions: [decision], annotations: [], failures: [] };
   }
   const judgement: Judgement = { decisions: [], annotations: [], failures: [] };
   const budget = { left: BUDGET };
@@ -104,13 +111,21 @@ async function decide(
   budget: { left: number },
   counts: boolean,
 ): Promise<Decision> {
+  const started = performance.now();
   const { value, error, cost } = await evaluate(expression, inputs, budget.left);
+  const ms = performance.now() - started;
   budget.left -= cost;
-  if (error !== undefined) return { denied: counts, message: error, reason: '' };
-  if (value === true) return { denied: false, message: '', reason: '' };
+  if (error !== undefined)
+    return { denied: counts, message: error, reason: '', error: kindOfError(expression, budget.left), ms };
+  if (value === true) return { denied: false, message: '', reason: '', error: 'no_error', ms };
   const made = message && (await madeMessage(message, inputs, budget));
   const text = made || validation.message?.trim() || `failed expression: ${validation.expression.trim()}`;
-  return { denied: true, message: text, reason: validation.reason ?? 'Invalid' };
+  return { denied: true, message: text, reason: validation.reason ?? 'Invalid', error: 'no_error', ms };
+}
+
+function kindOfError(expression: Expression, left: number): CheckError {
+  if ('error' in expression) return 'compile_error';
+  return left < 0 ? 'out_of_budget' : 'invalid_error';
 }
 
 /** One line of text, or undefined: then the fixed message stands. */

@@ -8,6 +8,7 @@ import { StatusError } from '../../../api/machinery/status.js';
 import type { KubeObject } from '../../../api/machinery/types.js';
 import { type AdmissionPlugin, type AdmissionRequest, refuse, requestReinvocation } from '../admission.js';
 import { isExempt, type Matched } from '../matching.js';
+import type { ConditionsOf } from '../policy-measures.js';
 import { type Rounds, roundsOf } from '../rounds.js';
 import { conditionsHold } from './conditions.js';
 import { type Inputs, inputsOf } from './evaluate.js';
@@ -114,8 +115,12 @@ async function invoke(
   const namespace = namespaceOf(parts.store, request);
   const inputs = async () =>
     withVariables(compiled, await inputsOf(parts, request, matched, namespace), param);
+  const { name } = policy.metadata!;
+  const of: ConditionsOf = { name: name!, kind: 'policy', type: 'validate', operation: request.operation };
   try {
-    if (!(await conditionsHold(compiled.conditions, await inputs())) || rounds.skips(key)) return;
+    const { policies } = parts.measures;
+    if (!(await conditionsHold(compiled.conditions, await inputs(), policies, of)) || rounds.skips(key))
+      return;
     const before = structuredClone(request.object);
     for (const mutation of compiled.mutations)
       await mutate(parts.convert, request, matched, mutation, await inputs());

@@ -11,6 +11,9 @@ import type { Store } from '../../../store/store.js';
 import type { ConversionWebhook } from '../../extensions/convert.js';
 import { type AdmissionPlugin, type AdmissionRequest, annotateAudit, refuse } from '../admission.js';
 import { isExempt, type Matched } from '../matching.js';
+import type { AdmissionMeasures } from '../measures.js';
+import type { CheckAction, ConditionsOf, PolicyMeasures } from '../policy-measures.js';
+import { conditionsHold } from './conditions.js';
 import { inputsOf } from './evaluate.js';
 import { type Decision, type Judgement, judge } from './judge.js';
 import { namespaceOf } from './namespace.js';
@@ -20,11 +23,12 @@ import { bindingMatches, boundPolicies, matchResources } from './policies.js';
 export interface PolicyParts {
   store: Store;
   authorizer: Authorizer;
+  measures: AdmissionMeasures;
   /** Converts custom objects whose versions differ in more than their names. */
   convert: ConversionWebhook;
 }
 
-interface Denial extends Decision {
+interface Denial extends Pick<Decision, 'denied' | 'message' | 'reason'> {
   policy: string;
   binding?: string;
 }
@@ -85,7 +89,11 @@ async function apply(
       misconfigured(error, 'binding', binding.metadata!.name!);
       return [];
     });
-    for (const judgement of judgements) enforce(request, name, binding, judgement, denials, annotations);
+    const { policies } = parts.measures;
+    for (const judgement of judgements) {
+      measureChecks(policies, name, binding, judgement);
+      enforce(request, name, binding, judgement, denials, annotations);
+    }
   }
   for (const [key, values] of annotations) annotateAudit(request, `${name}/${key}`, [...values].join(', '));
 }
@@ -103,9 +111,33 @@ async function judgeBinding(
   const params = await collectParams(parts, resource, binding.spec?.paramRef, request.namespace);
   const namespace = namespaceOf(store, request);
   const judgements: Judgement[] = [];
-  for (const param of params)
-    judgements.push(await judge(policy, await inputsOf(parts, request, matched, namespace), param));
+  const { name } = policy.metadata!;
+  const of: ConditionsOf = { name: name!, kind: 'policy', type: 'validate', operation: request.operation };
+  const { policies } = parts.measures;
+  for (const param of params) {
+    const inputs = await inputsOf(parts, request, matched, namespace);
+    judgements.push(
+      await judge(policy, inputs, param, (conditions, at) => conditionsHold(conditions, at, policies, of)),
+    );
+  }
   return judgements;
+}
+
+const ACTIONS: Record<string, CheckAction> = { Deny: 'deny', Audit: 'audit', Warn: 'warn' };
+
+/** Counts the validations that refused something, and those that failed and are ignored. */
+function measureChecks(
+  measures: PolicyMeasures,
+  policy: string,
+  { metadata, spec }: ValidatingAdmissionPolicyBinding,
+  { decisions }: Judgement,
+): void {
+  for (const { denied, error, ms } of decisions) {
+    if (!denied && error === 'no_error') continue;
+    const actions = denied ? (spec?.validationActions ?? []) : [''];
+    for (const action of actions)
+      measures.checked(policy, metadata!.name!, error, ACTIONS[action] ?? 'allow', ms);
+  }
 }
 
 /** Does with a judgement what the binding asks for. */

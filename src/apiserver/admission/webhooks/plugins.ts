@@ -15,6 +15,7 @@ import { isExempt, type Matched, matchesNamespace, matchesObject, matchRules } f
 import type { AdmissionMeasures } from '../measures.js';
 import { conditionsHold } from '../policy/conditions.js';
 import { inputsOf } from '../policy/evaluate.js';
+import type { ConditionsOf } from '../policy-measures.js';
 import { replaceObject } from '../replace.js';
 import { type Rounds, roundsOf } from '../rounds.js';
 import { callWebhook } from './call.js';
@@ -33,13 +34,19 @@ async function matchHook(
   parts: WebhookParts,
   { webhook, conditions }: Hook,
   request: AdmissionRequest,
+  type: ConditionsOf['type'],
 ): Promise<Matched | undefined> {
   if (!matchesObject(request, webhook.objectSelector)) return undefined;
   const matched = matchRules(request, webhook.rules ?? [], webhook.matchPolicy);
   if (!matched || !matchesNamespace(parts.store, request, webhook.namespaceSelector)) return undefined;
   if (conditions.length === 0) return matched;
+  const { policies } = parts.measures;
+  const of: ConditionsOf = { name: webhook.name, kind: 'webhook', type, operation: request.operation };
   try {
-    return (await conditionsHold(conditions, await inputsOf(parts, request, matched))) ? matched : undefined;
+    const inputs = await inputsOf(parts, request, matched);
+    if (await conditionsHold(conditions, inputs, policies, of)) return matched;
+    policies.excluded(of);
+    return undefined;
   } catch (error) {
     if (webhook.failurePolicy === 'Ignore') return undefined;
     const { group, plural } = request.resource;
@@ -56,7 +63,7 @@ export function validatingWebhooks(parts: WebhookParts): AdmissionPlugin {
       const hooks = await listHooks(parts.store, 'validatingwebhookconfigurations');
       const calls: Promise<unknown>[] = [];
       for (const hook of hooks) {
-        const matched = await matchHook(parts, hook, request);
+        const matched = await matchHook(parts, hook, request, 'validating');
         if (matched) calls.push(callWebhook(parts, hook, request, matched, false));
       }
       const failed = (await Promise.allSettled(calls)).find((each) => each.status === 'rejected');
@@ -86,7 +93,7 @@ async function callIfConcerned(
   request: AdmissionRequest,
   rounds: Rounds,
 ): Promise<void> {
-  const matched = await matchHook(parts, hook, request);
+  const matched = await matchHook(parts, hook, request, 'admit');
   if (!matched || rounds.skips(hook.uid)) return;
   const verdict = await callWebhook(parts, hook, request, matched, true);
   const changed =
