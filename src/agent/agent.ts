@@ -218,7 +218,7 @@ export class Agent {
       ...{ runtime, images, network, objects, clock, logger: logger.child({ component: 'pods' }), event },
       puller: new ImagePuller({
         ...{ images, clock, event, secret, pulled: () => this.#registration.changed() },
-        ...pulling(options),
+        ...pulling(options, this.#podApi),
       }),
       localVolumes: this.#localVolumes,
       csi: this.#csi.volumes,

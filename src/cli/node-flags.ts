@@ -76,6 +76,15 @@ const FLAGS: Record<keyof NodeFlags, { type: 'string' | 'number' | 'boolean'; de
     describe: 'File with a CredentialProviderConfig: plugins that give credentials of registries',
   },
   imageCredentialProviderBinDir: { type: 'string', describe: 'Folder with the programs of these plugins' },
+  imagePullCredentialsVerificationPolicy: {
+    type: 'string',
+    describe:
+      'Images of which a pod has to show that it may have them: NeverVerify, NeverVerifyPreloadedImages, NeverVerifyAllowlistedImages or AlwaysVerify [default: NeverVerifyPreloadedImages]',
+  },
+  preloadedImagesVerificationAllowlist: {
+    type: 'string',
+    describe: 'Names, or starts of names that end with /*, for NeverVerifyAllowlistedImages',
+  },
   cpuManagerPolicy: {
     type: 'string',
     describe: 'static: containers of Guaranteed pods that ask for whole CPUs have them alone [default: none]',

@@ -17,6 +17,7 @@ const ALLOWED: [methods: string, path: string][] = [
   ['POST', '/api/v1/namespaces/*/events'],
   ['PUT PATCH', '/api/v1/namespaces/*/events/*'],
   ['POST', '/api/v1/namespaces/*/serviceaccounts/*/token'],
+  ['GET', '/api/v1/namespaces/*/serviceaccounts/*'],
   ['GET', '/apis/node.k8s.io/v1/runtimeclasses/*'],
   ['POST', '/apis/storage.k8s.io/v1/csinodes'],
   ['GET PUT PATCH', '/apis/storage.k8s.io/v1/csinodes/{node}'],

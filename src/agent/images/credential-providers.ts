@@ -7,9 +7,18 @@ import { accessSync, constants, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { parse } from 'yaml';
+import type { Pod } from '#types';
 import type { Clock } from '../../api/machinery/clock.js';
 import { duration } from '../node/eviction/thresholds.js';
 import { type Credential, type DockerAuths, keyring, matches } from './keyring.js';
+import {
+  type Identity,
+  identityOf,
+  NOBODY,
+  type PodAccounts,
+  readTokenAttributes,
+  type TokenAttributes,
+} from './provider-tokens.js';
 
 const GROUP = 'credentialprovider.kubelet.k8s.io';
 const VERSIONS = ['v1', 'v1beta1', 'v1alpha1'].map((version) => `${GROUP}/${version}`);
@@ -26,6 +35,8 @@ export interface CredentialProvider {
   apiVersion: string;
   args: string[];
   env: Record<string, string>;
+  /** It gets a token of the pod's account. */
+  token?: TokenAttributes;
 }
 
 /** A CredentialProviderConfig in YAML or JSON. @throws Error that says what is wrong with it. */
@@ -55,7 +66,6 @@ export function readProviders(file: string, binDir: string): CredentialProvider[
     if (!VERSIONS.includes(apiVersion))
       fail(`provider ${name}: unsupported apiVersion ${JSON.stringify(apiVersion)}`);
     if (typeof defaultCacheDuration !== 'string') fail(`provider ${name}: defaultCacheDuration is required`);
-    if (tokenAttributes) fail(`provider ${name}: tokenAttributes are not supported`);
     const program = join(binDir, name);
     try {
       accessSync(program, constants.X_OK);
@@ -65,6 +75,13 @@ export function readProviders(file: string, binDir: string): CredentialProvider[
     return {
       ...{ name, program, matchImages, apiVersion, args: provider.args ?? [] },
       cacheMs: duration('image-credential-provider-config', defaultCacheDuration),
+      ...(tokenAttributes
+        ? {
+            token: readTokenAttributes(tokenAttributes, apiVersion, (why) =>
+              fail(`provider ${name}: ${why}`),
+            ),
+          }
+        : {}),
       env: Object.fromEntries((provider.env ?? []).map((one: any) => [one.name, one.value])),
     };
   });
@@ -81,32 +98,46 @@ export class CredentialProviders {
 
   constructor(
     private readonly providers: CredentialProvider[],
+    private readonly accounts: PodAccounts,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
 
-  /** For an image by `registry/repository`. */
-  async credentials(image: string): Promise<Credential[]> {
+  /** For an image by `registry/repository`, and the pod that wants it. */
+  async credentials(image: string, pod: Pod): Promise<Credential[]> {
     const fitting = this.providers.filter(({ matchImages }) =>
       matchImages.some((one) => matches(one, image)),
     );
-    const found = await Promise.all(fitting.map((provider) => this.#auths(provider, image)));
-    return keyring(
-      found.map((auths) => ({ auths })),
-      image,
+    const found = await Promise.all(
+      fitting.map(async (provider) => {
+        const identity = await this.#identity(provider, pod, image);
+        if (!identity) return { auths: {} };
+        const auths = await this.#auths(provider, image, identity);
+        return { auths, ...(identity.account ? { account: identity.account } : {}) };
+      }),
     );
+    return keyring(found, image);
   }
 
-  #auths(provider: CredentialProvider, image: string): Promise<DockerAuths> {
+  /** Undefined: the plugin is not to be asked. */
+  #identity({ name, token }: CredentialProvider, pod: Pod, image: string): Promise<Identity | undefined> {
+    if (!token) return Promise.resolve(NOBODY);
+    return identityOf(token, pod, this.accounts).catch((err) => {
+      this.logger.warn({ provider: name, image, err }, 'a plugin can not be asked: the pod has no token');
+      return undefined;
+    });
+  }
+
+  #auths(provider: CredentialProvider, image: string, identity: Identity): Promise<DockerAuths> {
     const registry = image.slice(0, image.indexOf('/'));
     for (const scope of [image, registry, '*']) {
-      const known = this.#cache.get(`${provider.name} ${scope}`);
+      const known = this.#cache.get(cacheKey(provider, identity, scope));
       if (known && known.until > this.clock.elapsed()) return Promise.resolve(known.auth);
     }
-    const key = `${provider.name} ${image}`;
+    const key = `${cacheKey(provider, identity, image)} ${identity.token ?? ''}`;
     let running = this.#running.get(key);
     if (!running) {
-      running = this.#ask(provider, image).catch((error) => {
+      running = this.#ask(provider, image, identity).catch((error) => {
         this.logger.warn({ provider: provider.name, image, err: error }, 'a plugin gave no credentials');
         return {};
       });
@@ -116,11 +147,14 @@ export class CredentialProviders {
     return running;
   }
 
-  async #ask(provider: CredentialProvider, image: string): Promise<DockerAuths> {
-    const { name, apiVersion } = provider;
-    const answer = JSON.parse(
-      await run(provider, JSON.stringify({ kind: 'CredentialProviderRequest', apiVersion, image })),
-    );
+  async #ask(provider: CredentialProvider, image: string, identity: Identity): Promise<DockerAuths> {
+    const { apiVersion } = provider;
+    const request = {
+      ...{ kind: 'CredentialProviderRequest', apiVersion, image },
+      ...(identity.token ? { serviceAccountToken: identity.token } : {}),
+      ...(identity.annotations ? { serviceAccountAnnotations: identity.annotations } : {}),
+    };
+    const answer = JSON.parse(await run(provider, JSON.stringify(request)));
     if (answer?.kind !== 'CredentialProviderResponse' || answer.apiVersion !== apiVersion)
       throw new Error(`it did not answer with a CredentialProviderResponse of ${apiVersion}`);
     const auth: DockerAuths = answer.auth ?? {};
@@ -132,10 +166,15 @@ export class CredentialProviders {
     const ms = answer.cacheDuration
       ? duration('image-credential-provider-config', answer.cacheDuration)
       : provider.cacheMs;
-    if (ms > 0) this.#cache.set(`${name} ${scope}`, { auth, until: this.clock.elapsed() + ms });
+    const now = this.clock.elapsed();
+    for (const [key, { until }] of this.#cache) if (until <= now) this.#cache.delete(key);
+    if (ms > 0) this.#cache.set(cacheKey(provider, identity, scope), { auth, until: now + ms });
     return auth;
   }
 }
+
+const cacheKey = ({ name }: CredentialProvider, { key }: Identity, scope: string): string =>
+  JSON.stringify([name, scope, key]);
 
 function run({ program, args, env }: CredentialProvider, input: string): Promise<string> {
   return new Promise((resolve, reject) => {

@@ -27,8 +27,8 @@ export interface ImagePullerOptions {
   clock: Clock;
   event: PodEvent;
   secret(namespace: string, name: string): Secret | undefined;
-  /** What the node itself has for an image, by `registry/repository`. */
-  nodeCredentials(image: string): Promise<Credential[]>;
+  /** What the node has for an image, by `registry/repository`, and for the account of the pod that wants it. */
+  nodeCredentials(image: string, pod: Pod): Promise<Credential[]>;
   records: PulledImages;
   /** Most pulls at once. */
   parallel: number;
@@ -87,7 +87,7 @@ export class ImagePuller {
       throw never(`Container image ${quoted} is not present with pull policy of Never`);
     const secrets = secretCredentials(pod, repository, this.#options.secret);
     if (present && policy !== 'Always') {
-      if (await this.#mayUse(present, repository, secrets)) {
+      if (await this.#mayUse(present, repository, secrets, pod)) {
         tell(
           'Normal',
           'Pulled',
@@ -104,7 +104,7 @@ export class ImagePuller {
     const started = clock.elapsed();
     tell('Normal', 'Pulling', `Pulling image ${quoted}`);
     try {
-      const { image, ms } = await this.#pull(name, repository, secrets);
+      const { image, ms } = await this.#pull(name, repository, secrets, pod);
       const inSeconds = (time: number) => `${Number((time / 1000).toPrecision(4))}s`;
       tell(
         'Normal',
@@ -143,13 +143,16 @@ export class ImagePuller {
   }
 
   /** What is known by its id alone has no registry that could be asked. */
-  async #mayUse(image: Image, repository: string, secrets: Credential[]): Promise<boolean> {
-    return !repository || isBuiltIn(image) || this.#options.records.mayUse(image.id, repository, secrets);
+  async #mayUse(image: Image, repository: string, secrets: Credential[], pod: Pod): Promise<boolean> {
+    const { records, nodeCredentials } = this.#options;
+    if (!repository || isBuiltIn(image) || (await records.mayUse(image.id, repository, secrets))) return true;
+    const given = (await nodeCredentials(repository, pod)).filter(({ account }) => account);
+    return given.length > 0 && records.mayUse(image.id, repository, given);
   }
 
   /** With each of the credentials in turn, those of the pod first; without any when there are none. */
-  async #pull(name: string, repository: string, secrets: Credential[]): Promise<Pulled> {
-    const found = [...secrets, ...(await this.#options.nodeCredentials(repository))];
+  async #pull(name: string, repository: string, secrets: Credential[], pod: Pod): Promise<Pulled> {
+    const found = [...secrets, ...(await this.#options.nodeCredentials(repository, pod))];
     const messages = new Set<string>();
     let first: ImageError | undefined;
     for (const credential of found.length > 0 ? found : [undefined])

@@ -1,11 +1,20 @@
 /** Which credentials are for an image: the addresses of a Docker configuration against its name, as upstream's keyring. */
 import type { Pod, Secret } from '#types';
 
+/** A Secret or a ServiceAccount. */
+export interface Source {
+  uid: string;
+  namespace: string;
+  name: string;
+}
+
 export interface Credential {
   username: string;
   password: string;
-  /** The Secret that it is from; absent: the node's own. */
-  secret?: { uid: string; namespace: string; name: string };
+  /** The Secret that it is from. Without this and an account it is the node's own. */
+  secret?: Source;
+  /** The ServiceAccount that a plugin gave it for; its uid is empty where it is for one pod alone. */
+  account?: Source;
 }
 
 interface DockerAuth {
@@ -22,15 +31,13 @@ const DEFAULT_KEY = 'index.docker.io';
 
 /** Those whose address fits, the longest first. `image`: `registry/repository`. */
 export function keyring(
-  sources: { auths: DockerAuths; secret?: Credential['secret'] }[],
+  sources: ({ auths: DockerAuths } & Pick<Credential, 'secret' | 'account'>)[],
   image: string,
 ): Credential[] {
-  const entries = sources.flatMap(({ auths, secret }) =>
+  const entries = sources.flatMap(({ auths, ...origin }) =>
     Object.entries(auths).flatMap(([address, auth]) => {
       const credential = decode(auth);
-      return credential
-        ? [{ key: normal(address), credential: { ...credential, ...(secret ? { secret } : {}) } }]
-        : [];
+      return credential ? [{ key: normal(address), credential: { ...credential, ...origin } }] : [];
     }),
   );
   const fitting = entries

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
+import type { Pod } from '#types';
 import type { CredentialProviders } from './credential-providers.js';
 import { type Credential, keyring, parseAuths } from './keyring.js';
 
@@ -17,6 +18,7 @@ export interface NodeCredentialsOptions {
 export async function nodeCredentials(
   { kubeletRoot, providers, logger }: NodeCredentialsOptions,
   image: string,
+  pod: Pod,
 ): Promise<Credential[]> {
   const files = [join(kubeletRoot, 'config.json'), join(homedir(), '.docker', 'config.json')];
   const texts = await Promise.all(files.map((file) => readFile(file, 'utf8').catch(() => undefined)));
@@ -26,6 +28,6 @@ export async function nodeCredentials(
     if (!parsed) logger.warn({ file: files[i] }, 'the credentials of registries are no JSON');
     return [{ auths: parsed?.auths ?? {} }];
   });
-  const given = (await providers?.credentials(image)) ?? [];
+  const given = (await providers?.credentials(image, pod)) ?? [];
   return [...keyring(sources, image), ...given];
 }

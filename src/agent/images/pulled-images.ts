@@ -1,18 +1,15 @@
 /**
- * Who may use an image that is on the node: what was pulled with a pod's secret is not for pods without (KEP-2535). What the
- * agent did not pull (imported, built, built in) is for all, as upstream's policy NeverVerifyPreloadedImages has it.
+ * Who may use an image that is on the node: what was pulled with a pod's secret is not for pods without (KEP-2535).
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Credential } from './keyring.js';
+import type { Credential, Source } from './keyring.js';
+import type { Verification } from './verification.js';
 
-const MAX_SECRETS = 100;
+const MAX_SOURCES = 100;
 
-interface UsedSecret {
-  uid: string;
-  namespace: string;
-  name: string;
+interface UsedSecret extends Source {
   /** Of user and password. */
   credentialHash: string;
 }
@@ -21,6 +18,7 @@ interface ForName {
   /** It came without credentials, or with the node's own. */
   nodePodsAccessible?: boolean;
   kubernetesSecrets?: UsedSecret[];
+  kubernetesServiceAccounts?: Source[];
 }
 
 interface PulledRecord {
@@ -38,27 +36,25 @@ export class PulledImages {
   readonly #dir: string;
 
   /** `dir`: beside the images, so that all nodes that share these know it. */
-  constructor(dir: string) {
+  constructor(
+    dir: string,
+    private readonly verification: Verification,
+  ) {
     this.#dir = dir;
   }
 
-  /** Whether a pod with these secrets may use the image that is here under that name. */
+  /** Whether a pod with these credentials may use the image that is here under that name. */
   async mayUse(id: string, name: string, credentials: Credential[]): Promise<boolean> {
     const record = await this.#read(id);
-    if (!record) return (await readFile(this.#intent(name)).catch(() => undefined)) === undefined;
-    const known = record.credentialMapping[name];
+    const isPulled = record !== undefined || (await this.#isBeingPulled(name));
+    if (!this.verification(name, isPulled)) return true;
+    const known = record?.credentialMapping[name];
     if (!known) return false;
-    if (known.nodePodsAccessible) return true;
-    return credentials.some(({ secret, ...credential }) =>
-      known.kubernetesSecrets?.some(
-        (used) =>
-          used.credentialHash === credentialHash(credential) ||
-          (secret?.uid &&
-            secret.uid === used.uid &&
-            secret.namespace === used.namespace &&
-            secret.name === used.name),
-      ),
-    );
+    return known.nodePodsAccessible === true || credentials.some((credential) => fits(known, credential));
+  }
+
+  async #isBeingPulled(name: string): Promise<boolean> {
+    return (await readFile(this.#intent(name)).catch(() => undefined)) !== undefined;
   }
 
   /** Runs a pull: while it is under way, and if the agent ends before it does, what comes of it is nobody's. */
@@ -77,7 +73,7 @@ export class PulledImages {
     const before = await this.#read(id);
     const known = before?.credentialMapping[name] ?? {};
     const next = withCredential(known, credential);
-    if (JSON.stringify(next) === JSON.stringify(known)) return;
+    if (before && JSON.stringify(next) === JSON.stringify(known)) return;
     const record: PulledRecord = {
       imageRef: id,
       lastUpdatedTime: new Date().toISOString(),
@@ -108,12 +104,29 @@ export class PulledImages {
   }
 }
 
-function withCredential(known: ForName, credential: Credential | undefined): ForName {
-  if (known.nodePodsAccessible || !credential?.secret) return { nodePodsAccessible: true };
-  const { uid, namespace, name } = credential.secret;
-  const used = { uid, namespace, name, credentialHash: credentialHash(credential) };
-  const others = (known.kubernetesSecrets ?? []).filter(
-    (one) => one.uid !== uid || one.namespace !== namespace || one.name !== name,
+const isSame = (a: Source, b: Source): boolean =>
+  a.uid === b.uid && a.namespace === b.namespace && a.name === b.name;
+
+/** Whether the image came with that credential, or for that secret or account. */
+function fits(known: ForName, { secret, account, ...credential }: Credential): boolean {
+  if (account?.uid) return known.kubernetesServiceAccounts?.some((used) => isSame(used, account)) ?? false;
+  return (
+    known.kubernetesSecrets?.some(
+      (used) => used.credentialHash === credentialHash(credential) || (secret?.uid && isSame(used, secret)),
+    ) ?? false
   );
-  return { kubernetesSecrets: [...others, used].slice(-MAX_SECRETS) };
+}
+
+function withCredential(known: ForName, credential: Credential | undefined): ForName {
+  const { secret, account } = credential ?? {};
+  if (known.nodePodsAccessible || !credential || (!secret && !account)) return { nodePodsAccessible: true };
+  const added = <T extends Source>(list: T[] = [], used: T): T[] =>
+    [...list.filter((one) => !isSame(one, used)), used].slice(-MAX_SOURCES);
+  if (secret) {
+    const used = { ...secret, credentialHash: credentialHash(credential) };
+    return { ...known, kubernetesSecrets: added(known.kubernetesSecrets, used) };
+  }
+  // What is for one pod alone is nobody else's.
+  if (!account?.uid) return known;
+  return { ...known, kubernetesServiceAccounts: added(known.kubernetesServiceAccounts, account) };
 }

@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { ResourceList } from '#types';
 import { canonicalQuantity, quantityMilli, quantityValue } from '../../api/machinery/quantity.js';
 import { type CredentialProvider, readProviders } from '../images/credential-providers.js';
+import { type Verification, verificationOf } from '../images/verification.js';
 import { parseCpus } from './cpu/cpu-set.js';
 import type { CpuSettings } from './cpu/manager.js';
 import { duration, type EvictionSettings, evictionSettings } from './eviction/thresholds.js';
@@ -32,6 +33,8 @@ export interface NodeFlags extends ImageGcFlags, ShutdownFlags {
   maxParallelImagePulls?: number;
   imageCredentialProviderConfig?: string;
   imageCredentialProviderBinDir?: string;
+  imagePullCredentialsVerificationPolicy?: string;
+  preloadedImagesVerificationAllowlist?: string;
 }
 
 export interface NodeSettings {
@@ -55,6 +58,7 @@ export interface NodeSettings {
     /** Most pulls at once. */
     parallelPulls: number;
     providers: CredentialProvider[];
+    verification: Verification;
   };
 }
 
@@ -97,6 +101,8 @@ function imageSettings({
   maxParallelImagePulls,
   imageCredentialProviderConfig: config,
   imageCredentialProviderBinDir: binDir,
+  imagePullCredentialsVerificationPolicy: policy,
+  preloadedImagesVerificationAllowlist: allowed = '',
 }: NodeFlags): NodeSettings['images'] {
   if (maxParallelImagePulls !== undefined && !(maxParallelImagePulls >= 1))
     throw new Error('--max-parallel-image-pulls takes a number of at least 1');
@@ -107,6 +113,7 @@ function imageSettings({
   return {
     parallelPulls: serializeImagePulls ? 1 : (maxParallelImagePulls ?? Number.POSITIVE_INFINITY),
     providers: config && binDir ? readProviders(resolve(config), resolve(binDir)) : [],
+    verification: verificationOf(policy, allowed.split(',').filter(Boolean)),
   };
 }
 

@@ -48,6 +48,12 @@ export class PodApi {
     return { token: status.token, expires: Date.parse(status.expirationTimestamp) };
   }
 
+  /** That of a pod; rejects when it is not there. */
+  account({ metadata, spec }: Pod): Promise<KubeObject> {
+    const accounts = this.deps.client.of<KubeObject>(SERVICE_ACCOUNTS);
+    return accounts.get(metadata.namespace ?? '', spec.serviceAccountName || 'default');
+  }
+
   /** Tries until it is done: a pod must not stay in the API when nothing is left of it. */
   async confirmDeleted({ metadata }: Pod): Promise<void> {
     const { client, clock, logger, isConnected } = this.deps;

@@ -45,7 +45,7 @@ export function builtInAdmission({
       namespaceLifecycle(store),
       limitRanger(store),
       serviceAccountPlugin(store),
-      nodeRestriction(store),
+      nodeRestriction(store, authorizer),
       taintNewNodes,
       podSecurity(store, configuration),
       priority(store),

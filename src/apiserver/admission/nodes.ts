@@ -3,11 +3,13 @@
  * nothing but itself and its pods.
  * @see https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
  */
-import type { Node, Pod, TokenRequest } from '#types';
+import type { Node, Pod } from '#types';
 import { sameJson } from '../../api/machinery/validation.js';
 import { nodeNameOf } from '../../auth/authorizers/node.js';
+import type { Authorizer } from '../../auth/user.js';
 import type { Store } from '../../store/store.js';
 import { type AdmissionPlugin, type AdmissionRequest, refuse } from './admission.js';
+import { restrictToken } from './node-tokens.js';
 
 const NOT_READY = 'node.kubernetes.io/not-ready';
 const MIRROR = 'kubernetes.io/config.mirror';
@@ -27,10 +29,10 @@ export const taintNewNodes: AdmissionPlugin = {
   },
 };
 
-export function nodeRestriction(store: Store): AdmissionPlugin {
+export function nodeRestriction(store: Store, authorizer: Authorizer): AdmissionPlugin {
   return {
     name: 'NodeRestriction',
-    admit(request) {
+    async admit(request) {
       const node = nodeNameOf(request.user);
       if (node === undefined) return;
       if (is(request, '', 'nodes')) restrictNode(request, node);
@@ -39,7 +41,7 @@ export function nodeRestriction(store: Store): AdmissionPlugin {
       if (is(request, '', 'pods')) restrictPod(store, request, node);
       if (is(request, 'coordination.k8s.io', 'leases')) restrictLease(request, node);
       if (is(request, '', 'serviceaccounts') && request.subresource === 'token')
-        restrictToken(store, request, node);
+        await restrictToken(store, authorizer, request, node);
     },
     validate(request) {
       const node = nodeNameOf(request.user);
@@ -157,17 +159,4 @@ function restrictLease(request: AdmissionRequest, node: string): void {
 function restrictCsiNode(request: AdmissionRequest, node: string): void {
   if ((request.name || request.object?.metadata.name) !== node)
     throw refuse(request, 'can only access CSINode with the same name as the requesting node');
-}
-
-function restrictToken(store: Store, request: AdmissionRequest, node: string): void {
-  const ref = (request.object as unknown as TokenRequest).spec?.boundObjectRef;
-  if (ref?.kind !== 'Pod' || !ref.name) throw refuse(request, 'node requested token not bound to a pod');
-  const pod = store.get(`core/pods/${request.namespace}/${ref.name}`)?.object as unknown as Pod | undefined;
-  if (ref.uid && pod?.metadata?.uid !== ref.uid)
-    throw refuse(
-      request,
-      `the UID in the bound object reference (${ref.uid}) does not match the UID in record. The object might have been deleted and then recreated`,
-    );
-  if (pod?.spec?.nodeName !== node)
-    throw refuse(request, 'node requested token bound to a pod scheduled on a different node');
 }

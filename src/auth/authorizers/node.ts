@@ -51,6 +51,7 @@ const DEVICE_CLAIMS = rule('resource.k8s.io', 'resourceclaims', 'get');
 const SLICE_LISTS = rule('resource.k8s.io', 'resourceslices', 'list watch deletecollection');
 const SLICES = rule('resource.k8s.io', 'resourceslices', 'get create update patch delete');
 const TOKENS = rule('core', 'serviceaccounts/token', 'create');
+const ACCOUNTS = rule('core', 'serviceaccounts', 'get');
 
 const allow = { decision: 'allow' as const, reason: '' };
 const none = (reason: string) => ({ decision: 'no-opinion' as const, reason });
@@ -93,7 +94,7 @@ export class NodeAuthorizer implements Authorizer {
     if (ruleAllows(DEVICE_CLAIMS, a)) return this.#referenced(a, node, 'resourceclaims');
     if (ruleAllows(SLICE_LISTS, a)) return this.#sliceList(a, node);
     if (ruleAllows(SLICES, a)) return this.#slice(a, node);
-    if (ruleAllows(TOKENS, a)) return this.#referenced(a, node, 'serviceaccounts');
+    if (ruleAllows(TOKENS, a) || ruleAllows(ACCOUNTS, a)) return this.#referenced(a, node, 'serviceaccounts');
     return none('');
   }
 

@@ -1,15 +1,22 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import type { Pod } from '#types';
 import { CredentialProviders, readProviders } from '../../../src/agent/images/credential-providers.js';
 import { keyring, matches, secretCredentials } from '../../../src/agent/images/keyring.js';
+import type { PodAccounts } from '../../../src/agent/images/provider-tokens.js';
 import { PullLimit } from '../../../src/agent/images/pull-limit.js';
 import { PulledImages } from '../../../src/agent/images/pulled-images.js';
+import { verificationOf } from '../../../src/agent/images/verification.js';
 import { FakeClock } from '../../fixtures/fake-clock.js';
 
+const somePod = { metadata: { name: 'p', namespace: 'n' }, spec: {} } as Pod;
+const noAccounts: PodAccounts = {
+  account: () => Promise.reject(new Error('none')),
+  token: () => Promise.reject(new Error('none')),
+};
 const login = (user: string) => ({ auth: Buffer.from(`${user}:p:w`).toString('base64') });
 
 describe('addresses of credentials', () => {
@@ -104,12 +111,12 @@ echo '{"kind":"CredentialProviderResponse","apiVersion":"credentialprovider.kube
   it('are asked once for a registry, until their answer is old', async () => {
     const clock = new FakeClock();
     const providers = readProviders(write([provider, { ...provider, name: 'failing' }]), dir);
-    const plugins = new CredentialProviders(providers, clock, pino({ level: 'silent' }));
+    const plugins = new CredentialProviders(providers, noAccounts, clock, pino({ level: 'silent' }));
     const asked = () => readFileSync(join(dir, 'asked'), 'utf8').trim().split('\n');
     const given = [{ username: 'one-env', password: 'p' }];
-    assert.deepEqual(await plugins.credentials('reg.example/a'), given);
-    assert.deepEqual(await plugins.credentials('reg.example/b'), given);
-    assert.deepEqual(await plugins.credentials('other.test/b'), []);
+    assert.deepEqual(await plugins.credentials('reg.example/a', somePod), given);
+    assert.deepEqual(await plugins.credentials('reg.example/b', somePod), given);
+    assert.deepEqual(await plugins.credentials('other.test/b', somePod), []);
     assert.deepEqual(
       asked().map((line) => JSON.parse(line)),
       [
@@ -120,8 +127,89 @@ echo '{"kind":"CredentialProviderResponse","apiVersion":"credentialprovider.kube
       ],
     );
     clock.advance(61_000);
-    assert.deepEqual(await plugins.credentials('reg.example/b'), given);
+    assert.deepEqual(await plugins.credentials('reg.example/b', somePod), given);
     assert.equal(asked().length, 2);
+  });
+
+  describe('with tokens of accounts', () => {
+    const attributes = {
+      ...{ serviceAccountTokenAudience: 'reg', cacheType: 'ServiceAccount', requireServiceAccount: true },
+      requiredServiceAccountAnnotationKeys: ['role'],
+      optionalServiceAccountAnnotationKeys: ['region'],
+    };
+    const podOf = (serviceAccountName?: string) =>
+      ({ ...somePod, spec: serviceAccountName ? { serviceAccountName } : {} }) as Pod;
+    /** What a plugin with these attributes is asked and gives for pods of these accounts, one after the other. */
+    const ask = async (changes: object, ...accounts: (string | undefined)[]) => {
+      rmSync(join(dir, 'asked'), { force: true });
+      let count = 0;
+      const known: PodAccounts = {
+        account: async ({ spec }) => ({
+          ...{ apiVersion: 'v1', kind: 'ServiceAccount' },
+          metadata: {
+            ...{ name: spec.serviceAccountName!, namespace: 'n', uid: `uid-${spec.serviceAccountName}` },
+            ...(spec.serviceAccountName === 'plain' ? {} : { annotations: { role: 'puller', other: 'x' } }),
+          },
+        }),
+        token: async ({ spec }, audience) => ({ token: `${audience} ${spec.serviceAccountName} ${++count}` }),
+      };
+      const file = write([{ ...provider, tokenAttributes: { ...attributes, ...changes } }]);
+      const silent = pino({ level: 'silent' });
+      const plugins = new CredentialProviders(readProviders(file, dir), known, new FakeClock(), silent);
+      const given = [];
+      for (const account of accounts)
+        given.push(...(await plugins.credentials('reg.example/a', podOf(account))));
+      const asked = existsSync(join(dir, 'asked')) ? readFileSync(join(dir, 'asked'), 'utf8') : '';
+      const requests = asked.split('\n').filter(Boolean);
+      return { given, asked: requests.map((line) => JSON.parse(line)) };
+    };
+
+    it('are asked once for an account', async () => {
+      const { given, asked } = await ask({}, 'a', 'a', 'b', 'plain', undefined);
+      assert.deepEqual(
+        asked.map(({ serviceAccountToken, serviceAccountAnnotations }) => [
+          serviceAccountToken,
+          serviceAccountAnnotations,
+        ]),
+        [
+          ['reg a 1', { role: 'puller' }],
+          ['reg b 3', { role: 'puller' }],
+        ],
+      );
+      assert.deepEqual(
+        given.map(({ account }) => account?.uid),
+        ['uid-a', 'uid-a', 'uid-b'],
+      );
+    });
+
+    it('are asked for each token, if they say so', async () => {
+      const { given, asked } = await ask({ cacheType: 'Token' }, 'a', 'a');
+      assert.equal(asked.length, 2);
+      assert.deepEqual(
+        given.map(({ account }) => account?.uid),
+        ['', ''],
+      );
+    });
+
+    it('may be asked for pods without an account', async () => {
+      const { given, asked } = await ask(
+        { requireServiceAccount: false, requiredServiceAccountAnnotationKeys: [] },
+        undefined,
+      );
+      assert.ok(!('serviceAccountToken' in asked[0]));
+      assert.deepEqual(given, [{ username: 'one-env', password: 'p' }]);
+    });
+
+    for (const [changes, message] of [
+      [{ serviceAccountTokenAudience: '' }, /serviceAccountTokenAudience is required/],
+      [{ requireServiceAccount: undefined }, /requireServiceAccount is required/],
+      [{ cacheType: undefined }, /cacheType: Unsupported value: ""/],
+      [{ requireServiceAccount: false }, /requiredServiceAccountAnnotationKeys: Forbidden/],
+      [{ optionalServiceAccountAnnotationKeys: ['role'] }, /"role" is required as well/],
+      [{ requiredServiceAccountAnnotationKeys: ['a', 'a'] }, /Duplicate value: "a"/],
+      [{ colour: 'red' }, /tokenAttributes.colour: unknown field/],
+    ] as [object, RegExp][])
+      it(`are refused: ${message.source}`, () => assert.rejects(ask(changes, 'a'), message));
   });
 
   for (const [wrong, message] of [
@@ -142,7 +230,7 @@ describe('images that were pulled with credentials', () => {
   const id = `sha256:${'a'.repeat(64)}`;
   const secret = (uid: string, name = 's') => ({ uid, namespace: 'n', name });
   const one = { username: 'u', password: 'p', secret: secret('1') };
-  const fresh = () => new PulledImages(dir);
+  const fresh = (policy?: string) => new PulledImages(dir, verificationOf(policy));
   beforeEach(() => {
     dir = mkdtempSync(join(tmpdir(), 'keelson-test-'));
   });
@@ -157,6 +245,46 @@ describe('images that were pulled with credentials', () => {
     assert.equal(await mayUse('reg/a', { ...one, secret: secret('2', 'other') }), true);
     assert.equal(await mayUse('reg/a', { ...one, password: 'x', secret: secret('2') }), false);
     assert.equal(await mayUse('reg/b', one), false);
+  });
+
+  it('are for the pods of an account, when a plugin gave them for it', async () => {
+    const forAccount = (uid: string) => ({ username: 'u', password: 'p', account: secret(uid) });
+    await fresh().note(id, 'reg/a', forAccount('1'), () => true);
+    const mayUse = (...credentials: object[]) => fresh().mayUse(id, 'reg/a', credentials as never);
+    assert.equal(await mayUse(), false);
+    assert.equal(await mayUse({ ...forAccount('1'), password: 'new' }), true);
+    assert.equal(await mayUse(forAccount('2')), false);
+    assert.equal(await mayUse({ username: 'u', password: 'p', secret: secret('1') }), false);
+    const other = `sha256:${'c'.repeat(64)}`;
+    await fresh().note(other, 'reg/a', forAccount(''), () => true);
+    assert.equal(await fresh().mayUse(other, 'reg/a', [forAccount('') as never]), false);
+  });
+
+  it('are looked at as the policy of the node says', async () => {
+    const preloaded = `sha256:${'d'.repeat(64)}`;
+    await fresh().note(id, 'reg.example/a', one, () => true);
+    for (const [policy, allowed, ofPulled, ofOther] of [
+      ['NeverVerify', [], true, true],
+      ['NeverVerifyPreloadedImages', [], false, true],
+      ['NeverVerifyAllowlistedImages', [], false, false],
+      ['NeverVerifyAllowlistedImages', ['reg.example/a'], true, true],
+      ['NeverVerifyAllowlistedImages', ['reg.example/*'], true, true],
+      ['NeverVerifyAllowlistedImages', ['reg.exam/*', 'docker.io/library/a'], false, false],
+      ['AlwaysVerify', [], false, false],
+    ] as const) {
+      const images = new PulledImages(dir, verificationOf(policy, [...allowed]));
+      assert.equal(await images.mayUse(id, 'reg.example/a', []), ofPulled, `${policy} ${allowed}`);
+      assert.equal(await images.mayUse(preloaded, 'reg.example/a', []), ofOther, `${policy} ${allowed}`);
+    }
+    for (const [policy, allowed, message] of [
+      ['Sometimes', [], /verification-policy is NeverVerify/],
+      ['AlwaysVerify', ['a'], /for the policy NeverVerifyAllowlistedImages alone/],
+      ['NeverVerifyAllowlistedImages', ['reg.example/a:1'], /without tag and digest/],
+      ['NeverVerifyAllowlistedImages', ['busybox'], /a full name with its registry/],
+      ['NeverVerifyAllowlistedImages', ['reg.example/*/a'], /only patterns ending with/],
+      ['NeverVerifyAllowlistedImages', ['/*'], /at least registry hostname/],
+    ] as [string, string[], RegExp][])
+      assert.throws(() => verificationOf(policy, allowed), message);
   });
 
   it('are for all once they came without', async () => {
