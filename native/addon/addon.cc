@@ -3,6 +3,7 @@
 
 static Napi::Object Init(Napi::Env env, Napi::Object exports) {
   keelson::RegisterFilesystem(env, exports);
+  keelson::RegisterIdmap(env, exports);
   keelson::RegisterNetlink(env, exports);
   keelson::RegisterNetfilter(env, exports);
   keelson::RegisterProcess(env, exports);

@@ -21,6 +21,7 @@ Napi::Value Promised(Napi::Env env, std::function<void()> work,
                      std::function<Napi::Value(Napi::Env)> result = nullptr);
 
 void RegisterFilesystem(Napi::Env env, Napi::Object exports);
+void RegisterIdmap(Napi::Env env, Napi::Object exports);
 void RegisterNetlink(Napi::Env env, Napi::Object exports);
 void RegisterNetfilter(Napi::Env env, Napi::Object exports);
 void RegisterProcess(Napi::Env env, Napi::Object exports);

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
@@ -91,12 +92,14 @@ static int clone_shm() {
   return tree;
 }
 
-// Overlayfs and devtmpfs can't map ids: devices, and what is only read of an image's files, belong to nobody in the pod.
+// Overlayfs and devtmpfs can't map ids: devices belong to nobody in the pod; the layers of an image that is a volume were
+// mapped before.
 static bool keeps_ids(const MountSpec& m) {
   struct stat file;
   struct statfs system;
   if (fstat(m.tree, &file) == 0 && (S_ISCHR(file.st_mode) || S_ISBLK(file.st_mode))) return true;
-  return (m.flags & MS_RDONLY) && fstatfs(m.tree, &system) == 0 && system.f_type == OVERLAYFS_SUPER_MAGIC;
+  if (fstatfs(m.tree, &system) < 0 || system.f_type != OVERLAYFS_SUPER_MAGIC) return false;
+  return (m.flags & MS_RDONLY) || (system.f_flags & ST_RDONLY);
 }
 
 // While mounts still are the host's peers, so that `rshared` and `rslave` binds stay connected to it.

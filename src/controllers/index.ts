@@ -34,7 +34,11 @@ import { startIpAddressRepair, startServiceCidrController } from './service-cidr
 import { startStatefulSetController } from './statefulset/index.js';
 import { startTtlAfterFinished } from './ttl-after-finished.js';
 import { startValidatingAdmissionPolicyStatus } from './validating-admission-policy-status/index.js';
-import { startClaimProtection, startVolumeProtection } from './volume-protection.js';
+import {
+  startAttributesClassProtection,
+  startClaimProtection,
+  startVolumeProtection,
+} from './volume-protection.js';
 
 export type { Controller, ControllersOptions } from './context.js';
 
@@ -74,6 +78,7 @@ const ALL: ((options: ControllersOptions) => Controller)[] = [
   startLocalPathProvisioner,
   startClaimProtection,
   startVolumeProtection,
+  startAttributesClassProtection,
   startEphemeralVolumeController,
   startResourceClaimController,
   startAttachDetachController,

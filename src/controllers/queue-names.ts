@@ -11,6 +11,7 @@ const NAMES: Record<string, string> = {
   'node-controller': 'node_lifecycle_controller',
   'persistent-volume-binder': 'claims',
   'pv-protection-controller': 'pvprotection',
+  'volumeattributesclass-protection-controller': 'vacprotection',
   'pvc-protection-controller': 'pvcprotection',
   'replication-controller': 'replicationmanager',
   'resourcequota-controller': 'resourcequota_primary',

@@ -1,10 +1,22 @@
-/** Claims that pods use, and volumes that claims have, are not deleted before their time: by finalizers. */
-import type { PersistentVolumeClaim, Pod } from '#types';
+/**
+ * Claims that pods use, volumes that claims have, and attributes classes that these name are not deleted before their
+ * time: by finalizers.
+ */
+import type { PersistentVolume, PersistentVolumeClaim, Pod } from '#types';
 import { isReason } from '../api/machinery/status.js';
 import { type KubeObject, objectKey, produce } from '../api/machinery/types.js';
 import type { Resource } from '../api/resources/define.js';
-import { persistentVolumeClaims, persistentVolumes, pods } from '../api/resources/index.js';
-import { CLAIM_PROTECTION, VOLUME_PROTECTION } from '../api/storage/annotations.js';
+import {
+  persistentVolumeClaims,
+  persistentVolumes,
+  pods,
+  volumeAttributesClasses,
+} from '../api/resources/index.js';
+import {
+  ATTRIBUTES_CLASS_PROTECTION,
+  CLAIM_PROTECTION,
+  VOLUME_PROTECTION,
+} from '../api/storage/annotations.js';
 import { CLAIM_INDEX, claimIndex, notForPod } from '../api/storage/pod-claims.js';
 import { type Context, type Controller, type ControllersOptions, contextOf, WorkLoop } from './context.js';
 
@@ -52,6 +64,51 @@ export function startVolumeProtection(options: ControllersOptions): Controller {
   };
   loop.onClose(volumes.on({ added: concerns, updated: (_, volume) => concerns(volume) }));
   return loop;
+}
+
+/** KEP-3751. */
+export function startAttributesClassProtection(options: ControllersOptions): Controller {
+  const context = contextOf(options, 'volumeattributesclass-protection-controller');
+  const classes = context.informers.of(volumeAttributesClasses);
+  const claims = context.informers.of(persistentVolumeClaims);
+  const volumes = context.informers.of(persistentVolumes);
+  const isUsed = (name: string) =>
+    [...claims.list(), ...volumes.list()].some((user) => classesOf(user).includes(name));
+  const reconcile = async (name: string): Promise<void> => {
+    const one = classes.get(name);
+    if (one === undefined || (one.metadata.deletionTimestamp && isUsed(name))) return;
+    await setFinalizer(context, volumeAttributesClasses, one, ATTRIBUTES_CLASS_PROTECTION);
+  };
+  const loop = new WorkLoop(context, [classes.synced, claims.synced, volumes.synced], reconcile, 1);
+  const concerns = (one: KubeObject) => {
+    if (isOpen(one, ATTRIBUTES_CLASS_PROTECTION)) loop.queue.add(one.metadata.name);
+  };
+  const left = (user: PersistentVolumeClaim | PersistentVolume) => {
+    for (const name of classesOf(user)) {
+      const one = classes.get(name);
+      if (one) concerns(one);
+    }
+  };
+  const users = { updated: left, deleted: left };
+  loop.onClose(
+    classes.on({ added: concerns, updated: (_, one) => concerns(one) }),
+    claims.on(users),
+    volumes.on(users),
+  );
+  return loop;
+}
+
+/** Those that a claim or a volume has, wants, or is being changed to. */
+function classesOf({ spec, status }: PersistentVolumeClaim | PersistentVolume): string[] {
+  const { currentVolumeAttributesClassName, modifyVolumeStatus } = (status ?? {}) as NonNullable<
+    PersistentVolumeClaim['status']
+  >;
+  const names = [
+    spec?.volumeAttributesClassName,
+    currentVolumeAttributesClassName,
+    modifyVolumeStatus?.targetVolumeAttributesClassName,
+  ];
+  return names.filter((name): name is string => Boolean(name));
 }
 
 /** It is to be deleted and has the finalizer, or stays and lacks it. */

@@ -104,6 +104,8 @@ export interface NativeAddon {
   reap(pid: number): Promise<void>;
   mount(source: string, target: string, type: string, flags: number, data: string): Promise<void>;
   umount(target: string, flags: number): Promise<void>;
+  /** Mounts folders on others: what is 0 on the disk is `base` there, and so on for `size` ids. */
+  mountMapped(sources: string[], targets: string[], base: number, size: number): Promise<void>;
   /** Exclusive lock of an open file; with `wait` false it rejects with EAGAIN when another holds it. */
   flock(fd: number, wait: boolean): Promise<void>;
   /** The extended attributes of a path itself, also where it is a symlink. */

@@ -127,7 +127,7 @@ export class RunMounts {
     const path = this.#place();
     const [upper, work] = [`${path}.upper`, `${path}.work`];
     for (const folder of readOnly ? [path] : [path, upper, work]) await mkdir(folder);
-    await mountLayers(path, layers, readOnly ? undefined : { upper, work });
+    await mountLayers(path, layers, readOnly ? {} : { writable: { upper, work } });
     this.#undo.push(() => native.umount(path, MNT_DETACH));
     return path;
   }

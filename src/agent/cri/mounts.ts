@@ -4,12 +4,13 @@ import { join, normalize } from 'node:path';
 import type { Cri } from '../../rpc/cri.js';
 import { Cri as V1 } from '../../rpc/cri.js';
 import { removeTree } from '../../runtime/mount-points.js';
-import type { Image, Mount } from '../../runtime/types.js';
+import type { Image, Mount, SandboxConfig } from '../../runtime/types.js';
 import { mountImage } from '../volumes/image.js';
 import { mountSubPath } from '../volumes/sub-path.js';
 import type { CriDeps } from './deps.js';
 import { invalid, notFound } from './errors.js';
 import type { OwnSandbox } from './own.js';
+import { userRange } from './prepare.js';
 
 const PROPAGATION = ['private', 'rslave', 'rshared'] as const;
 
@@ -23,6 +24,7 @@ export async function containerMounts(
   id: string,
 ): Promise<{ mounts: Mount[]; volumes: Image[] }> {
   const folder = own.folder(sandbox.id);
+  const users = userRange(sandbox.config.linux?.securityContext?.namespaceOptions?.usernsOptions);
   const volumes: Image[] = [];
   const asked: Mount[] = [];
   try {
@@ -32,7 +34,7 @@ export async function containerMounts(
       if (mount.image?.image && !image) throw notFound('image', mount.image.image);
       if (image) volumes.push(image);
       const source = image
-        ? await imageFiles(join(folderOf(folder, id), String(i)), image, mount)
+        ? await imageFiles(join(folderOf(folder, id), String(i)), image, mount, users)
         : (mount.hostPath ?? '');
       asked.push({
         ...{ source, target: mount.containerPath ?? '', readOnly: mount.readonly ?? false },
@@ -64,8 +66,9 @@ async function imageFiles(
   path: string,
   image: Image,
   { imageSubPath }: Cri.Mount.$Properties,
+  users: SandboxConfig['users'],
 ): Promise<string> {
-  const root = await mountImage(path, image);
+  const root = await mountImage(path, image, users);
   if (!imageSubPath) return root;
   if (!(await stat(join(root, normalize(imageSubPath))).catch(() => undefined)))
     throw invalid(`image mount: the image has no ${JSON.stringify(imageSubPath)}`);

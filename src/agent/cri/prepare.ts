@@ -50,7 +50,7 @@ export function sandboxConfig(
 }
 
 /** Undefined: the host's. @throws INVALID_ARGUMENT for what the runtime can't map. */
-function userRange(options: Cri.UserNamespace.$Properties | null | undefined): SandboxConfig['users'] {
+export function userRange(options: Cri.UserNamespace.$Properties | null | undefined): SandboxConfig['users'] {
   const mode = options?.mode ?? V1.NamespaceMode.POD;
   if (!options || mode === V1.NamespaceMode.NODE) return undefined;
   if (mode !== V1.NamespaceMode.POD)

@@ -50,6 +50,7 @@ export class PodStorage {
           image: image?.reference,
           imagePullPolicy: image?.pullPolicy,
         }),
+      users: () => deps.users.claim(of.pod),
       csiDriver: (name) => objects.get('csidrivers', name),
       localReady: (volume) => deps.localVolumes.ready(volume),
     });

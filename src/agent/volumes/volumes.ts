@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import type { CSIDriver, PersistentVolume, Pod, Volume } from '#types';
 import { claimNameOf } from '../../api/storage/pod-claims.js';
 import { removeTree } from '../../runtime/mount-points.js';
-import type { Image } from '../../runtime/types.js';
+import type { Image, SandboxConfig } from '../../runtime/types.js';
 import { AttachPending, DeviceError } from '../csi/context.js';
 import { type CsiVolume, ephemeralCsiVolume, persistentCsiVolume } from '../csi/request.js';
 import type { VolumeUsage } from '../csi/upkeep.js';
@@ -53,6 +53,8 @@ export interface VolumeSources extends PayloadSources, ClaimSources {
   csi: CsiVolumes;
   /** The image of a volume, pulled if its policy wants that. */
   image(volume: Volume): Promise<Image>;
+  /** The host's ids that the pod has, if they are not the host's own. */
+  users(): SandboxConfig['users'];
   csiDriver(name: string): CSIDriver | undefined;
   /** Resolves once what the node itself makes of the volume is there. */
   localReady(volume: PersistentVolume): Promise<void>;
@@ -161,7 +163,8 @@ export class PodVolumes {
     if (isPayloadVolume(volume)) return this.#write(pod, volume);
     if (volume.persistentVolumeClaim ?? volume.ephemeral) return this.#persistent(pod, volume);
     if (volume.csi) return this.#inline(pod, volume);
-    if (volume.image) return mountImage(this.#path(volume), await this.sources.image(volume));
+    if (volume.image)
+      return mountImage(this.#path(volume), await this.sources.image(volume), this.sources.users());
     throw new VolumeError(`volumes of type ${kindOf(volume)} are not supported`);
   }
 

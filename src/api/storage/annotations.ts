@@ -18,6 +18,7 @@ export const ANNOTATION = {
 
 export const CLAIM_PROTECTION = 'kubernetes.io/pvc-protection';
 export const VOLUME_PROTECTION = 'kubernetes.io/pv-protection';
+export const ATTRIBUTES_CLASS_PROTECTION = 'kubernetes.io/vac-protection';
 
 /** Classes whose volumes only people make. */
 export const NO_PROVISIONER = 'kubernetes.io/no-provisioner';

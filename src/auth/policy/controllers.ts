@@ -127,6 +127,10 @@ const CONTROLLERS: Record<string, PolicyRule[]> = {
     allow(READ, 'core', 'pods'),
   ],
   'pv-protection-controller': [allow(`${READ} update`, 'core', 'persistentvolumes')],
+  'volumeattributesclass-protection-controller': [
+    allow(READ, 'core', 'persistentvolumeclaims persistentvolumes'),
+    allow(`${READ} update`, 'storage.k8s.io', 'volumeattributesclasses'),
+  ],
   'persistent-volume-binder': [
     allow(`${READ} create delete update`, 'core', 'persistentvolumes'),
     allow('update', 'core', 'persistentvolumes/status persistentvolumeclaims/status'),

@@ -36,13 +36,12 @@ export class VolumeStore {
   }
 
   async setPhase(volume: PersistentVolume, phase: VolumePhase, message = ''): Promise<PersistentVolume> {
-    if (volume.status?.phase === phase && (volume.status.message ?? '') === message) return volume;
+    if (volume.status?.phase === phase) return volume;
     const changed = produce(volume, (draft) => {
       draft.status = { ...draft.status, phase };
       if (message) draft.status.message = message;
       else delete draft.status.message;
-      if (volume.status?.phase !== phase)
-        draft.status.lastPhaseTransitionTime = timestamp(this.#context.clock.now());
+      draft.status.lastPhaseTransitionTime = timestamp(this.#context.clock.now());
     });
     return this.volumes.wrote(await this.#context.client.of(persistentVolumes).updateStatus(changed));
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { PodSpec } from '#types';
@@ -77,10 +77,11 @@ describe('pods with user namespaces', function () {
           { name: 'empty', emptyDir: {} },
           { name: 'settings', configMap: { name: 'settings' } },
           { name: 'hidden', secret: { secretName: 'hidden' } },
+          { name: 'image', image: { reference: 'keelson.dev/demo:1' } },
         ],
       },
       {
-        volumeMounts: ['host', 'empty', 'settings', 'hidden'].map((name) => ({
+        volumeMounts: ['host', 'empty', 'settings', 'hidden', 'image'].map((name) => ({
           name,
           mountPath: `/${name}`,
         })),
@@ -90,6 +91,12 @@ describe('pods with user namespaces', function () {
       await sh('volumes', 'stat -c %u /host /host/host /empty; cat /settings/key /hidden/key'),
       '0\n0\n0\nvaluesecret',
     );
+    assert.equal(
+      await sh('volumes', 'stat -c %u:%g /image /image/bin/busybox; touch /image/x 2>&1 || true'),
+      '0:0\n0:0\ntouch: /image/x: Read-only file system',
+    );
+    const left = readFileSync('/proc/mounts', 'utf8').matchAll(/^\S+ (\/run\/keelson-layers-\S+)/gm);
+    assert.deepEqual([...left], []);
     assert.equal(
       await sh('volumes', 'echo x > /host/pod; chown 7:8 /host/pod; echo x > /empty/f; stat -c %u /empty/f'),
       '0',

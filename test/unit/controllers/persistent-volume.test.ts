@@ -7,11 +7,16 @@ import {
   persistentVolumes,
   pods,
   storageClasses,
+  volumeAttributesClasses,
 } from '../../../src/api/resources/index.js';
 import { startEphemeralVolumeController } from '../../../src/controllers/ephemeral-volume.js';
 import { startLocalPathProvisioner } from '../../../src/controllers/local-path/index.js';
 import { startPersistentVolumeBinder } from '../../../src/controllers/persistent-volume/index.js';
-import { startClaimProtection, startVolumeProtection } from '../../../src/controllers/volume-protection.js';
+import {
+  startAttributesClassProtection,
+  startClaimProtection,
+  startVolumeProtection,
+} from '../../../src/controllers/volume-protection.js';
 import { startScheduler } from '../../../src/scheduler/index.js';
 import { Harness, podSpec } from './harness.js';
 
@@ -26,6 +31,7 @@ describe('persistent volumes', function () {
       startLocalPathProvisioner,
       startClaimProtection,
       startVolumeProtection,
+      startAttributesClassProtection,
       startEphemeralVolumeController,
       (options) => startScheduler({ ...options, random: () => 0 }),
     );
@@ -292,5 +298,27 @@ describe('persistent volumes', function () {
       'Pod',
       'FailedBinding: ephemeral volume tmp: PVC default/p-tmp was not created for pod default/p (pod is not owner)',
     );
+  });
+
+  it('keeps an attributes class that a claim names', async () => {
+    const classes = h.client.of(volumeAttributesClasses);
+    for (const name of ['gold', 'unused'])
+      await classes.create({
+        ...{ apiVersion: 'storage.k8s.io/v1', kind: 'VolumeAttributesClass', driverName: 'd' },
+        ...{ metadata: { name }, parameters: { iops: '1' } },
+      });
+    await createClaim('c', { volumeAttributesClassName: 'gold' });
+    const gold = () => h.find(volumeAttributesClasses, '', 'gold');
+    await h.until('the finalizer', async () => (await gold())?.metadata.finalizers?.[0]);
+    assert.deepEqual((await gold())!.metadata.finalizers, ['kubernetes.io/vac-protection']);
+    await classes.delete('', 'gold');
+    await classes.delete('', 'unused');
+    await h.until(
+      'what nobody names to go',
+      async () => !(await h.find(volumeAttributesClasses, '', 'unused')),
+    );
+    assert.ok((await gold())!.metadata.deletionTimestamp);
+    await h.client.of(persistentVolumeClaims).delete('default', 'c');
+    await h.until('the class to go', async () => !(await gold()));
   });
 });
