@@ -1,10 +1,10 @@
 /** Which objects a quota is about. */
-import type { Pod, ResourceQuota, ScopedResourceSelectorRequirement } from '#types';
+import type { PersistentVolumeClaim, Pod, ResourceQuota, ScopedResourceSelectorRequirement } from '#types';
 import type { KubeObject } from '../machinery/types.js';
 import { podQosClass } from '../resources/core/podspec/qos.js';
 import type { Resource } from '../resources/define.js';
 
-/** Whether a quota counts the object: without scopes all; scopes are about pods alone. */
+/** Whether a quota counts the object: without scopes all; scopes are about pods, and one about claims. */
 export function quotaCovers(
   { spec }: ResourceQuota,
   { group, plural }: Pick<Resource, 'group' | 'plural'>,
@@ -15,15 +15,50 @@ export function quotaCovers(
     ...(spec.scopeSelector?.matchExpressions ?? []),
   ];
   if (terms.length === 0) return true;
-  if (group !== '' || plural !== 'pods') return false;
-  return terms.every((term) => podMatches(object as unknown as Pod, term));
+  if (group !== '') return false;
+  if (plural === 'persistentvolumeclaims') return terms.every((term) => claimMatches(object, term));
+  return plural === 'pods' && terms.every((term) => podMatches(object as unknown as Pod, term));
 }
+
+/** What of an object may change that decides on its scopes, as text to compare. */
+export function scopeFacts(
+  { group, plural }: Pick<Resource, 'group' | 'plural'>,
+  object: KubeObject,
+): string {
+  if (group !== '') return '';
+  if (plural === 'persistentvolumeclaims') return attributesClasses(object).join();
+  return plural === 'pods' ? `${isTerminating(object as unknown as Pod)}` : '';
+}
+
+/** The classes that a claim has, had or is to get (KEP-3751). */
+function attributesClasses(object: KubeObject): string[] {
+  const { spec, status } = object as unknown as PersistentVolumeClaim;
+  const names = [
+    spec.volumeAttributesClassName,
+    status?.currentVolumeAttributesClassName,
+    status?.modifyVolumeStatus?.targetVolumeAttributesClassName,
+  ];
+  return names.filter((name) => name !== undefined && name !== '') as string[];
+}
+
+function claimMatches(
+  claim: KubeObject,
+  { scopeName, operator, values = [] }: ScopedResourceSelectorRequirement,
+): boolean {
+  if (scopeName !== 'VolumeAttributesClass') return false;
+  const names = attributesClasses(claim);
+  if (operator === 'Exists' || operator === 'DoesNotExist')
+    return names.length > 0 === (operator === 'Exists');
+  return (names.length > 0 ? names : ['']).some((name) => matchesName(name, operator, values));
+}
+
+const isTerminating = ({ spec }: Pod): boolean => (spec.activeDeadlineSeconds ?? -1) >= 0;
 
 function podMatches(
   pod: Pod,
   { scopeName, operator, values = [] }: ScopedResourceSelectorRequirement,
 ): boolean {
-  const terminating = (pod.spec.activeDeadlineSeconds ?? -1) >= 0;
+  const terminating = isTerminating(pod);
   switch (scopeName) {
     case 'Terminating':
       return terminating;

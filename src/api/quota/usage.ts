@@ -72,7 +72,11 @@ function serviceUsage({ spec }: Service): Amounts {
 }
 
 function claimUsage(claim: PersistentVolumeClaim): Amounts {
-  const storage = claim.spec.resources?.requests?.['storage'];
+  const { spec, status } = claim;
+  const asked = spec.resources?.requests?.['storage'];
+  const given = status?.allocatedResources?.['storage'];
+  // While an expansion is taken back, what was allocated for it still counts.
+  const storage = asked !== undefined && given !== undefined ? quantities.max(asked, given) : asked;
   const storageClass = storageClassOf(claim);
   const prefix = `${storageClass}.storageclass.storage.k8s.io/`;
   return {

@@ -86,6 +86,10 @@ export function annotateAudit(request: AdmissionRequest, key: string, value: str
   request.annotate?.(key, value);
 }
 
+/** Whether a pod that runs gets other amounts (KEP-1287). */
+export const isResize = ({ resource, operation, subresource }: AdmissionRequest): boolean =>
+  resource.group === '' && resource.plural === 'pods' && operation === 'UPDATE' && subresource === 'resize';
+
 /** 403 as upstream's `admission.NewForbidden` words it. */
 export function refuse({ resource, name, object }: AdmissionRequest, why: string): StatusError {
   const known = name || object?.metadata.name || object?.metadata.generateName || 'Unknown';

@@ -7,7 +7,7 @@ import { compareQuantities, quantityMilli } from '../../api/machinery/quantity.j
 import { usageOf } from '../../api/quota/usage.js';
 import { pods } from '../../api/resources/core/pod.js';
 import type { Store } from '../../store/store.js';
-import { type AdmissionPlugin, type AdmissionRequest, refuse } from './admission.js';
+import { type AdmissionPlugin, type AdmissionRequest, isResize, refuse } from './admission.js';
 
 const ANNOTATION = 'kubernetes.io/limit-ranger';
 
@@ -25,7 +25,7 @@ export function limitRanger(store: Store): AdmissionPlugin {
         if (item.type === 'Container') applyDefaults(request.object as unknown as Pod, item);
     },
     async validate(request) {
-      const isPod = isNew(request, 'pods');
+      const isPod = isNew(request, 'pods') || isResize(request);
       if (!isPod && !isClaim(request)) return;
       const errors = (await itemsOf(request)).flatMap((item) =>
         isPod

@@ -6,10 +6,10 @@
 import type { Container, Pod, ResourceQuota } from '#types';
 import { addQuantities, compareQuantities, subtractQuantities } from '../../api/machinery/quantity.js';
 import { produce } from '../../api/machinery/types.js';
-import { quotaCovers } from '../../api/quota/scopes.js';
+import { quotaCovers, scopeFacts } from '../../api/quota/scopes.js';
 import { type Amounts, usageOf } from '../../api/quota/usage.js';
 import type { Store, Stored, Write } from '../../store/store.js';
-import { type AdmissionPlugin, type AdmissionRequest, refuse } from './admission.js';
+import { type AdmissionPlugin, type AdmissionRequest, isResize, refuse } from './admission.js';
 
 /** Kinds whose usage an update can change. */
 const GROWING = new Set(['persistentvolumeclaims', 'services']);
@@ -29,12 +29,15 @@ export function resourceQuota(store: Store): AdmissionPlugin {
   };
 }
 
-function counts({ resource, operation, subresource, object }: AdmissionRequest): boolean {
-  if (!resource.namespaced || subresource !== '' || !object || resource.plural === 'events') return false;
-  return (
-    operation === 'CREATE' ||
-    (operation === 'UPDATE' && resource.group === '' && GROWING.has(resource.plural))
-  );
+function counts(request: AdmissionRequest): boolean {
+  const { resource, operation, subresource, object, old } = request;
+  if (!resource.namespaced || !object || resource.plural === 'events') return false;
+  if (isResize(request)) return true;
+  if (subresource !== '') return false;
+  if (operation !== 'UPDATE' || !old) return operation === 'CREATE';
+  if (resource.group !== '') return false;
+  const isMoved = scopeFacts(resource, object) !== scopeFacts(resource, old);
+  return GROWING.has(resource.plural) || (resource.plural === 'pods' && isMoved);
 }
 
 /** What the object adds to a quota, as a write of its status; undefined where it adds nothing. Throws 403 beyond it. */
@@ -46,7 +49,8 @@ function bookIn(request: AdmissionRequest, { key, object, revision }: Stored): W
   if (request.resource.plural === 'pods' && request.resource.group === '')
     requireAmounts(request, quota, names);
   const used = quota.status?.used ?? {};
-  const added = addedBy(request, names);
+  const wasCounted = request.old !== undefined && quotaCovers(quota, request.resource, request.old);
+  const added = addedBy(request, names, wasCounted);
   const grown = Object.keys(added).sort();
   if (grown.length === 0) return undefined;
   const next = Object.fromEntries(grown.map((name) => [name, addQuantities(used[name], added[name])]));
@@ -69,10 +73,10 @@ function bookIn(request: AdmissionRequest, { key, object, revision }: Stored): W
   };
 }
 
-/** The change of usage, of what is not 0. */
-function addedBy({ resource, object, old }: AdmissionRequest, names: string[]): Amounts {
+/** The change of usage, of what is not 0. An object that comes into a quota's scopes adds all that it has. */
+function addedBy({ resource, object, old }: AdmissionRequest, names: string[], wasCounted: boolean): Amounts {
   const after = usageOf(resource, object!);
-  const before = old ? usageOf(resource, old) : {};
+  const before = wasCounted ? usageOf(resource, old!) : {};
   return Object.fromEntries(
     names
       .map((name): [string, string] => [name, subtractQuantities(after[name], before[name])])

@@ -3,7 +3,7 @@ import type { ResourceQuota } from '#types';
 import { isReason } from '../../api/machinery/status.js';
 import { type KubeObject, objectKey } from '../../api/machinery/types.js';
 import { sameJson } from '../../api/machinery/validation.js';
-import { quotaCovers } from '../../api/quota/scopes.js';
+import { quotaCovers, scopeFacts } from '../../api/quota/scopes.js';
 import { type Amounts, addAmounts, usageOf } from '../../api/quota/usage.js';
 import type { Resource } from '../../api/resources/define.js';
 import { resourceQuotas, resources } from '../../api/resources/index.js';
@@ -59,7 +59,8 @@ export function startResourceQuotaController(options: ControllersOptions): Contr
         added: changed,
         deleted: changed,
         updated: (old, object) => {
-          if (!sameJson(usageOf(resource, old), usageOf(resource, object))) changed(object);
+          const isMoved = scopeFacts(resource, old) !== scopeFacts(resource, object);
+          if (isMoved || !sameJson(usageOf(resource, old), usageOf(resource, object))) changed(object);
         },
       }),
     ),

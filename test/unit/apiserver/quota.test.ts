@@ -103,6 +103,55 @@ describe('apiserver: limits of a namespace', () => {
     await h.of('pods').create(pod('b', { containers: container({ requests: { cpu: '1m' } }) }));
   });
 
+  it('pods that run are resized within quotas and bounds only', async () => {
+    await quota({ 'requests.cpu': '1' });
+    await limitRange({ type: 'Container', max: { cpu: '2' } });
+    const sized = (cpu: string) => container({ requests: { cpu }, limits: { cpu: '1' } });
+    await h.of('pods').create(pod('a', { containers: sized('500m') }));
+    const resize = (containers: object) =>
+      h
+        .of('pods')
+        .patch('default', 'a', { spec: { containers } }, { type: 'strategic', subresource: 'resize' });
+    await resize(sized('900m'));
+    await assert.rejects(
+      resize(container({ requests: { cpu: '1100m' }, limits: { cpu: '1200m' } })),
+      refused(
+        'pods "a" is forbidden: exceeded quota: quota, requested: requests.cpu=200m, used: requests.cpu=900m, limited: requests.cpu=1',
+      ),
+    );
+    await assert.rejects(
+      resize(container({ requests: { cpu: '900m' }, limits: { cpu: '3' } })),
+      refused('pods "a" is forbidden: maximum cpu usage per Container is 2, but limit is 3'),
+    );
+  });
+
+  it('quotas of classes of volume attributes count the claims that have, or come to have, such a class', async () => {
+    const of = (operator: string, values: string[] = []) => ({
+      scopeSelector: { matchExpressions: [{ scopeName: 'VolumeAttributesClass', operator, values }] },
+    });
+    await quota({ persistentvolumeclaims: '1' }, of('In', ['gold']));
+    const claim = (name: string, volumeAttributesClassName?: string) =>
+      h.of('persistentvolumeclaims').create({
+        apiVersion: 'v1',
+        kind: 'PersistentVolumeClaim',
+        metadata: meta(name),
+        spec: {
+          accessModes: ['ReadWriteOnce'],
+          resources: { requests: { storage: '1Gi' } },
+          storageClassName: 's',
+          ...(volumeAttributesClassName && { volumeAttributesClassName }),
+        },
+      });
+    await claim('a', 'gold');
+    await claim('b', 'silver');
+    await claim('c');
+    const exceeded =
+      'is forbidden: exceeded quota: quota, requested: persistentvolumeclaims=1, used: persistentvolumeclaims=1, limited: persistentvolumeclaims=1';
+    await assert.rejects(claim('d', 'gold'), refused(`persistentvolumeclaims "d" ${exceeded}`));
+    const { status } = await h.of('resourcequotas').get('default', 'quota');
+    assert.deepEqual(status.used, { persistentvolumeclaims: '1' });
+  });
+
   it('claims get the default class', async () => {
     await h.of('storageclasses').create({
       apiVersion: 'storage.k8s.io/v1',
