@@ -44,6 +44,10 @@ const KEEP_ALIVE_MS = 30_000;
 const CONNECT_TIMEOUT_MS = 30_000;
 /** Places whose connections are kept at once; of more, the oldest are closed. */
 const MAX_AGENTS = 100;
+/** Like Go's client. */
+const MAX_REDIRECTIONS = 10;
+/** What sends the same request elsewhere; so does a server in Go where a URL has `//`. */
+const REDIRECTS = new Set([307, 308]);
 /** The largest answer that is read. */
 const MAX_ANSWER = 16 * 1024 * 1024;
 
@@ -102,6 +106,7 @@ export class WebhookClient {
     body: string,
     headers: CallOptions['headers'],
     signal: AbortSignal,
+    redirections = MAX_REDIRECTIONS,
   ): Promise<unknown> {
     const answer = await request(url, {
       method: 'POST',
@@ -117,6 +122,9 @@ export class WebhookClient {
     });
     const text = await answer.body.text();
     const { statusCode } = answer;
+    const { location } = answer.headers;
+    if (REDIRECTS.has(statusCode) && typeof location === 'string' && redirections > 0)
+      return this.#sendOnce(new URL(location, url), target, body, headers, signal, redirections - 1);
     if (statusCode < 200 || statusCode > 299)
       throw new WebhookCallError(statusText(statusCode, text), statusCode);
     try {

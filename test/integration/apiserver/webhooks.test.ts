@@ -113,6 +113,13 @@ describe('admission webhooks: kubectl', function () {
     assert.match((await attempt('create configmap one -n hooked')).stderr, /Warning: told/);
   });
 
+  it('are followed to where they redirect', async () => {
+    hook.on('/moved', () => ({ raw: { code: 307, headers: { location: '/arrived' } } }));
+    hook.on('/arrived', ({ object }) => ({ warnings: [`arrived: ${object.metadata.name}`] }));
+    await configure('Validating', 'moved');
+    assert.match((await attempt('create configmap one -n hooked')).stderr, /Warning: arrived: one/);
+  });
+
   it('are told all of the request', async () => {
     await configure('Validating', 'told');
     await kubectl('create configmap told -n hooked --from-literal=a=b --dry-run=server');
