@@ -3,6 +3,7 @@ import { type ClientRequest, type IncomingMessage, request as startRequest } fro
 import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { asStatusError, StatusError, serviceUnavailable } from '../../api/machinery/status.js';
+import { describeFailure } from './failures.js';
 
 export interface Backend {
   scheme: 'http' | 'https';
@@ -30,7 +31,7 @@ export async function open(
   const plain = await backend.connect(signal).catch((error) => {
     throw unreachable(error);
   });
-  const socket = backend.scheme === 'https' ? await secure(plain, backend.tls) : plain;
+  const socket = backend.scheme === 'https' ? await secure(plain, backend, signal) : plain;
   const end = () => socket.destroy();
   signal.addEventListener('abort', end, { once: true });
   socket.once('close', () => signal.removeEventListener('abort', end));
@@ -44,19 +45,36 @@ export async function open(
   } as object);
 }
 
-function secure(plain: Duplex, tls: ConnectionOptions = { rejectUnauthorized: false }): Promise<Duplex> {
+/** As long as Go's http.DefaultTransport waits. */
+const HANDSHAKE_MS = 10_000;
+
+function secure(
+  plain: Duplex,
+  { host, tls = { rejectUnauthorized: false } }: Backend,
+  signal: AbortSignal,
+): Promise<Duplex> {
   return new Promise((resolve, reject) => {
     const socket = connectTls({ ...tls, socket: plain, ALPNProtocols: ['http/1.1'] });
-    const failed = (error: Error) => {
-      plain.destroy();
-      reject(unreachable(error));
-    };
-    socket.once('error', failed);
-    socket.once('secureConnect', () => {
+    const settled = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
       socket.off('error', failed);
       socket.on('error', () => plain.destroy());
+    };
+    const failed = (error: Error) => {
+      settled();
+      plain.destroy();
+      reject(unreachable(new Error(describeFailure(error, new URL(`https://${host}`)))));
+    };
+    const abort = () => failed(new Error('context canceled'));
+    const timer = setTimeout(() => failed(new Error('net/http: TLS handshake timeout')), HANDSHAKE_MS);
+    signal.addEventListener('abort', abort, { once: true });
+    socket.once('error', failed);
+    socket.once('secureConnect', () => {
+      settled();
       resolve(socket);
     });
+    if (signal.aborted) abort();
   });
 }
 

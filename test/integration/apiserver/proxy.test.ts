@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import { Agent, createServer as createSecureServer, request } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import {
+  type AddressInfo,
+  createServer as createTcpServer,
+  type Socket,
+  type Server as TcpServer,
+} from 'node:net';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { WebSocket, WebSocketServer } from 'ws';
 import { startServer, type TestServer } from './server.js';
@@ -80,7 +86,7 @@ describe('proxy subresources', function () {
   });
   beforeEach(() => seen.splice(0));
 
-  const listen = (server: Server): Promise<number> =>
+  const listen = (server: TcpServer): Promise<number> =>
     new Promise((resolve) =>
       server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port)),
     );
@@ -197,6 +203,21 @@ describe('proxy subresources', function () {
     assert.equal(pod.text, 'over TLS');
   });
 
+  it('lets go of a backend that is silent instead of speaking TLS when the client goes', async () => {
+    const silent = createTcpServer();
+    const reached = once(silent, 'connection');
+    const path = `${ROOT}/pods/https:p:${await listen(silent)}/proxy/`;
+    const agent = new Agent({ ca: api.pki.caCert, ...api.admin });
+    const asking = request({ host: '127.0.0.1', port: api.port, path, agent }).end();
+    asking.on('error', () => {});
+    const [socket] = (await reached) as [Socket];
+    const closed = once(socket.resume(), 'close');
+    asking.destroy();
+    await closed;
+    agent.destroy();
+    silent.close();
+  });
+
   it('says in upstream’s words what can not be reached', async () => {
     for (const [path, code, message] of [
       ['pods/none/proxy/', 404, 'pods "none" not found'],
@@ -208,6 +229,9 @@ describe('proxy subresources', function () {
       const reply = await api.http('GET', `${ROOT}/${path}`);
       assert.deepEqual([reply.code, reply.json.message], [code, message]);
     }
+    const plain = await api.http('GET', `${ROOT}/pods/https:p:${port}/proxy/`);
+    const wrong = 'error trying to reach service: http: server gave HTTP response to HTTPS client';
+    assert.deepEqual([plain.code, plain.json.message], [503, wrong]);
     const refused = await api.http('GET', `${ROOT}/pods/p:1/proxy/`);
     assert.equal(refused.code, 503);
     assert.match(refused.json.message, /^error trying to reach service: /);
