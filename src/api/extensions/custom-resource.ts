@@ -68,7 +68,9 @@ function compile(crd: CustomResourceDefinition): CustomDefinition | undefined {
   )
     return undefined;
   const versions = new Map<string, Resource>();
-  const id = `${metadata.uid}/${metadata.generation}/${JSON.stringify(names)}`;
+  // The end of a definition counts as a generation; its objects' watchers are to see these go first.
+  const generation = (metadata.generation ?? 0) - (metadata.deletionTimestamp ? 1 : 0);
+  const id = `${metadata.uid}/${generation}/${JSON.stringify(names)}`;
   const definition = { crd, id, versions, served: [] as Resource[] } as unknown as CustomDefinition;
   for (const version of spec.versions) {
     const resource = resourceOf(definition, crd, version);

@@ -275,6 +275,7 @@ describe('custom resources with kubectl', function () {
     watch.stdout.on('data', (chunk) => (seen += chunk));
     await new Promise<void>((resolve) => watch.stdout.once('data', () => resolve()));
     const ended = new Promise((resolve) => watch.once('exit', resolve));
+    const events = s.watch('/apis/stable.example.com/v1/crontabs?watch=1', 'application/json', () => false);
     await ok(patch('b', '{"metadata":{"finalizers":["example.com/hold"]}}'));
     await ok('delete crd crontabs.stable.example.com --wait=false');
     await ok('wait --for=delete ct/a --timeout=5s');
@@ -285,6 +286,11 @@ describe('custom resources with kubectl', function () {
     await ok('wait --for=delete crd/crontabs.stable.example.com --timeout=5s');
     await ended;
     assert.match(seen, /crontab\.stable\.example\.com\/a/);
+    const gone = (await events).bytes.toString().match(/"type":"DELETED".*?"name":"\w+"/g) ?? [];
+    assert.deepEqual(
+      gone.map((event) => event.slice(-3)).filter((name) => /[ab]"$/.test(name)),
+      ['"a"', '"b"'],
+    );
     await fails(
       'get crontabs.v1.stable.example.com',
       /doesn't have a resource type|could not find the requested resource/,
