@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Node, Pod, Taint } from '#types';
 import type { Clock } from '../api/machinery/clock.js';
+import { quantityValue } from '../api/machinery/quantity.js';
 import { isReason } from '../api/machinery/status.js';
 import { INGRESS_NODE_LABEL } from '../api/resources/networking/ingress-controller.js';
 import { LOCAL_PATH_FOLDER } from '../api/storage/annotations.js';
@@ -355,6 +356,7 @@ export class Agent {
     return new Housekeeping({
       ...{ dataDir, stateDir, runtime, images, clock, logger, settings },
       pods: () => this.#pods.list(),
+      podsMemory: () => quantityValue(this.#facts.whole['memory']),
       changed: () => this.#registration.changed(),
       warn: (reason, message) => this.#event('Warning', reason, message),
       evicted: (pod, { message, annotations }) =>

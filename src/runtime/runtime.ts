@@ -197,6 +197,11 @@ export class ContainerRuntime implements Runtime {
     if (cgroups.exists(group)) cgroups.update(group, limits);
   }
 
+  async parentStats(path: string): Promise<ContainerStats> {
+    const { cgroups, cgroupRoot } = this.#env;
+    return cgroups.stats(join(cgroupRoot, path));
+  }
+
   writableLayer(id: string): string {
     return join(containersDir(this.#env), id, 'upper');
   }

@@ -233,6 +233,8 @@ export interface Runtime {
   updateLimits(id: string, limits: Limits): Promise<void>;
   /** New limits for a group above the sandboxes', by its path below the runtime's own; nothing while it holds none. */
   limitParent(path: string, limits: Limits): void;
+  /** Of such a group. Rejects when it is not there. */
+  parentStats(path: string): Promise<ContainerStats>;
   /** The folder with what a container has written to its root filesystem; it need not be there. */
   writableLayer(id: string): string;
   /** Of a container or a sandbox. */

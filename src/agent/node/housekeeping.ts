@@ -24,6 +24,8 @@ export interface HousekeepingDeps {
   logger: Logger;
   settings: NodeSettings;
   pods(): PodWorker[];
+  /** Bytes that all pods may have together; 0: whatever there is. */
+  podsMemory(): number;
   /** The node has other images or pressures. */
   changed(): void;
   /** A warning about the node. */
@@ -49,6 +51,7 @@ export class Housekeeping {
       logger: logger.child({ component: 'evictions' }),
       pods: () => deps.pods(),
       observe: () => observe(dataDir),
+      podsMemory: () => deps.podsMemory(),
       reclaimDisk: async () => {
         const dropBuildSteps = () => images.dropSteps(() => true);
         await reclaimDisk({ runtime, images, inUse, dropBuildSteps });

@@ -68,11 +68,11 @@ export class ContainerHealth {
     context.changed();
     try {
       await runHook(
-        ...(['PostStart', hook, this.#target(id), this.deps.clock, USER_AGENT] as const),
+        ...([hook, this.#target(id), this.deps.clock, USER_AGENT] as const),
         this.#starting.signal,
       );
     } catch (error) {
-      this.#failedHook('FailedPostStartHook', error);
+      this.#failedHook('PostStart', error);
       this.unhealthy = 'FailedPostStartHook';
     }
     crashPoint('postStart run');
@@ -83,9 +83,9 @@ export class ContainerHealth {
     const hook = this.of.container.lifecycle?.preStop;
     if (!hook) return;
     try {
-      await runHook('PreStop', hook, this.#target(id), this.deps.clock, USER_AGENT, signal);
+      await runHook(hook, this.#target(id), this.deps.clock, USER_AGENT, signal);
     } catch (error) {
-      this.#failedHook('FailedPreStopHook', error);
+      this.#failedHook('PreStop', error);
     }
   }
 
@@ -94,9 +94,11 @@ export class ContainerHealth {
     this.#starting.abort();
   }
 
-  #failedHook(reason: string, error: unknown): void {
+  /** What it said stays in the node's log: it may be secret. */
+  #failedHook(hook: 'PostStart' | 'PreStop', err: unknown): void {
     const { context, container } = this.of;
-    this.deps.event(context.pod, container, 'Warning', reason, (error as Error).message);
+    this.deps.logger.warn({ err, container: container.name }, `its ${hook} hook failed`);
+    this.deps.event(context.pod, container, 'Warning', `Failed${hook}Hook`, `${hook}Hook failed`);
   }
 
   #probed(kind: ProbeKind, ok: boolean): void {

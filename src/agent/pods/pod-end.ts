@@ -8,6 +8,8 @@ export interface PodFailure {
   message: string;
   /** The node did not take it: nothing of it has been. */
   isRejection?: boolean;
+  /** The node needed what it had: it is a target of a disruption. */
+  disrupts?: boolean;
 }
 
 export class PodEnd {

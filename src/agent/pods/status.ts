@@ -306,10 +306,9 @@ function conditions(
   };
   let ready = containersReady('Ready');
   if (ready.status === 'True') ready = gates(pod) ?? ready;
-  const disrupted =
-    failure?.reason === 'Evicted' || failure?.reason === 'Terminated'
-      ? [condition('DisruptionTarget', true, 'TerminationByKubelet', failure.message)]
-      : [];
+  const disrupted = failure?.disrupts
+    ? [condition('DisruptionTarget', true, 'TerminationByKubelet', failure.message)]
+    : [];
   return [
     condition('PodReadyToStartContainers', sandboxReady && !over),
     initialized,

@@ -52,13 +52,23 @@ const OPERATORS: Record<string, number> = {
 /** Where a relative path starts, as upstream's kubelet has it by default. */
 const PROFILES = '/var/lib/kubelet/seccomp';
 
-/** Reads a profile file. Throws RuntimeError('Invalid') when it can't be used. */
+/** Reads a profile file. Throws RuntimeError('Invalid') when it can't be used, in the words of containerd. */
 export function readProfile(path: string): { rules: FieldWriter; digest: string } {
+  const file = resolve(PROFILES, path);
+  const text = attempt(`cannot load seccomp profile "${file}"`, () => readFileSync(file, 'utf8'));
+  const digest = createHash('sha256').update(text).digest('hex');
+  return attempt(`decoding seccomp profile failed "${file}"`, () => ({
+    ...{ rules: profileRules(JSON.parse(text)), digest },
+  }));
+}
+
+function attempt<T>(what: string, read: () => T): T {
   try {
-    const text = readFileSync(resolve(PROFILES, path), 'utf8');
-    return { rules: profileRules(JSON.parse(text)), digest: createHash('sha256').update(text).digest('hex') };
+    return read();
   } catch (error) {
-    throw new RuntimeError('Invalid', `seccomp profile ${path}: ${(error as Error).message}`);
+    const { code, syscall, path, message } = error as NodeJS.ErrnoException;
+    const why = code === 'ENOENT' ? `${syscall} ${path}: no such file or directory` : message;
+    throw new RuntimeError('Invalid', `${what}: ${why}`);
   }
 }
 

@@ -27,6 +27,8 @@ describe('node-pressure eviction', function () {
   });
   after(async () => {
     if (!cluster) return;
+    // With the folder goes what is known of them.
+    await cluster.kubectl.try(['delete', 'pod', '--all', '--wait']);
     await cluster.keelson(['node', 'stop', cluster.node]);
     execFileSync('umount', ['--lazy', place]);
     await cluster.down();
@@ -73,9 +75,8 @@ describe('node-pressure eviction', function () {
       const { status } = await evicted(name);
       assert.equal(status?.reason, 'Evicted');
       assert.equal(status?.message, message);
-      const target = status?.conditions?.find((c) => c.type === 'DisruptionTarget');
-      assert.equal(target?.reason, 'TerminationByKubelet');
-      assert.equal(target?.message, message);
+      // It is the pod's own doing.
+      assert.ok(!status?.conditions?.some((c) => c.type === 'DisruptionTarget'));
     }
   });
 
@@ -102,6 +103,8 @@ describe('node-pressure eviction', function () {
     assert.equal(late.status?.message, 'Pod was rejected: The node had condition: [DiskPressure]. ');
     const { status } = await evicted('greedy');
     assert.equal(status?.reason, 'Evicted');
+    const target = status?.conditions?.find((c) => c.type === 'DisruptionTarget');
+    assert.deepEqual([target?.reason, target?.message], ['TerminationByKubelet', status?.message]);
     assert.match(
       status?.message ?? '',
       /^The node was low on resource: ephemeral-storage\. Threshold quantity: 300Mi, available: \d+(Ki|Mi)?\. Container c was using \d+Ki, request is 0, has larger consumption of ephemeral-storage\. $/,

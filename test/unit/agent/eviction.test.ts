@@ -23,6 +23,7 @@ describe('eviction thresholds', () => {
         ['nodefs.inodesFree', { share: 0.05 }],
         ['imagefs.available', { share: 0.15 }],
         ['imagefs.inodesFree', { share: 0.05 }],
+        ['allocatableMemory.available', { quantity: '100Mi' }],
       ],
     );
     assert.equal(transitionMs, 300_000);
@@ -125,6 +126,18 @@ describe('eviction order', () => {
       offending_containers: 'c',
       offending_containers_usage: '20Mi',
     });
+    const whole = make('p', undefined, 0);
+    whole.memory = 20 * MiB;
+    whole.pod.spec.resources = { requests: { memory: '10Mi' } };
+    const ofPod = evictionMessage(whole, threshold!, seen);
+    assert.equal(
+      ofPod.message,
+      'The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. Pod p was using 20Mi, request is 10Mi, has larger consumption of memory. ',
+    );
+    assert.deepEqual(ofPod.annotations, {
+      ...{ starved_resource: 'memory', offending_pod: 'p', offending_pod_usage: '20Mi' },
+      ...{ offending_containers: '', offending_containers_usage: '' },
+    });
   });
 });
 
@@ -151,10 +164,16 @@ describe('limits of the disk', () => {
       'Pod ephemeral local storage usage exceeds the total limit of containers 10Mi. ',
     ],
     [
-      'a container beside one without a limit',
+      'a pod with a container without a limit',
       usage(11 * MiB, ['10Mi', undefined]),
       0,
-      'Container c0 exceeded its local ephemeral storage limit "10Mi". ',
+      'Pod ephemeral local storage usage exceeds the total limit of containers 10Mi. ',
+    ],
+    [
+      'a container within what the pod may have',
+      usage(11 * MiB, ['10M', '8M']),
+      0,
+      'Container c0 exceeded its local ephemeral storage limit "10M". ',
     ],
     [
       'a volume',

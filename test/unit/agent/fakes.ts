@@ -132,6 +132,9 @@ export class FakeRuntime extends EventEmitter {
   }
 
   limitParent(): void {}
+  parentStats(): Promise<never> {
+    return Promise.reject(new Error('there is none'));
+  }
 
   find(id: string): ContainerStatus {
     return this.sandboxes()

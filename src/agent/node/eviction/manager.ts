@@ -27,6 +27,8 @@ export interface EvictionOptions {
   logger: Logger;
   pods(): PodWorker[];
   observe(): Observations;
+  /** What all pods may have together; 0: whatever there is. */
+  podsMemory(): number;
   /** Removes from the disk what nobody uses: images, ended containers. */
   reclaimDisk(): Promise<void>;
   /** The conditions are others now. */
@@ -67,8 +69,8 @@ export class EvictionManager {
   }
 
   async #look(): Promise<void> {
-    const { clock, observe, event } = this.#options;
-    const observations = observe();
+    const { clock, event } = this.#options;
+    const observations = await this.#observe();
     const before = [...this.#state.conditions].join();
     const due = this.#state.update(observations, clock.elapsed());
     if ([...this.#state.conditions].join() !== before) this.#options.changed();
@@ -79,6 +81,17 @@ export class EvictionManager {
     event('EvictionThresholdMet', `Attempting to reclaim ${resource}`);
     if (await this.#reclaim(resource)) return;
     await this.#evictOne(threshold, observations);
+  }
+
+  async #observe(): Promise<Observations> {
+    const { observe, podsMemory, runtime } = this.#options;
+    const observations = observe();
+    const capacity = podsMemory();
+    if (capacity === 0) return observations;
+    // The group of all pods is not there before the first.
+    const used = await runtime.parentStats('').catch(() => ({ workingSetBytes: 0 }));
+    const available = Math.max(0, capacity - used.workingSetBytes);
+    return { ...observations, 'allocatableMemory.available': { available, capacity } };
   }
 
   #candidates(): PodWorker[] {
@@ -92,7 +105,7 @@ export class EvictionManager {
       if (!hasDiskLimits(worker.pod)) continue;
       const usage = await measure(worker.pod, worker.dir, this.#options.runtime, true);
       const excess = diskExcess(usage, usage.volumes);
-      if (excess && this.#evict(worker, excess, IMMEDIATE_GRACE_S)) any = true;
+      if (excess && this.#evict(worker, excess, IMMEDIATE_GRACE_S, false)) any = true;
     }
     return any;
   }
@@ -101,8 +114,8 @@ export class EvictionManager {
   async #reclaim(resource: string): Promise<boolean> {
     if (resource !== 'ephemeral-storage' && resource !== 'inodes') return false;
     await this.#options.reclaimDisk();
-    const { observe, clock } = this.#options;
-    return this.#state.update(observe(), clock.elapsed()).length === 0;
+    const observations = await this.#observe();
+    return this.#state.update(observations, this.#options.clock.elapsed()).length === 0;
   }
 
   async #evictOne(threshold: Threshold, observations: Observations): Promise<void> {
@@ -115,16 +128,17 @@ export class EvictionManager {
     const grace = threshold.graceMs > 0 ? settings.maxPodGraceSeconds : IMMEDIATE_GRACE_S;
     for (const usage of ranked(usages, resource)) {
       const worker = workers.get(usage.pod.metadata.uid!)!;
-      if (this.#evict(worker, evictionMessage(usage, threshold, observations), grace)) return;
+      if (this.#evict(worker, evictionMessage(usage, threshold, observations), grace, true)) return;
     }
     this.#options.logger.warn({ resource }, 'no pod can be evicted');
   }
 
-  #evict(worker: PodWorker, message: EvictionMessage, graceSeconds: number): boolean {
+  /** `disrupts`: the node is the reason, not the pod. */
+  #evict(worker: PodWorker, message: EvictionMessage, graceSeconds: number, disrupts: boolean): boolean {
     if (isCritical(worker.pod) || !worker.isActive || worker.terminating) return false;
     this.#options.logger.warn({ pod: worker.pod.metadata.name, message: message.message }, 'evicting a pod');
     this.#options.evicted(worker.pod, message);
-    worker.fail({ reason: 'Evicted', message: message.message }, graceSeconds);
+    worker.fail({ reason: 'Evicted', message: message.message, disrupts }, graceSeconds);
     return true;
   }
 }

@@ -1,6 +1,8 @@
 /** Who goes first, and what it is told (kubelet `eviction/helpers`). Pure. */
 import type { Container, Pod } from '#types';
-import { formatQuantity, quantityValue } from '../../../api/machinery/quantity.js';
+import { addQuantities, formatQuantity, quantityValue } from '../../../api/machinery/quantity.js';
+import { aggregateWith } from '../../../api/resources/core/podspec/amounts.js';
+import { quantities } from '../../../api/resources/core/podspec/pod-level-resources.js';
 import { podRequest } from '../../pods/resources.js';
 import { amount, type Observations, resourceOf, type Threshold } from './thresholds.js';
 
@@ -58,14 +60,19 @@ export function evictionMessage(
     const available = resource === 'memory' || resource === 'ephemeral-storage' ? bytes : String;
     message += `Threshold quantity: ${quantity}, available: ${available(seen.available)}. `;
   }
+  const annotations: Record<string, string> = { starved_resource: resource };
+  const { metadata, spec } = usage.pod;
+  const ofPod = resource === 'memory' ? spec.resources?.requests?.[resource] : undefined;
+  if (ofPod !== undefined) {
+    const used = bytes(usage.memory);
+    message += `Pod ${metadata.name} was using ${used}, request is ${ofPod}, has larger consumption of ${resource}. `;
+    Object.assign(annotations, { offending_pod: metadata.name, offending_pod_usage: used });
+  }
   const over = containersOver(usage, resource);
   for (const { name, used, request } of over)
     message += `Container ${name} was using ${used}, request is ${request}, has larger consumption of ${resource}. `;
-  const annotations: Record<string, string> = { starved_resource: resource };
-  if (over.length > 0) {
-    annotations['offending_containers'] = over.map((c) => c.name).join(',');
-    annotations['offending_containers_usage'] = over.map((c) => c.used).join(',');
-  }
+  annotations['offending_containers'] = over.map((c) => c.name).join(',');
+  annotations['offending_containers_usage'] = over.map((c) => c.used).join(',');
   return { message, annotations };
 }
 
@@ -94,12 +101,10 @@ export function diskExcess(usage: PodUsage, volumes: Record<string, number>): Ev
       };
   }
   const limitOf = (c: Container) => c.resources?.limits?.['ephemeral-storage'];
-  const limits = pod.spec.containers.map(limitOf);
-  const total = limits.reduce((sum, limit) => sum + quantityValue(limit), 0);
-  const used = usage.disk;
-  if (limits.every(Boolean) && used > total)
+  const total = wholeDiskLimit(pod);
+  if (total !== undefined && usage.disk > quantityValue(total))
     return {
-      message: `Pod ephemeral local storage usage exceeds the total limit of containers ${bytes(total)}. `,
+      message: `Pod ephemeral local storage usage exceeds the total limit of containers ${total}. `,
       annotations,
     };
   for (const container of pod.spec.containers) {
@@ -113,8 +118,21 @@ export function diskExcess(usage: PodUsage, volumes: Record<string, number>): Ev
   return undefined;
 }
 
+/** Of its containers together; one without a limit adds nothing to it, as upstream counts. */
+function wholeDiskLimit({ spec }: Pod): string | undefined {
+  const name = 'ephemeral-storage';
+  const of = ({ resources }: Container): Record<string, string> => {
+    const limit = resources?.limits?.[name];
+    return limit === undefined ? {} : { [name]: limit };
+  };
+  const sum = aggregateWith(spec, of, quantities)[name];
+  const overhead = spec.overhead?.[name];
+  return sum !== undefined && overhead !== undefined ? addQuantities(sum, overhead) : sum;
+}
+
 /** Whether a pod has limits of what it may take of the disk. */
 export function hasDiskLimits({ spec }: Pod): boolean {
-  const limited = spec.containers.some((c) => c.resources?.limits?.['ephemeral-storage']);
+  const all = [...spec.containers, ...(spec.initContainers ?? [])];
+  const limited = all.some((c) => c.resources?.limits?.['ephemeral-storage']);
   return limited || (spec.volumes ?? []).some(({ emptyDir }) => quantityValue(emptyDir?.sizeLimit) > 0);
 }

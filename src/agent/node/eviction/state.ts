@@ -2,6 +2,7 @@
 import {
   amount,
   type EvictionSettings,
+  isMemory,
   type Observations,
   type Pressure,
   pressureOf,
@@ -34,8 +35,7 @@ export class EvictionState {
       if (seen !== now && now - seen >= this.settings.transitionMs) this.#seen.delete(pressure);
     this.#conditions = new Set(this.#seen.keys());
     this.#unresolved = met.filter((t) => now - this.#first.get(t)! >= t.graceMs);
-    const isMemory = ({ signal }: Threshold) => signal === 'memory.available';
-    return this.#unresolved.toSorted((a, b) => Number(isMemory(b)) - Number(isMemory(a)));
+    return this.#unresolved.toSorted((a, b) => Number(isMemory(b.signal)) - Number(isMemory(a.signal)));
   }
 }
 

@@ -9,7 +9,8 @@ export const SIGNALS = [
   'imagefs.inodesFree',
   'pid.available',
 ] as const;
-export type Signal = (typeof SIGNALS)[number];
+/** With what pods leave of the memory that they may have together, which nobody sets. */
+export type Signal = (typeof SIGNALS)[number] | 'allocatableMemory.available';
 
 /** What there is of a resource, and how much there could be: bytes, inodes or process ids. */
 export interface Observation {
@@ -44,18 +45,17 @@ export const DEFAULT_HARD =
   'memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%,imagefs.available<15%,imagefs.inodesFree<5%';
 const DEFAULT_TRANSITION = '5m0s';
 
+export const isMemory = (signal: Signal): boolean =>
+  signal === 'memory.available' || signal === 'allocatableMemory.available';
+
 export type Pressure = 'MemoryPressure' | 'DiskPressure' | 'PIDPressure';
 
 export const pressureOf = (signal: Signal): Pressure =>
-  signal === 'memory.available'
-    ? 'MemoryPressure'
-    : signal === 'pid.available'
-      ? 'PIDPressure'
-      : 'DiskPressure';
+  isMemory(signal) ? 'MemoryPressure' : signal === 'pid.available' ? 'PIDPressure' : 'DiskPressure';
 
 /** What a pod would have to give back. */
 export const resourceOf = (signal: Signal): string =>
-  signal === 'memory.available'
+  isMemory(signal)
     ? 'memory'
     : signal === 'pid.available'
       ? 'pids'
@@ -88,16 +88,21 @@ export function evictionSettings(options: EvictionOptions = {}): EvictionSetting
     };
   };
   const hard = pairs('eviction-hard', options.hard ?? DEFAULT_HARD, '<');
+  // As upstream: 0 switches a threshold off.
+  const isOn = ([, text]: [Signal, string]) => !/^0%?$|^100%$/.test(text);
+  const atOnce = [...hard].filter(isOn).map((entry) => make('eviction-hard', entry, 0));
+  const ofPods = atOnce.filter(({ signal }) => signal === 'memory.available');
   return {
     thresholds: [
-      // As upstream: 0 switches a threshold off.
-      ...[...hard].filter(([, text]) => !/^0%?$|^100%$/.test(text)).map((e) => make('eviction-hard', e, 0)),
+      ...atOnce,
       ...[...soft].map((entry) => {
         const grace = graces.get(entry[0]);
         if (grace === undefined)
           throw new Error(`--eviction-soft-grace-period: grace period must be specified for ${entry[0]}`);
         return make('eviction-soft', entry, duration('eviction-soft-grace-period', grace));
       }),
+      // What holds for the machine holds for what its pods may have, too.
+      ...ofPods.map((threshold): Threshold => ({ ...threshold, signal: 'allocatableMemory.available' })),
     ],
     transitionMs: duration(
       'eviction-pressure-transition-period',
@@ -113,7 +118,8 @@ function pairs(option: string, text: string | undefined, separator: string): Map
     const at = part.indexOf(separator);
     const signal = part.slice(0, at).trim() as Signal;
     if (at < 0) throw new Error(`--${option}: "${part}" is not of the form signal${separator}value`);
-    if (!SIGNALS.includes(signal)) throw new Error(`--${option}: unknown eviction signal ${signal}`);
+    if (!SIGNALS.some((known) => known === signal))
+      throw new Error(`--${option}: unknown eviction signal ${signal}`);
     if (found.has(signal)) throw new Error(`--${option}: duplicate eviction threshold of ${signal}`);
     found.set(signal, part.slice(at + 1).trim());
   }

@@ -4,12 +4,14 @@ import { promisify } from 'node:util';
 import type { Logger } from 'pino';
 import type { Clock } from '../../../api/machinery/clock.js';
 import { sleep } from '../../../client/retry.js';
+import type { PodFailure } from '../../pods/pod-end.js';
 import type { PodWorker } from '../../pods/worker.js';
 import { type ShutdownPeriod, shutdownGroups } from './groups.js';
 import { ShutdownLock, watchShutdowns } from './logind.js';
 
 export const SHUTTING_DOWN = 'node is shutting down';
-const TERMINATED = {
+const TERMINATED: PodFailure = {
+  disrupts: true,
   reason: 'Terminated',
   message: 'Pod was terminated in response to imminent node shutdown.',
 };
