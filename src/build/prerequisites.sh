@@ -23,6 +23,7 @@ if [ "${1:-run}" = test ]; then
   want "/usr/bin/umoci" umoci
   want "/usr/bin/crun" crun
   want "/usr/bin/unzip" unzip
+  want "/usr/bin/zstd" zstd
   want "/usr/bin/openssl" openssl
   want "/usr/bin/curl" curl
   want "/usr/sbin/haproxy" haproxy
