@@ -29,7 +29,9 @@ export class ShutdownLock {
 
 /** Calls `told` for each announcement: true when a shutdown begins, false when it was called off. Returns what ends it. */
 export function watchShutdowns(logger: Logger, told: (isShuttingDown: boolean) => void): () => void {
-  const child = spawn('busctl', ['--system', '--json=short', `--match=${MATCH}`, 'monitor'], {
+  // It ends with this process, however that ends.
+  const dying = ['--pdeathsig', 'TERM', 'busctl'];
+  const child = spawn('setpriv', [...dying, '--system', '--json=short', `--match=${MATCH}`, 'monitor'], {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   report(child, logger, 'shutdowns of the machine are not announced');
