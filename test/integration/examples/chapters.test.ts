@@ -1,12 +1,12 @@
 /** Every chapter's README, run as a reader would, on one node and on three. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { EXAMPLES, runChapter } from '../../fixtures/chapters.js';
 import { startTestCluster, type TestCluster } from '../../fixtures/cluster.js';
-import { runSteps, stepsOf, writeCommands } from '../../fixtures/readme.js';
+import { writeCommands } from '../../fixtures/readme.js';
 import { register } from '../../fixtures/registry.js';
 
-const EXAMPLES = resolve('examples');
 /** What clusters.test.ts runs. */
 const OWN_CLUSTERS = 'ch03-clusters';
 const all = readdirSync(EXAMPLES).filter(
@@ -30,7 +30,7 @@ for (const nodes of [1, 3]) {
       for (const path of [place, LEFT]) register({ kind: 'dir', path });
       cluster = await startTestCluster('--nodes', `${nodes}`);
       const bin = writeCommands(place, `--name ${cluster.name} --data-dir ${cluster.dataDir}`);
-      for (const chapter of chapters) runs.set(chapter, runChapter(chapter, cluster, place, bin));
+      for (const chapter of chapters) runs.set(chapter, runChapter(chapter, cluster.kubectl, place, bin));
     });
     after(async () => {
       await Promise.all(runs.values());
@@ -44,31 +44,4 @@ for (const nodes of [1, 3]) {
         if (error) throw error;
       });
   });
-}
-
-/** Runs a chapter in a namespace of its own, so that chapters can run side by side. */
-async function runChapter(chapter: string, cluster: TestCluster, place: string, bin: string) {
-  const scratch = join(place, chapter);
-  mkdirSync(scratch);
-  const kubeconfig = join(scratch, 'kubeconfig');
-  try {
-    await cluster.kubectl('create', 'namespace', chapter);
-    writeFileSync(kubeconfig, await cluster.kubectl('config', 'view', '--raw'), { mode: 0o600 });
-    const env = {
-      KUBECONFIG: kubeconfig,
-      PATH: `${bin}:${process.env['PATH']}`,
-      HOME: scratch,
-      TMPDIR: scratch,
-    };
-    await runSteps(
-      [
-        { command: `kubectl config set-context --current --namespace=${chapter}`, expected: [], line: 0 },
-        ...stepsOf(join(EXAMPLES, chapter)),
-      ],
-      { cwd: join(EXAMPLES, chapter), env, scratch },
-    );
-    return undefined;
-  } catch (error) {
-    return error as Error;
-  }
 }
