@@ -12,6 +12,7 @@ unpack_kernel
 make_initrd
 make_disk
 echo vm > "$disk/etc/hostname"
+printf '127.0.0.1 localhost\n::1 localhost\n127.0.1.1 vm\n' > "$disk/etc/hosts"
 echo '/dev/vda / ext4 defaults 0 1' > "$disk/etc/fstab"
 mkdir -p "$disk/var/log/journal"
 printf '[Match]\nName=en* eth*\n[Network]\nDHCP=yes\n' > "$disk/etc/systemd/network/lan.network"

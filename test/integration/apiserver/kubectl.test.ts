@@ -165,7 +165,7 @@ describe('apiserver with kubectl', function () {
 
   it('waits, deletes, and deletes namespaces in the background', async () => {
     await ok('create configmap temporary');
-    assert.equal(await ok('delete cm temporary'), 'configmap "temporary" deleted\n');
+    assert.equal(await ok('delete cm temporary'), 'configmap "temporary" deleted from default namespace\n');
     await ok('delete cm -l tier=x');
     await fails('get cm cm', /NotFound/);
     await ok('create namespace ns1');

@@ -18,6 +18,7 @@ import { loadOrCreatePki, type Pki } from '../../../src/auth/pki.js';
 import type { ExecSession, NodeStreams } from '../../../src/hub/node-streams.js';
 import { renderKubeconfig } from '../../../src/server/kubeconfig.js';
 import { openLevelStore, type Store } from '../../../src/store/index.js';
+import { tool } from '../../fixtures/tools.js';
 
 export interface Reply {
   code: number;
@@ -166,7 +167,7 @@ function parsed(headers: IncomingHttpHeaders, text: string): any {
 function kubectl(args: string, env: NodeJS.ProcessEnv, input?: string) {
   return new Promise<{ stdout: string; stderr: string; code: number }>((resolve) => {
     const child = execFile(
-      'kubectl',
+      tool('kubectl'),
       args.split(' '),
       { env, maxBuffer: 64 << 20 },
       (error: any, stdout, stderr) => resolve({ stdout, stderr, code: error ? (error.code ?? 1) : 0 }),
@@ -177,7 +178,7 @@ function kubectl(args: string, env: NodeJS.ProcessEnv, input?: string) {
 
 /** Starts kubectl and leaves it running. */
 export function startKubectl(args: string, dir: string) {
-  return spawn('kubectl', args.split(' '), {
+  return spawn(tool('kubectl'), args.split(' '), {
     env: { ...process.env, KUBECONFIG: join(dir, 'kubeconfig'), HOME: dir },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

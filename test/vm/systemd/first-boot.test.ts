@@ -27,17 +27,21 @@ describe('services of systemd', function () {
 
   it('start a control plane and a node', async () => {
     await systemctl('enable', '--now', SERVER);
-    const joining = await eventually('the control plane', async () => {
-      await kubectl('get', '--raw', '/readyz');
-      return service.keelson('token');
-    });
+    const joining = await eventually(
+      'the control plane',
+      async () => {
+        await kubectl('get', '--raw', '/readyz');
+        return service.keelson('token');
+      },
+      120_000,
+    );
     const argv = joining.replace('keelson agent ', '');
     service.writeAgent(
       `${argv} --shutdown-grace-period 30s --shutdown-grace-period-critical-pods 15s --cpu-manager-policy static`,
     );
     await systemctl('daemon-reload');
     await systemctl('enable', '--now', AGENT);
-    await eventually('a node', async () => (await kubectl('get', 'nodes', '-o', 'name')) !== '');
+    await eventually('a node', async () => (await kubectl('get', 'nodes', '-o', 'name')) !== '', 120_000);
     await service.nodeIsReady();
   });
 

@@ -17,10 +17,14 @@ describe('services of systemd, after a restart of the machine', function () {
   });
 
   it('are back, with the pods that something keeps', async () => {
-    await eventually('the control plane', async () => {
-      await kubectl('get', '--raw', '/readyz');
-      return true;
-    });
+    await eventually(
+      'the control plane',
+      async () => {
+        await kubectl('get', '--raw', '/readyz');
+        return true;
+      },
+      120_000,
+    );
     await service.nodeIsReady();
     for (const unit of ['keelson-server', 'keelson-agent'])
       assert.equal(await systemctl('is-active', unit), 'active');

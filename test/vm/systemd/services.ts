@@ -49,10 +49,13 @@ export const getPod = async (name: string): Promise<Pod> =>
   JSON.parse(await kubectl('get', 'pod', name, '-o', 'json'));
 
 export const nodeIsReady = () =>
-  eventually('the node to be ready', async () =>
-    /"status":"True"/.test(
-      await kubectl('get', 'nodes', '-o', 'jsonpath={.items[0].status.conditions[?(@.type=="Ready")]}'),
-    ),
+  eventually(
+    'the node to be ready',
+    async () =>
+      /"status":"True"/.test(
+        await kubectl('get', 'nodes', '-o', 'jsonpath={.items[0].status.conditions[?(@.type=="Ready")]}'),
+      ),
+    120_000,
   );
 
 /** What tells one run of a container from the next. */

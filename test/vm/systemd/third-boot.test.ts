@@ -22,10 +22,14 @@ describe('services of systemd, after a loss of power', function () {
   this.timeout(240_000);
 
   it('are back, with the pods as they were', async () => {
-    await eventually('the pod to run again', async () => {
-      const { status } = await service.getPod('bare');
-      return status?.containerStatuses?.[0]?.restartCount === 1 && status.phase === 'Running';
-    });
+    await eventually(
+      'the pod to run again',
+      async () => {
+        const { status } = await service.getPod('bare');
+        return status?.containerStatuses?.[0]?.restartCount === 1 && status.phase === 'Running';
+      },
+      120_000,
+    );
     await eventually('a command in it', async () => kubectl('exec', 'bare', '--', 'true').then(() => true));
     await kubectl('rollout', 'status', 'deployment/web', '--timeout=300s');
   });
