@@ -131,7 +131,8 @@ describe('cluster DNS', function () {
   it('comes back when it is deleted, at its address', async () => {
     const inSystem = ['-n', 'kube-system'];
     const wanted = ['service/kube-dns', 'endpoints/kube-dns'];
-    await kubectl('delete', ...inSystem, ...wanted, 'endpointslice/kube-dns');
+    // The endpoints may go with their Service before kubectl comes to them.
+    await kubectl('delete', ...inSystem, ...wanted, 'endpointslice/kube-dns', '--ignore-not-found');
     await eventually('the Service and its endpoints', async () => {
       const got = await kubectl('get', ...inSystem, ...wanted, 'endpointslice/kube-dns', '-o', 'json');
       const [service, endpoints, slice] = JSON.parse(got).items;
