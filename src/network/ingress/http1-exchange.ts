@@ -5,7 +5,6 @@ import { Readable } from 'node:stream';
 import type { Answer, Attempt, Sent, Sink, UpstreamResponse } from './attempt.js';
 import type { ResponseHead } from './response-head.js';
 
-const BODY_BUFFER = 64 << 10;
 const NOTHING = Buffer.alloc(0);
 
 export class Http1Exchange extends EventEmitter implements Sent, Sink {
@@ -167,7 +166,6 @@ export class Http1Exchange extends EventEmitter implements Sent, Sink {
 
   #body(): Readable {
     return new Readable({
-      highWaterMark: BODY_BUFFER,
       read: () => {
         if (!this.#isDone) this.#socket.resume();
       },

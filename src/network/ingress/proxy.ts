@@ -44,6 +44,12 @@ export interface ProxyOptions {
 const MAX_HEADER_BYTES = 32 << 10;
 const MAX_CONNECTIONS = 16_384;
 const MAX_STREAMS = 128;
+/**
+ * MB of a connection of HTTP/2, beyond which its new streams are refused. Each of its streams may hold its headers, the
+ * piece that waits to be sent and the next one (64 KiB, as a socket is read), and must not keep others from being opened
+ * only because the client is slow to read; more is nothing that a client has a right to.
+ */
+const MAX_SESSION_MEMORY = (MAX_STREAMS * (MAX_HEADER_BYTES + 2 * (64 << 10))) >> 20;
 const HEADERS_MS = 15_000;
 const HANDSHAKE_MS = 10_000;
 const IDLE_MS = 75_000;
@@ -86,6 +92,7 @@ export class IngressProxy {
     const server = http2.createSecureServer({
       ...LIMITS,
       ...SESSION_LIMITS,
+      maxSessionMemory: MAX_SESSION_MEMORY,
       ...(await certificates.general()),
       allowHTTP1: true,
       handshakeTimeout: HANDSHAKE_MS,

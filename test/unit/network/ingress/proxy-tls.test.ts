@@ -66,6 +66,32 @@ describe('the ingress proxy: TLS and HTTP/2', function () {
     session.close();
   });
 
+  it('answers on a connection with as many unread answers as it may have', async () => {
+    const large = Buffer.alloc(1 << 20);
+    const backend = await bench.backend((req, res) => res.end(req.url === '/large' ? large : 'small'));
+    bench.serve(backend.port);
+    const session = http2.connect(`https://127.0.0.1:${bench.tlsPort}`, { rejectUnauthorized: false });
+    const { maxConcurrentStreams = 0 } = (await once(session, 'remoteSettings'))[0];
+    assert.equal(maxConcurrentStreams, 128);
+    const ask = (path: string) => session.request({ ':path': path, ':authority': 'app.test' });
+    const unread = Array.from({ length: maxConcurrentStreams - 1 }, () => ask('/large'));
+    // They are given up after a while, as nobody reads them.
+    await Promise.all(
+      unread.map((stream) =>
+        once(
+          stream.on('error', () => {}),
+          'response',
+        ),
+      ),
+    );
+    for (let i = 0; i < 10; i++) {
+      let body = '';
+      for await (const chunk of ask('/')) body += chunk;
+      assert.equal(body, 'small');
+    }
+    session.destroy();
+  });
+
   it('lets a stream of HTTP/2 end, however many others of its connection the client gives up', async () => {
     let end = () => {};
     const backend = await bench.backend((req, res) => {
