@@ -17,6 +17,8 @@ export interface Attempt {
   length?: number;
   /** The protocol that is asked for instead of HTTP. */
   upgrade?: string;
+  /** By a connection of its own. */
+  isAlone?: boolean;
 }
 
 /** Why an attempt failed. */
@@ -26,6 +28,8 @@ export class UpstreamError extends Error {
     /** `connect`: the endpoint has seen nothing of the request. */
     readonly phase: 'connect' | 'answer',
     readonly timedOut: boolean,
+    /** A connection kept from an earlier request ended: that says nothing of the endpoint. */
+    readonly isStale = false,
   ) {
     super(message);
   }

@@ -27,6 +27,8 @@ export class Connection {
   readonly #onData = (bytes: Buffer) => this.#read(bytes);
   #isConnected = false;
   #isHanded = false;
+  /** Whether the request is not its first. */
+  #isReused = false;
   #current: Http1Exchange | undefined;
   #error: Error | undefined;
 
@@ -71,6 +73,7 @@ export class Connection {
 
   /** `head` is the attempt's, as it is written. */
   send(attempt: Attempt, head: string): Sent {
+    this.#socket.ref();
     this.#parser.expect(attempt.method);
     this.#current = new Http1Exchange(this.#socket, head, attempt, this.#isConnected);
     return this.#current;
@@ -100,12 +103,14 @@ export class Connection {
     current.tell();
     if (!current.isWhole) return;
     this.#current = undefined;
+    this.#isReused = true;
     if (rest.length > 0 || !current.isKept || !this.isOpen) {
       this.close();
       return;
     }
     this.#socket.resume();
     this.#idleIn(Math.min(IDLE_MS, Math.max(1, current.keepMs - KEEP_MARGIN_MS)));
+    this.#socket.unref();
     this.#options.free(this);
   }
 
@@ -133,6 +138,7 @@ export class Connection {
     if (isWhole) current?.tell();
     const why = error?.message ?? 'the endpoint closed the connection';
     const phase = this.#isConnected ? 'answer' : 'connect';
-    current?.fail(error instanceof UpstreamError ? error : new UpstreamError(why, phase, false));
+    const isStale = this.#isReused && current?.isAnswered === false;
+    current?.fail(error instanceof UpstreamError ? error : new UpstreamError(why, phase, false, isStale));
   }
 }

@@ -91,7 +91,7 @@ export async function reach(
   send: (endpoint: Endpoint) => Promise<Answer>,
 ): Promise<{ answer: Answer; done: () => void }> {
   const tried = new Set<string>();
-  for (;;) {
+  for (let attempts = 1; ; attempts++) {
     const endpoint = backends.pick(target, tried);
     if (!endpoint) throw new ProxyError(tried.size > 0 ? 502 : 503, outcome.error ?? 'no endpoint is ready');
     tried.add(endpoint.key);
@@ -108,8 +108,11 @@ export async function reach(
       if (failure.phase === 'connect') backends.failed(endpoint);
       const isSafe = failure.phase === 'connect' || (isIdempotent(attempt.method) && !attempt.hasBody);
       if (failure.timedOut && failure.phase === 'answer') throw new ProxyError(504, failure.message);
-      if (!isSafe || tried.size >= MAX_ATTEMPTS) throw new ProxyError(502, failure.message);
+      if (!isSafe || attempts >= MAX_ATTEMPTS) throw new ProxyError(502, failure.message);
       outcome.retries++;
+      if (!(error as UpstreamError).isStale) continue;
+      attempt.isAlone = true;
+      tried.delete(endpoint.key);
     }
   }
 }

@@ -58,6 +58,11 @@ export class Http1Exchange extends EventEmitter implements Sent, Sink {
     return this.#attempt.upgrade !== undefined;
   }
 
+  /** Whether anything came back. */
+  get isAnswered(): boolean {
+    return this.#head !== undefined;
+  }
+
   get isWhole(): boolean {
     return this.#isWhole;
   }

@@ -22,6 +22,7 @@ import type { Origin } from './headers.js';
 import type { IngressMetrics } from './metrics.js';
 import { answer, endWith, redirect } from './own-answers.js';
 import { ProxyError } from './proxy-error.js';
+import { isOffer, reread } from './reread.js';
 import type { Route, RoutingTable } from './routes.js';
 import { isWebSocket, type Upgrading, upgrade, upgradeOf, webSocketOf } from './upgrade.js';
 import type { Upstreams } from './upstream.js';
@@ -142,12 +143,14 @@ export class IngressProxy {
     await Promise.all(closed);
     clearTimeout(timer);
     this.#servers.clear();
+    this.#options.upstreams.close();
   }
 
   #listen(server: Server, port: number, protocol: Origin['protocol']): Promise<number> {
     const { metrics } = this.#options;
     server.maxConnections = MAX_CONNECTIONS;
     server.on('connection', (socket: Socket) => {
+      if (this.#sockets.has(socket)) return;
       metrics.connected(1);
       this.#sockets.add(socket);
       socket.on('close', () => {
@@ -157,6 +160,10 @@ export class IngressProxy {
     });
     server.on('request', (req: FrontRequest, res: FrontResponse) => void this.#request(req, res, protocol));
     server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+      if (isOffer(req)) {
+        reread(server, req, socket, head);
+        return;
+      }
       const refuse = (status: number) => endWith(socket, status, http.STATUS_CODES[status] ?? '');
       void this.#upgrade(req, upgradeOf(req, socket, head), protocol, 101, refuse);
     });

@@ -20,7 +20,7 @@ export class Upstreams {
     const head = requestHead(attempt, endpoint.key);
     const tlsName = protocol === 'https' ? nameOf(attempt.host) : undefined;
     const key = tlsName === undefined ? endpoint.key : `${endpoint.key} ${tlsName}`;
-    const idle = this.#idle.get(key);
+    const idle = attempt.isAlone ? undefined : this.#idle.get(key);
     let connection = idle?.pop();
     while (connection && !connection.isOpen) connection = idle?.pop();
     return (connection ?? this.#connect(key, endpoint, tlsName)).send(attempt, head);

@@ -135,7 +135,6 @@ export class Bench {
 
   async close(): Promise<void> {
     for (const close of this.#closers) await close();
-    this.upstreams.close();
     await this.proxy.close();
   }
 }

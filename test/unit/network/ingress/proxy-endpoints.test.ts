@@ -1,5 +1,6 @@
 /** Which endpoint a request goes to, and what becomes of it when that fails. */
 import assert from 'node:assert/strict';
+import net from 'node:net';
 import { ask, Bench, hello } from './harness.js';
 
 describe('the ingress proxy: endpoints', function () {
@@ -73,5 +74,21 @@ describe('the ingress proxy: endpoints', function () {
     bench.serve(backend.port);
     for (let i = 0; i < 5; i++) await ask(bench, '/');
     assert.equal(connections, 1);
+  });
+
+  it('asks an endpoint again that closed a kept connection just then, but for what may not be repeated', async () => {
+    let connections = 0;
+    const answer = 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n';
+    const backend = net.createServer((socket) => {
+      connections++;
+      socket.once('data', () => {
+        socket.write(answer);
+        socket.once('data', () => socket.destroy());
+      });
+    });
+    bench.serve((await bench.listen(backend)).port);
+    for (let i = 0; i < 4; i++) assert.equal((await ask(bench, '/')).status, 200);
+    assert.equal(connections, 4);
+    assert.equal((await ask(bench, '/', { method: 'POST', body: 'x' })).status, 502);
   });
 });

@@ -147,6 +147,27 @@ describe('the ingress proxy: upgrades', function () {
       assert.match(String(error), /403/);
     });
 
+  it('serves requests that only offer HTTP/2, with their bodies, and those after them', async () => {
+    const backend = await bench.backend((req, res) => {
+      res.setHeader('x-upgrade', `${req.headers.upgrade} ${req.headers['http2-settings']}`);
+      req.pipe(res);
+    });
+    bench.serve(backend.port);
+    const offer = 'Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n';
+    const socket = net.connect(bench.port, '127.0.0.1');
+    for (const body of ['one', 'two']) {
+      const head = `POST / HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade, HTTP2-Settings\r\n${offer}`;
+      socket.write(`${head}Content-Length: 3\r\n\r\n${body}`);
+      let got = '';
+      while (!got.includes('\r\n0\r\n\r\n')) got += (await once(socket, 'data'))[0];
+      assert.match(got, /^HTTP\/1\.1 200 /);
+      assert.match(got, /^x-upgrade: undefined undefined\r$/m);
+      assert.ok(got.includes(`\r\n${body}\r\n`), got);
+    }
+    assert.match(bench.metrics.text(), /^keelson_ingress_connections 1$/m);
+    socket.destroy();
+  });
+
   it('says 503 and 502 to upgrades without an endpoint that could take them', async () => {
     for (const appProtocol of [undefined, 'kubernetes.io/h2c']) {
       await bench.close();
