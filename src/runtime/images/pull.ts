@@ -93,33 +93,32 @@ export class Puller {
     return endpointsOf(registry, readRegistrySettings(this.settingsPath));
   }
 
+  /** Asks the endpoints in turn, until one has all of the image. */
   private async fromRegistry(reference: Reference, options: PullOptions): Promise<Image> {
-    const resolved = await this.resolve(reference, options).catch((error) => {
-      throw notPulled(reference, error, true);
-    });
-    const image = await this.tagKnown(reference, resolved.digest);
-    if (image) return image;
-    try {
-      return await this.download(reference, resolved, options);
-    } catch (error) {
-      throw notPulled(reference, error, false);
-    }
-  }
-
-  /** Asks the endpoints in turn: the first that has it serves the whole pull. */
-  private async resolve(reference: Reference, options: PullOptions): Promise<Resolved> {
     let failure: unknown;
-    for (const endpoint of this.endpoints(reference.registry)) {
-      const credentials = options.auth ?? endpoint.auth;
-      const repository = new Repository(this.http, endpoint, reference, credentials, options.signal!);
+    for (const endpoint of this.endpoints(reference.registry))
       try {
-        return { repository, ...(await repository.manifest(reference.digest ?? reference.tag!)) };
+        return await this.fromEndpoint(endpoint, reference, options);
       } catch (error) {
         options.signal?.throwIfAborted();
         failure = error;
       }
-    }
     throw failure;
+  }
+
+  private async fromEndpoint(endpoint: Endpoint, reference: Reference, options: PullOptions): Promise<Image> {
+    const credentials = options.auth ?? endpoint.auth;
+    const repository = new Repository(this.http, endpoint, reference, credentials, options.signal!);
+    const found = await repository.manifest(reference.digest ?? reference.tag!).catch((error) => {
+      throw notPulled(reference, error, true);
+    });
+    const image = await this.tagKnown(reference, found.digest);
+    if (image) return image;
+    try {
+      return await this.download(reference, { repository, ...found }, options);
+    } catch (error) {
+      throw notPulled(reference, error, false);
+    }
   }
 
   /** An image that is here needs only its names. */

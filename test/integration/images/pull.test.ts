@@ -366,6 +366,36 @@ describe('pulling images', () => {
     });
   });
 
+  it('takes from the registry what a mirror lacks or has damaged', async () => {
+    const [mirror, registry] = [await startFakeRegistry(layout), await startFakeRegistry(layout)];
+    try {
+      for (const [name, status] of [
+        ['lacking', 404],
+        ['damaged', 200],
+      ] as const) {
+        mirror.hook = ({ url }, response) => {
+          if (!url!.includes('/blobs/')) return false;
+          response.writeHead(status).end('damaged');
+          return true;
+        };
+        const settings = join(dir, `${name}.yaml`);
+        const mirrors = [`http://${mirror.host}`];
+        writeFileSync(settings, JSON.stringify({ registries: { [registry.host]: { mirrors } } }));
+        const mirrored = await openStore(join(dir, `${name}-${count}`), { registries: settings });
+        mirror.requests.splice(0);
+        registry.requests.splice(0);
+        const image = await mirrored.pull(`${registry.host}/x/y:1`);
+        assert.deepEqual(image.tags, [`${registry.host}/x/y:1`]);
+        assert.ok(mirror.requests.some((request) => request.includes('/blobs/')));
+        assert.ok(registry.requests.some((request) => request.includes('/blobs/')));
+        await mirrored.close();
+      }
+    } finally {
+      await mirror.stop();
+      await registry.stop();
+    }
+  });
+
   describe('with aliases', () => {
     let aliases: string;
     let registry: FakeRegistry;
