@@ -52,6 +52,8 @@ if (!(mode === 'cli' && args[0] === 'down' && existsSync(join(root, 'dist/src/cl
 if (mode === '--test') run(process.execPath, ['src/build/test.mjs', ...args]);
 else if (mode === '--bench') run(process.execPath, ['dist/bench/main.js', ...args]);
 else if (mode === 'cli') {
+  // Ctrl-C is the command's, which may have things to take away; this process ends with it.
+  process.on('SIGINT', () => undefined);
   const main = join(root, JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).bin.keelson);
   run(process.execPath, [main, ...args]);
 }

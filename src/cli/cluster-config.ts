@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path';
 import { familyOf, type IpFamily } from '../api/machinery/prefix.js';
 import { CliError } from './error.js';
-import type { ClusterPaths } from './paths.js';
+import { type ClusterPaths, dataDirFile } from './paths.js';
 import { portIsFree } from './preflight.js';
 import type { ServerOptions } from './server-options.js';
 
@@ -99,6 +99,7 @@ export function writeClusterConfig(paths: ClusterPaths, config: ClusterConfig): 
   for (const folder of [paths.data, paths.run]) mkdirSync(folder, { recursive: true, mode: 0o700 });
   writeFileSync(paths.config, `${JSON.stringify(config, null, 2)}\n`);
   writeFileSync(join(paths.run, 'cluster.json'), JSON.stringify(config));
+  writeFileSync(dataDirFile(paths.run), paths.data);
 }
 
 /** Two that are free, and that no cluster is about to take. */

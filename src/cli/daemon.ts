@@ -78,10 +78,19 @@ export function startDaemon(argv: string[], files: DaemonFiles, netns?: string):
   };
 }
 
+/** Before `tellReady`: ends this process when whoever started it is gone, since nobody waits for it any more. */
+export function endWithStarter(): void {
+  if (process.env['KEELSON_READY_FD'] === undefined) return;
+  process.stdin.once('close', leave).resume();
+}
+
+const leave = (): never => process.exit(1);
+
 /** Tells whoever started this process that it is ready. */
 export function tellReady(): void {
   const fd = process.env['KEELSON_READY_FD'];
   if (fd === undefined) return;
+  process.stdin.off('close', leave);
   delete process.env['KEELSON_READY_FD'];
   writeFileSync(Number(fd), 'ready\n');
   closeSync(Number(fd));

@@ -1,5 +1,6 @@
 /** Starts, stops and removes the nodes of a cluster that run on this machine. */
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { pino } from 'pino';
 import type { ServiceCIDR } from '#types';
 import { familyOf, parsePrefix } from '../api/machinery/prefix.js';
@@ -181,6 +182,20 @@ export async function nodesReady(paths: ClusterPaths, names: string[], seconds: 
       `The node ${node} was not Ready after ${seconds} s: see ${nodePaths(paths, node).log}.`,
     );
   });
+}
+
+/** Waits until the API server answers, which another command has started. @throws CliError when it doesn't in time. */
+export async function answers(paths: ClusterPaths, seconds: number): Promise<void> {
+  for (const deadline = Date.now() + seconds * 1000; ; ) {
+    const failed = await withClient(paths, (client) => client.of(nodeResource).list()).then(
+      () => undefined,
+      (error: Error) => error,
+    );
+    if (!failed) return;
+    if (Date.now() > deadline)
+      throw new CliError(`The control plane does not answer: see ${join(paths.data, 'server.log')}.`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
 }
 
 /** Routes from this machine to the pods of its nodes, and to Services by one of them; where an agent lives in its namespace, that sets them. */

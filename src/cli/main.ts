@@ -17,6 +17,7 @@ import { upCommand } from './commands/up.js';
 import { userCommand } from './commands/user.js';
 import { versionCommand } from './commands/version.js';
 import { CliError } from './error.js';
+import { checkOptions } from './option-values.js';
 import { LIST_OPTIONS } from './server-options.js';
 
 /** One sentence for what the user can act on; the stack for what is our own fault. */
@@ -25,12 +26,14 @@ function report(error: unknown): never {
     process.stderr.write(`keelson: ${error.message}\n`);
     process.exit(error.exitCode);
   }
-  const { code, message, stack, port } = error as NodeJS.ErrnoException & { port?: number };
+  const { code, message, stack, port, path } = error as NodeJS.ErrnoException & { port?: number };
   const known: Record<string, string> = {
     ENOSPC: `The disk is full: ${message}`,
     EADDRINUSE: `Port ${port} is taken by another program: stop it, or choose another.`,
   };
-  process.stderr.write(`keelson: ${known[code ?? ''] ?? stack ?? error}\n`);
+  // Of files that can't be read or written, the system's own words say enough.
+  const failed = known[code ?? ''] ?? (path === undefined ? undefined : message);
+  process.stderr.write(`keelson: ${failed ?? stack ?? error}\n`);
   process.exit(1);
 }
 
@@ -46,11 +49,12 @@ const LISTS = new Set([
   ...LIST_OPTIONS,
 ]);
 
-function refuseRepeats(argv: Record<string, unknown>): true {
-  for (const [option, value] of Object.entries(argv))
-    if (Array.isArray(value) && !LISTS.has(option))
-      throw new CliError(`--${option} is given more than once.`, 2);
-  return true;
+/** The help of the command that the line begins with, if it is one. */
+function helpFor(message: string): string {
+  const words = hideBin(process.argv);
+  const flags = words.findIndex((word) => word.startsWith('-'));
+  const command = message.startsWith('Unknown command') ? [] : words.slice(0, flags < 0 ? undefined : flags);
+  return ['keelson', ...command, '--help'].join(' ');
 }
 
 process.on('unhandledRejection', report);
@@ -81,15 +85,15 @@ try {
     .version(false)
     .help()
     .alias('h', 'help')
-    .check(refuseRepeats)
+    .check((argv, options) => checkOptions(argv, options, LISTS))
     .demandCommand(1, 'Name a command.')
     .strict()
     .strictCommands()
     .recommendCommands()
-    .fail((message, error, parser) => {
+    .fail((message, error) => {
       if (error) throw error;
-      process.stderr.write(`${message}\nSee "keelson --help".\n`);
-      void parser;
+      const what = message.startsWith('Not enough non-option') ? 'An argument is missing.' : message;
+      process.stderr.write(`${what}\nSee "${helpFor(message)}".\n`);
       process.exit(2);
     })
     .parseAsync();

@@ -1,5 +1,6 @@
 /** Where a cluster's files are. */
-import { join } from 'node:path';
+import { accessSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { CliError } from './error.js';
 
 export interface ClusterPaths {
@@ -23,8 +24,9 @@ export function clusterPaths(name: string, dataDir?: string): ClusterPaths {
     throw new CliError(
       `The cluster name "${name}" is not allowed: use lower-case letters, digits and dashes, at most 32.`,
     );
-  const data = dataDir ?? join('/var/lib/keelson', name);
   const run = join('/run/keelson', name);
+  const data =
+    dataDir === undefined ? (usedDataDir(run) ?? join('/var/lib/keelson', name)) : resolve(dataDir);
   return {
     name,
     data,
@@ -36,4 +38,28 @@ export function clusterPaths(name: string, dataDir?: string): ClusterPaths {
     imageAliases: join(data, 'image-aliases.yaml'),
     registries: join(data, 'registries.yaml'),
   };
+}
+
+/** Where a cluster's data is, kept in its run folder: later commands find it without `--data-dir`. */
+export const dataDirFile = (run: string): string => join(run, 'data-dir');
+
+function usedDataDir(run: string): string | undefined {
+  try {
+    return readFileSync(dataDirFile(run), 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+/** @throws CliError when there is no such cluster, or it isn't for this user to see; `file` is one of those it has. */
+export function requireCluster({ name }: ClusterPaths, file: string): void {
+  try {
+    accessSync(file);
+  } catch (error) {
+    throw new CliError(
+      (error as NodeJS.ErrnoException).code === 'EACCES'
+        ? "Clusters of this machine are root's to see: run this with sudo, or as root."
+        : `There is no cluster "${name}" on this machine: make one with "keelson up".`,
+    );
+  }
 }

@@ -1,6 +1,6 @@
 /** What must hold before a cluster is made: each check that fails says what to do, in one sentence. */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statfsSync } from 'node:fs';
+import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { CliError } from './error.js';
@@ -65,6 +65,8 @@ function mountedControllers(): Set<string> {
 export function requireDisk(path: string): void {
   let existing = path;
   while (!existsSync(existing)) existing = dirname(existing);
+  if (!statSync(existing).isDirectory())
+    throw new CliError(`${existing} is not a folder: choose another with --data-dir.`);
   const { bavail, bsize } = statfsSync(existing);
   if (bavail * bsize < MIN_FREE_BYTES)
     throw new CliError(
@@ -72,14 +74,19 @@ export function requireDisk(path: string): void {
     );
 }
 
-/** Whether a TCP port can be listened on. */
+/** Whether a TCP port can be listened on. Rejects with CliError for an address that this machine does not have. */
 export function portIsFree(host: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
+  return new Promise((resolve, reject) => {
     const server = createServer();
-    server.once('error', () => resolve(false));
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'EADDRNOTAVAIL' || error.code === 'ENOTFOUND' ? reject(notOurs(host)) : resolve(false),
+    );
     server.listen({ host, port, exclusive: true }, () => server.close(() => resolve(true)));
   });
 }
+
+const notOurs = (host: string): CliError =>
+  new CliError(`This machine has no address ${host}: give one that it has with --bind.`);
 
 /** @throws CliError when something else listens there. */
 export async function requirePort(host: string, port: number, option: string): Promise<void> {

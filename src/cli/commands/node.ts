@@ -1,10 +1,11 @@
 /** `keelson node list|add|remove|start|stop`: the nodes that this machine runs. */
 import { existsSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Argv, CommandModule } from 'yargs';
 import { isReason } from '../../api/machinery/status.js';
 import { nodes as nodeResource } from '../../api/resources/core/node.js';
 import { type ClusterConfig, readClusterConfig, writeClusterConfig } from '../cluster-config.js';
-import { stopDaemon } from '../daemon.js';
+import { runningPid, stopDaemon } from '../daemon.js';
 import { CliError } from '../error.js';
 import { revoke } from '../identities.js';
 import {
@@ -44,6 +45,12 @@ function find({ name, dataDir }: ClusterOptions): Place {
   return { paths, config };
 }
 
+/** @throws CliError when no node could join. */
+function requireServer({ paths }: Place): void {
+  if (runningPid(join(paths.run, 'server.pid')) === undefined)
+    throw new CliError(`The control plane of "${paths.name}" is not running: start it with "keelson up".`);
+}
+
 /** @throws CliError when the cluster has no such node here. */
 function findNode({ config, paths }: Place, node: string) {
   const entry = config.nodes.find(({ name }) => name === node);
@@ -78,6 +85,7 @@ const addCommand: CommandModule<object, Starting> = {
     if (node !== undefined) requireNodeName(node);
     const { place, name } = await withMachineLock(async () => {
       const place = find(options);
+      requireServer(place);
       const { paths, config } = place;
       if (config.nodes.some(({ name }) => name === node))
         throw new CliError(`Cluster "${paths.name}" has a node "${node}" already.`);
@@ -100,6 +108,7 @@ const startCommand: CommandModule<object, Starting & Named> = {
     findNode(place, options.node);
     if (isRunning(place.paths, options.node))
       throw new CliError(`The node "${options.node}" is running already.`);
+    requireServer(place);
     await start(place, options.node, options.wait);
     process.stdout.write(`node ${options.node} started\n`);
   },

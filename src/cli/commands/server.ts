@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import type { CommandModule } from 'yargs';
 import type { ControlPlaneOptions } from '../../server/control-plane.js';
 import { keelsonVersion } from '../../server/version.js';
-import { tellReady } from '../daemon.js';
+import { endWithStarter, tellReady } from '../daemon.js';
 import { CliError } from '../error.js';
 import { type ClusterOptions, clusterOptions } from '../options.js';
 import { clusterPaths } from '../paths.js';
@@ -68,6 +68,7 @@ export const serverCommand: CommandModule<object, Options> = {
         describe: 'trace, debug, info, warn or error',
       }) as never,
   handler: async (options) => {
+    endWithStarter();
     const { startControlPlane } = await import('../../server/control-plane.js');
     const start = (settings: ControlPlaneOptions) =>
       startControlPlane(settings).catch((error) => {

@@ -1,15 +1,13 @@
 /** `keelson status` */
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CommandModule } from 'yargs';
 import { nodes } from '../../api/resources/core/node.js';
 import { pods } from '../../api/resources/core/pod.js';
 import { Client, httpsTransport, loadKubeconfig } from '../../client/index.js';
 import { runningPid } from '../daemon.js';
-import { CliError } from '../error.js';
 import { localNodes } from '../nodes.js';
 import { type ClusterOptions, clusterOptions } from '../options.js';
-import { type ClusterPaths, clusterPaths } from '../paths.js';
+import { type ClusterPaths, clusterPaths, requireCluster } from '../paths.js';
 
 export const statusCommand: CommandModule<object, ClusterOptions> = {
   command: 'status',
@@ -17,7 +15,7 @@ export const statusCommand: CommandModule<object, ClusterOptions> = {
   builder: (parser) => clusterOptions(parser),
   handler: async ({ name, dataDir }) => {
     const paths = clusterPaths(name, dataDir);
-    if (!existsSync(paths.config)) throw new CliError(`There is no cluster "${name}" on this machine.`);
+    requireCluster(paths, paths.config);
     const lines = [processLine('server', runningPid(join(paths.run, 'server.pid')))];
     for (const node of localNodes(paths)) lines.push(processLine(`agent ${node.node}`, runningPid(node.pid)));
     lines.push(...(await apiLines(paths)));

@@ -13,8 +13,10 @@ import {
 } from '../cluster-config.js';
 import { type Daemon, runningPid, startDaemon, tellReady } from '../daemon.js';
 import { CliError } from '../error.js';
+import { type Interruption, interruption } from '../interruption.js';
 import { contextName, mergeKubeconfig, userKubeconfigPath } from '../kubeconfig.js';
 import {
+  answers,
   gatewayAddress,
   isRunning,
   moreNodes,
@@ -109,6 +111,8 @@ export const upCommand: CommandModule<object, Options> = {
   handler: async (options) => {
     requireRoot('up');
     flagArguments(options);
+    if (options.port !== undefined && (options.port < 1 || options.port > 65_534))
+      throw new CliError('--port takes a port from 1 to 65534; that of the agents is the next one.', 2);
     const paths = clusterPaths(options.name, options.dataDir);
     if (options.node !== undefined) requireNodeName(options.node);
     if (!Number.isInteger(options.nodes) || options.nodes < 1 || options.nodes > 200)
@@ -168,12 +172,15 @@ async function bringUpOrLeave(
 ): Promise<void> {
   const anyRuns = serverRuns || localNodes(paths).some(({ node }) => isRunning(paths, node));
   const existed = existsSync(paths.config);
+  const interrupted = interruption();
   try {
-    await bringUp(options, paths, serverRuns, progress, begun);
+    await bringUp(options, paths, serverRuns, progress, begun, interrupted);
   } catch (error) {
     progress.failed();
     if (!anyRuns) await takeDown(paths, { keepData: existed });
     throw error;
+  } finally {
+    interrupted.end();
   }
 }
 
@@ -187,29 +194,30 @@ async function bringUp(
   serverRuns: boolean,
   progress: Progress,
   begun: () => Promise<void>,
+  interrupted: Interruption,
 ): Promise<void> {
   progress.step('Checking this machine');
   requireKernel();
   requireDisk(paths.data);
   const config = await settle(options, paths, serverRuns);
+  interrupted.check();
 
   progress.step('Starting the control plane');
   // By then it has its addresses on the nodes' link.
   if (config.nodes.some((node) => node.address !== undefined))
     await (await nodeNetwork(paths, config)).setup();
+  interrupted.check();
   const server = serverRuns ? undefined : startServer(options, paths, config);
   const nodes = await startNodes(options, paths, config);
   await begun();
-  if (server) await Promise.race([server.ready, ...nodes.map(({ daemon }) => failure(daemon))]);
+  const up = server?.ready ?? answers(paths, options.wait);
+  await interrupted.race([up, ...nodes.map(({ daemon }) => failure(daemon))]);
 
   progress.step(config.nodes.length === 1 ? 'Starting the node' : `Starting ${config.nodes.length} nodes`);
   for (const node of nodes) node.join();
-  await Promise.all(nodes.map(({ daemon }) => daemon.ready));
-  await nodesReady(
-    paths,
-    config.nodes.map(({ name }) => name),
-    options.wait,
-  );
+  const names = config.nodes.map(({ name }) => name);
+  const joined = Promise.all(nodes.map(({ daemon }) => daemon.ready));
+  await interrupted.race([joined.then(() => nodesReady(paths, names, options.wait))]);
   await routeToPods(paths);
   if (options.kubeconfig) mergeKubeconfig(paths.adminKubeconfig, userKubeconfigPath());
 }

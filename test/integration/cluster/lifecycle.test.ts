@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
@@ -87,6 +87,48 @@ describe('keelson up and down', function () {
       [0, 0, 0],
     );
     for (const { dataDir } of places) rmSync(dataDir, { recursive: true });
+  });
+
+  for (const phase of ['Starting the control plane', 'Starting 2 nodes'])
+    it(`leaves nothing behind when it is interrupted at "${phase}"`, async () => {
+      const before = snapshot(OURS);
+      const { name, dataDir } = newClusterPlace();
+      const argv = [
+        'up',
+        '--name',
+        name,
+        '--data-dir',
+        join(dataDir, 'c'),
+        '--nodes',
+        '2',
+        '--no-kubeconfig',
+      ];
+      const up = spawn(process.execPath, [MAIN, ...argv]);
+      let said = '';
+      up.stdout.on('data', (chunk) => {
+        said += chunk;
+        if (said.includes(phase)) up.kill('SIGINT');
+      });
+      up.stderr.on('data', (chunk) => {
+        said += chunk;
+      });
+      const code = await new Promise((resolve) => up.once('close', resolve));
+      assert.equal(code, 130, said);
+      assert.match(said, /\nkeelson: Interrupted\.\n$/);
+      await assertNoLeaks(before, OURS);
+      assert.deepEqual(readdirSync(dataDir), []);
+      rmSync(dataDir, { recursive: true });
+    });
+
+  it('is found by its name alone, wherever its data is', async () => {
+    const { name, dataDir } = newClusterPlace();
+    const place = ['--name', name];
+    const up = await keelson(['up', ...place, '--data-dir', join(dataDir, 'c'), '--no-kubeconfig']);
+    assert.equal(up.code, 0, up.stderr);
+    assert.match((await keelson(['status', ...place])).stdout, /: Ready\n/);
+    assert.equal((await keelson(['down', ...place])).code, 0);
+    assert.deepEqual(readdirSync(dataDir), []);
+    rmSync(dataDir, { recursive: true });
   });
 
   it('goes down to its end when nobody reads what it says', async () => {
