@@ -1,6 +1,7 @@
 /** The frame: who is logged in, the namespace, the pages. */
 import { useEffect } from 'preact/hooks';
 import { useTable } from './api/follow.js';
+import { ApiError } from './api/http.js';
 import { KINDS, pathOf } from './api/kinds.js';
 import { chooseNamespace, logOut, namespace, token } from './api/session.js';
 import { filter } from './lib/filter.js';
@@ -76,6 +77,11 @@ function Namespaces() {
   const chosen = useStore(namespace);
   const { items, error, loaded } = useTable(pathOf(KINDS.namespaces));
   const names = items.map(({ object }) => object.metadata.name).sort();
+  const isRefused = !loaded && error instanceof ApiError && error.code === 403;
+  // Who may not list namespaces hardly may list what is in all of them: kubectl's default is the better start.
+  useEffect(() => {
+    if (isRefused && chosen === '') chooseNamespace('default');
+  }, [isRefused]);
   if (error !== undefined && !loaded)
     return (
       <label>

@@ -3,10 +3,11 @@ import { configMaps, startCluster } from 'keelson';
 
 describe('a controller', () => {
   let cluster;
-  before(async () => {
+  before(async function () {
+    this.timeout(30_000);
     cluster = await startCluster();
   });
-  after(() => cluster.close());
+  after(() => cluster?.close());
 
   it('finds its objects by label', async () => {
     const client = cluster.client.of(configMaps);

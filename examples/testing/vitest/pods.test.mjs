@@ -5,7 +5,7 @@ let cluster;
 beforeAll(async () => {
   cluster = await startCluster({ nodes: 1 });
 }, 30_000);
-afterAll(() => cluster.close());
+afterAll(() => cluster?.close());
 
 test('a pod runs', async () => {
   const client = cluster.client.of(pods);

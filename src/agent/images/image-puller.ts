@@ -4,7 +4,7 @@ import type { Clock } from '../../api/machinery/clock.js';
 import { isBuiltIn } from '../../runtime/images/builtin.js';
 import { parseReference } from '../../runtime/images/reference.js';
 import { type Image, ImageError, type ImageStore } from '../../runtime/types.js';
-import { KeyedBackoff } from '../pods/backoff.js';
+import { goMilliseconds, KeyedBackoff } from '../pods/backoff.js';
 import type { PodEvent } from '../pods/events.js';
 import { type Credential, secretCredentials } from './keyring.js';
 import { PullLimit } from './pull-limit.js';
@@ -105,11 +105,10 @@ export class ImagePuller {
     tell('Normal', 'Pulling', `Pulling image ${quoted}`);
     try {
       const { image, ms } = await this.#pull(name, repository, secrets, pod);
-      const inSeconds = (time: number) => `${Number((time / 1000).toPrecision(4))}s`;
       tell(
         'Normal',
         'Pulled',
-        `Successfully pulled image ${quoted} in ${inSeconds(ms)} (${inSeconds(clock.elapsed() - started)} including waiting). Image size: ${image.size} bytes.`,
+        `Successfully pulled image ${quoted} in ${goMilliseconds(ms)} (${goMilliseconds(clock.elapsed() - started)} including waiting). Image size: ${image.size} bytes.`,
       );
       this.#options.pulled();
       this.#backoff.forget(key);

@@ -59,3 +59,13 @@ export function goDuration(ms: number): string {
   if (h > 0) return `${h}h${m}m${s}s`;
   return m > 0 ? `${m}m${s}s` : `${s}s`;
 }
+
+/** `48ms`, `1.592s`, `1m2.5s`, as Go prints a duration that is cut to milliseconds. */
+export function goMilliseconds(ms: number): string {
+  const whole = Math.floor(ms);
+  if (whole < 1000) return whole === 0 ? '0s' : `${whole}ms`;
+  const minutes = Math.floor(whole / 60_000);
+  const seconds = `${(whole % 60_000) / 1000}s`;
+  if (minutes === 0) return seconds;
+  return minutes < 60 ? `${minutes}m${seconds}` : `${Math.floor(minutes / 60)}h${minutes % 60}m${seconds}`;
+}

@@ -32,6 +32,7 @@ export function localVolume(
   if (node === undefined) return selected ? `node ${JSON.stringify(selected)} not found` : 'no node is ready';
   const folder = node.metadata.annotations?.[LOCAL_PATH_FOLDER];
   if (folder === undefined) return `node ${JSON.stringify(node.metadata.name)} offers no folder for volumes`;
+  if (spec.selector) return 'claim Selector is not supported';
   if (spec.volumeMode === 'Block') return 'block volumes are not supported';
   if (spec.dataSource ?? spec.dataSourceRef) return 'volumes can not be filled from a data source';
   const name = `pvc-${metadata.uid}`;

@@ -1,5 +1,5 @@
 /** Requests of the API with the user's token. Whatever it refuses becomes an ApiError with its Status. */
-import { logOut, token } from './session.js';
+import { expiry, logOut, token } from './session.js';
 
 export interface Status {
   kind?: string;
@@ -56,7 +56,10 @@ export async function request(path: string, options: RequestOptions = {}): Promi
   });
   if (response.ok) return response;
   const error = await errorOf(response);
-  if (error.code === 401) logOut('The session has ended.');
+  if (error.code === 401) {
+    const isOver = (expiry(token.get()) ?? Number.POSITIVE_INFINITY) <= Date.now();
+    logOut(isOver ? 'The session has ended.' : 'The API server does not accept this token.');
+  }
   throw error;
 }
 

@@ -16,7 +16,7 @@ interface PlotProps {
 export function Plot({ samples = [], what, most, large = false }: PlotProps) {
   const last = samples.at(-1);
   if (!last) return <span class="faint">–</span>;
-  const [width, height] = large ? [320, 72] : [72, 20];
+  const [width, height] = large ? [320, 72] : [44, 20];
   const top = most || Math.max(...samples.map((sample) => sample[what])) * 1.25 || 1;
   const from = samples[0]!.at;
   const span = Math.max(last.at - from, 60_000);

@@ -105,7 +105,7 @@ function cell(kind: Kind, column: Column, { object }: Item, value: unknown): Com
   const { metadata } = object;
   if (column.name === 'Name')
     return (
-      <a class="row" href={objectHref(kind, metadata.namespace, metadata.name)}>
+      <a class="row" href={objectHref(kind, metadata.namespace, metadata.name)} title={metadata.name}>
         {metadata.name}
       </a>
     );

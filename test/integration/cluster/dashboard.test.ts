@@ -183,7 +183,7 @@ describe('dashboard in a browser', function () {
     const other = await open(url.split('#')[0]!);
     await other.getByLabel('Token').fill('wrong');
     await other.getByRole('button', { name: 'Log in' }).click();
-    await see('The session has ended.', other);
+    await see('The API server does not accept this token.', other);
     await other.close();
   });
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import type { Container, Pod } from '#types';
 import { pullPolicy } from '../../../src/agent/images/image-puller.js';
-import { goDuration, KeyedBackoff } from '../../../src/agent/pods/backoff.js';
+import { goDuration, goMilliseconds, KeyedBackoff } from '../../../src/agent/pods/backoff.js';
 import { healthRequest, healthStatus } from '../../../src/agent/pods/grpc-probe.js';
 import { resolvConf } from '../../../src/agent/pods/pod-dns.js';
 import { hostsFile, podHostname } from '../../../src/agent/pods/pod-files.js';
@@ -75,6 +75,16 @@ describe('KeyedBackoff', () => {
     [3_600_000, '1h0m0s'],
   ] as const)
     it(`prints ${ms} ms as ${text}`, () => assert.equal(goDuration(ms), text));
+
+  for (const [ms, text] of [
+    [0.4, '0s'],
+    [48.15, '48ms'],
+    [1000, '1s'],
+    [1592.9, '1.592s'],
+    [62_500, '1m2.5s'],
+    [3_600_000, '1h0m0s'],
+  ] as const)
+    it(`prints ${ms} ms, cut to milliseconds, as ${text}`, () => assert.equal(goMilliseconds(ms), text));
 });
 
 describe('resources', () => {

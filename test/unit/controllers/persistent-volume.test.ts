@@ -178,6 +178,19 @@ describe('persistent volumes', function () {
     await h.until('the volume to go', async () => (await volume('v')) === undefined);
   });
 
+  it('makes none for a claim that selects volumes by labels', async () => {
+    const annotations = { 'keelson.dev/local-path-folder': '/data' };
+    await h.createNode('a');
+    await h.client.of(nodes).patch('', 'a', { metadata: { annotations } }, { type: 'merge' });
+    await createClaim('c', { storageClassName: undefined, selector: { matchLabels: { of: 'nfs' } } });
+    await createPod('p', 'c');
+    await h.until('the refusal', async () =>
+      (await h.events('PersistentVolumeClaim')).some((told) =>
+        /^ProvisioningFailed: .*: claim Selector is not supported$/.test(told),
+      ),
+    );
+  });
+
   it('makes a folder on the node of the first consumer, which grows and goes with its claim', async () => {
     const annotations = { 'keelson.dev/local-path-folder': '/data' };
     await h.createNode('a');

@@ -22,7 +22,7 @@ function validate(map: ConfigMap): FieldError[] {
     errors.push(...checked(key('binaryData', name), name, configMapKey));
     size += Buffer.byteLength(value, 'base64');
   }
-  if (size > MAX_DATA_BYTES) errors.push(tooLong('', MAX_DATA_BYTES));
+  if (size > MAX_DATA_BYTES) errors.push(tooLong('[]', MAX_DATA_BYTES));
   return errors;
 }
 
