@@ -78,7 +78,7 @@ export function transportSuite(serve: () => Promise<Served>): void {
     await assert.rejects(maps().delete('default', 'nothing'), status(404, 'NotFound'));
     await assert.rejects(
       maps().delete('default', 'a', { preconditions: { uid: 'other' } }),
-      status(409, 'Conflict', /UID in precondition/),
+      status(409, 'Conflict', /the UID in the precondition \(other\) does not match/),
     );
     const powerless = new Client(served.powerless);
     await assert.rejects(

@@ -91,7 +91,7 @@ describe('config maps and secrets', () => {
     'data[c]: Invalid value: "c": duplicate of key present in binaryData',
   ]);
   check('more than 1 MiB', configMaps, { data: { a: 'x'.repeat(1024 * 1024 + 1) } }, [
-    ': Too long: may not be more than 1048576 bytes',
+    '[]: Too long: may not be more than 1048576 bytes',
   ]);
   check('1 MiB of bytes', secrets, { data: { a: bytes('x'.repeat(1024 * 1024)) } }, []);
   check('more bytes', secrets, { data: { a: bytes('x'.repeat(1024 * 1024 + 1)) } }, [
