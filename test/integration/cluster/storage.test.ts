@@ -128,7 +128,7 @@ describe('persistent storage', function () {
     await eventOf(
       'two',
       'FailedScheduling',
-      /node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod/,
+      /node\(s\) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use/,
     );
     await kubectl('delete', 'pod', 'one');
     await ready('two');
