@@ -17,6 +17,7 @@ import {
   CLAIM_PROTECTION,
   VOLUME_PROTECTION,
 } from '../api/storage/annotations.js';
+import { attributesClassesOf } from '../api/storage/attributes-classes.js';
 import { CLAIM_INDEX, claimIndex, notForPod } from '../api/storage/pod-claims.js';
 import { type Context, type Controller, type ControllersOptions, contextOf, WorkLoop } from './context.js';
 
@@ -73,7 +74,7 @@ export function startAttributesClassProtection(options: ControllersOptions): Con
   const claims = context.informers.of(persistentVolumeClaims);
   const volumes = context.informers.of(persistentVolumes);
   const isUsed = (name: string) =>
-    [...claims.list(), ...volumes.list()].some((user) => classesOf(user).includes(name));
+    [...claims.list(), ...volumes.list()].some((user) => attributesClassesOf(user).includes(name));
   const reconcile = async (name: string): Promise<void> => {
     const one = classes.get(name);
     if (one === undefined || (one.metadata.deletionTimestamp && isUsed(name))) return;
@@ -84,7 +85,7 @@ export function startAttributesClassProtection(options: ControllersOptions): Con
     if (isOpen(one, ATTRIBUTES_CLASS_PROTECTION)) loop.queue.add(one.metadata.name);
   };
   const left = (user: PersistentVolumeClaim | PersistentVolume) => {
-    for (const name of classesOf(user)) {
+    for (const name of attributesClassesOf(user)) {
       const one = classes.get(name);
       if (one) concerns(one);
     }
@@ -96,19 +97,6 @@ export function startAttributesClassProtection(options: ControllersOptions): Con
     volumes.on(users),
   );
   return loop;
-}
-
-/** Those that a claim or a volume has, wants, or is being changed to. */
-function classesOf({ spec, status }: PersistentVolumeClaim | PersistentVolume): string[] {
-  const { currentVolumeAttributesClassName, modifyVolumeStatus } = (status ?? {}) as NonNullable<
-    PersistentVolumeClaim['status']
-  >;
-  const names = [
-    spec?.volumeAttributesClassName,
-    currentVolumeAttributesClassName,
-    modifyVolumeStatus?.targetVolumeAttributesClassName,
-  ];
-  return names.filter((name): name is string => Boolean(name));
 }
 
 /** It is to be deleted and has the finalizer, or stays and lacks it. */

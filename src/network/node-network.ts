@@ -1,7 +1,7 @@
 /** Several nodes on one machine: each in a network namespace of its own, on a bridge of the cluster. */
 
 import { familyOf, parsePrefix } from '../api/machinery/prefix.js';
-import { type NetlinkOperation, native } from '../runtime/native.js';
+import { MNT_DETACH, type NetlinkOperation, native } from '../runtime/native.js';
 import { ANYWHERE } from './family.js';
 import { closeForeignFirewall, openForeignFirewall } from './foreign-firewall.js';
 import { enableForwarding, prepareIpv6 } from './forwarding.js';
@@ -26,8 +26,6 @@ export interface NodeNetwork {
   /** The namespace at `netns`, joined to the bridge as `eth0`: idempotent. */
   attach(node: string, netns: string, addresses: string[]): Promise<void>;
 }
-
-const MNT_DETACH = 2;
 
 export function createNodeNetwork(options: NodeNetworkOptions): NodeNetwork {
   const { cluster, nodeCidrs, clusterCidrs } = options;

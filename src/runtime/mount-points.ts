@@ -1,9 +1,7 @@
 /** What is mounted on this machine. */
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { native } from './native.js';
-
-const MNT_DETACH = 2;
+import { MNT_DETACH, native } from './native.js';
 
 /** All paths that something is mounted on. */
 export async function mountPoints(): Promise<string[]> {

@@ -94,6 +94,9 @@ export interface LayerUnpacker {
   close(): Promise<{ size: number; entries: number }>;
 }
 
+/** Of `umount`: out of sight at once, and gone when nobody has it any more. */
+export const MNT_DETACH = 2;
+
 export interface NativeAddon {
   /**
    * Starts a command with one argument in a session of its own, without environment; its descriptor 3 is the other end

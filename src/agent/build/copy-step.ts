@@ -4,7 +4,6 @@ import ignore from '@balena/dockerignore';
 import { UnionView } from '../../runtime/images/union.js';
 import { unpackArchive } from './archive.js';
 import { keyOf } from './builder.js';
-import type { CopySource } from './context.js';
 import { copyItems, digestOf, type RemoteSource } from './copy.js';
 import { type Instruction, jsonForm } from './dockerfile.js';
 import { modeChange } from './file-mode.js';
@@ -40,7 +39,7 @@ export async function copyInstruction(
   const isInline = (path: string) =>
     heredocs.some((doc) => path.replace(/^<<-?["']?|["']$/g, '') === doc.name && path.startsWith('<<'));
   const addresses = paths.filter((path) => isAddress(path) || isRepository(path));
-  const source = await sourceOf(stage, flags.get('from'));
+  const source = await stage.source(flags.get('from'));
   const excluded = given.flatMap(([flag, value]) => (flag === 'exclude' ? [value] : []));
   const target = new UnionView(stage.folders);
   const chmod = flags.get('chmod');
@@ -68,9 +67,6 @@ export async function copyInstruction(
     await stage.layer(`${name} ${options}${text}`, key, say, (add) => add(items));
   });
 }
-
-const sourceOf = async ({ build, place }: StageBuilder, from: string | undefined): Promise<CopySource> =>
-  from ? build.source(from, place.index) : build.context;
 
 /** `--exclude`: patterns as in .dockerignore, of paths in the folder that is copied. */
 function exclusion(patterns: string[]): ((path: string) => boolean) | undefined {

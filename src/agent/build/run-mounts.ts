@@ -3,7 +3,7 @@ import { chmod, chown, copyFile, cp, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mountLayers } from '../../runtime/images/mount.js';
 import { UnionView } from '../../runtime/images/union.js';
-import { native } from '../../runtime/native.js';
+import { MNT_DETACH, native } from '../../runtime/native.js';
 import type { Mount } from '../../runtime/types.js';
 import { writeItems } from './archive.js';
 import type { CopySource } from './context.js';
@@ -12,18 +12,14 @@ import type { MountSpec } from './mount-spec.js';
 import type { StageBuilder } from './stage.js';
 import { absolute } from './steps.js';
 
-const MNT_DETACH = 2;
 const NOSUID_NODEV = 6;
 
 /** What of a mount decides whether a step is the same: contents of caches and secrets do not. */
 export async function mountKey(stage: StageBuilder, mount: MountSpec): Promise<unknown> {
   if (mount.type !== 'bind') return mount;
-  const source = await sourceOf(stage, mount);
+  const source = await stage.source(mount.from);
   return [mount, source.key ?? (await digestOf(await itemsOf(source, mount.source)))];
 }
-
-const sourceOf = async ({ build, place }: StageBuilder, { from }: MountSpec): Promise<CopySource> =>
-  from ? build.source(from, place.index) : build.context;
 
 const itemsOf = (source: CopySource, path: string) =>
   copyItems({ source, from: [path], inline: [], to: '/', target: new UnionView([]), owner: undefined });
@@ -100,7 +96,7 @@ export class RunMounts {
 
   /** Writes into it are lost. */
   async #bind(mount: MountSpec): Promise<string> {
-    const source = await sourceOf(this.stage, mount);
+    const source = await this.stage.source(mount.from);
     const found = await source.view.resolve(join('/', mount.source));
     const entry = await source.view.entry(found);
     if (!entry) throw new Error(`"${mount.source}" is not in ${source.name}`);

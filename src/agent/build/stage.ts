@@ -6,6 +6,7 @@ import { UnionView } from '../../runtime/images/union.js';
 import type { Image } from '../../runtime/types.js';
 import { type Build, keyOf, split } from './builder.js';
 import { documentOf, emptyDocument, type History, type ImageDocument } from './config.js';
+import type { CopySource } from './context.js';
 import { copyInstruction } from './copy-step.js';
 import { type Instruction, parseDockerfile } from './dockerfile.js';
 import { runInstruction } from './run-step.js';
@@ -71,6 +72,11 @@ export class StageBuilder {
   result(): Stage {
     const document = { ...this.#document, created: this.#created ?? '1970-01-01T00:00:00Z' };
     return { document, layers: this.#layers, folders: this.folders, key: this.#key, created: this.#created };
+  }
+
+  /** The files of a stage or an image by its name; without one those of the context. Rejects with BuildError. */
+  async source(from: string | undefined): Promise<CopySource> {
+    return from ? this.build.source(from, this.place.index) : this.build.context;
   }
 
   /** Tells all that the layers so far were made of. */

@@ -2,12 +2,11 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeTree } from '../../runtime/mount-points.js';
-import { native } from '../../runtime/native.js';
+import { MNT_DETACH, native } from '../../runtime/native.js';
 
 const MS_BIND = 4096;
 const MS_REC = 1 << 14;
 const MS_SHARED = 1 << 20;
-const MNT_DETACH = 2;
 const NOTE = 'kubelet-root';
 
 /** For whoever takes the node down. */

@@ -53,12 +53,7 @@ export class KeyedBackoff {
 }
 
 /** `10s`, `1m20s`, `5m0s`, as Go prints a duration in whole seconds. */
-export function goDuration(ms: number): string {
-  const seconds = Math.round(ms / 1000);
-  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
-  if (h > 0) return `${h}h${m}m${s}s`;
-  return m > 0 ? `${m}m${s}s` : `${s}s`;
-}
+export const goDuration = (ms: number): string => goMilliseconds(Math.round(ms / 1000) * 1000);
 
 /** `48ms`, `1.592s`, `1m2.5s`, as Go prints a duration that is cut to milliseconds. */
 export function goMilliseconds(ms: number): string {

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises';
 import type { Container, Pod, ResourceRequirements } from '#types';
 import { sleep } from '../../client/retry.js';
 import { crashPoint } from '../../runtime/crash-points.js';
-import { native } from '../../runtime/native.js';
+import { MNT_DETACH, native } from '../../runtime/native.js';
 import { type ContainerStatus, RuntimeError } from '../../runtime/types.js';
 import { ImageUnavailable } from '../images/image-puller.js';
 import { removeLog } from '../logs/rotation.js';
@@ -23,7 +23,6 @@ import type { WorkerDeps } from './worker-deps.js';
 
 /** What could not be stopped is tried again after this. */
 const STOP_RETRY_MS = 1000;
-const MNT_DETACH = 2;
 /** A container that could not be made is tried again after this. */
 const CREATE_RETRY_MS = 10_000;
 /** What a container needs of its pod. */

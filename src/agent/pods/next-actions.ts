@@ -71,13 +71,19 @@ function restartRule({ restartPolicyRules }: Container, exitCode: number): Conta
 export const endsAll = (container: Container, exitCode: number): boolean =>
   restartRule(container, exitCode)?.action === 'RestartAllContainers';
 
+/** What has become of a container's last run. */
+interface Run {
+  state?: string;
+  exitCode?: number;
+  again?: boolean;
+}
+
 /** Whether one has ended that takes all with it, and they have not yet been told to start over. */
-export function restartsAll({ pod, containers }: Pick<PodView, 'pod' | 'containers'>): boolean {
-  return podContainers(pod).some((container) => {
-    const { state, again, exitCode } = containers[container.name] ?? emptyView;
+export const restartsAll = (pod: Pod, runOf: (name: string) => Run | undefined): boolean =>
+  podContainers(pod).some((container) => {
+    const { state, again, exitCode = 0 } = runOf(container.name) ?? {};
     return state === 'exited' && !again && endsAll(container, exitCode);
   });
-}
 
 /** Whether any container of it may take all with it. */
 export const mayRestartAll = (pod: Pod): boolean =>
@@ -89,7 +95,7 @@ const podContainers = ({ spec }: Pod): Container[] => [...(spec.initContainers ?
 
 /** Whether nothing of a pod runs any more, nor will. */
 export function isComplete({ pod, containers }: PodView): boolean {
-  if (restartsAll({ pod, containers })) return false;
+  if (restartsAll(pod, (name) => containers[name])) return false;
   const over = (container: Container, init: boolean) => {
     const view = containers[container.name];
     return view?.state === 'exited' && !view.again && !restarts(pod, container, view.exitCode, init);
@@ -101,7 +107,7 @@ export function isComplete({ pod, containers }: PodView): boolean {
 
 export function nextActions(view: PodView, now: number): Action[] {
   if (view.terminating) return terminate(view);
-  if (restartsAll(view)) return startOver(view);
+  if (restartsAll(view.pod, (name) => view.containers[name])) return startOver(view);
   if (isComplete(view)) return terminate(view);
   switch (view.sandbox) {
     case 'creating':

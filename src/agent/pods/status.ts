@@ -12,7 +12,7 @@ import { timestamp } from '../../api/machinery/clock.js';
 import { hasResources } from '../../api/resources/core/podspec/amounts.js';
 import type { ContainerStatus } from '../../runtime/types.js';
 import { isRecursive } from './container-config.js';
-import { endsAll, ephemeralContainers, isSidecar, mayRestartAll, restarts } from './next-actions.js';
+import { ephemeralContainers, isSidecar, mayRestartAll, restarts, restartsAll } from './next-actions.js';
 import type { PodFailure } from './pod-end.js';
 import { qosClass } from './resources.js';
 
@@ -215,25 +215,24 @@ function initDone(container: Container, record: ContainerRecord | undefined): bo
   return latest?.state === 'exited' && latest.exitCode === 0;
 }
 
-/** One has ended that takes all with it, and they have not yet been told to start over. */
 const areRestarting = ({ pod, records, over }: StatusInput): boolean =>
   !over &&
-  [...(pod.spec.initContainers ?? []), ...pod.spec.containers].some((container) => {
-    const { latest, again } = records[container.name] ?? {};
-    return latest?.state === 'exited' && !again && endsAll(container, latest.exitCode);
+  restartsAll(pod, (name) => {
+    const { latest, again = false } = records[name] ?? {};
+    return { ...latest, again };
   });
 
 const isTerminal = (phase: string): boolean => phase === 'Failed' || phase === 'Succeeded';
 
 function podPhase(input: StatusInput, init: ApiContainerStatus[], main: ApiContainerStatus[]): string {
   const { pod, records, previous, failure, over } = input;
-  const restartsAll = areRestarting(input);
+  const startsOver = areRestarting(input);
   if (previous?.phase && isTerminal(previous.phase)) return previous.phase;
   if (failure && over) return 'Failed';
   const willRun = (container: Container, isInit: boolean) => {
     const { latest, again } = records[container.name] ?? {};
     if (over || latest?.state !== 'exited') return false;
-    return again || restartsAll || restarts(pod, container, latest.exitCode, isInit);
+    return again || startsOver || restarts(pod, container, latest.exitCode, isInit);
   };
   const pending = (pod.spec.initContainers ?? []).filter((c) => !initDone(c, records[c.name]));
   if (pending.length > 0) {

@@ -3,6 +3,7 @@ import type { PersistentVolumeClaim, Pod, ResourceQuota, ScopedResourceSelectorR
 import type { KubeObject } from '../machinery/types.js';
 import { podQosClass } from '../resources/core/podspec/qos.js';
 import type { Resource } from '../resources/define.js';
+import { attributesClassesOf } from '../storage/attributes-classes.js';
 
 /** Whether a quota counts the object: without scopes all; scopes are about pods, and one about claims. */
 export function quotaCovers(
@@ -26,19 +27,9 @@ export function scopeFacts(
   object: KubeObject,
 ): string {
   if (group !== '') return '';
-  if (plural === 'persistentvolumeclaims') return attributesClasses(object).join();
+  if (plural === 'persistentvolumeclaims')
+    return attributesClassesOf(object as unknown as PersistentVolumeClaim).join();
   return plural === 'pods' ? `${isTerminating(object as unknown as Pod)}` : '';
-}
-
-/** The classes that a claim has, had or is to get (KEP-3751). */
-function attributesClasses(object: KubeObject): string[] {
-  const { spec, status } = object as unknown as PersistentVolumeClaim;
-  const names = [
-    spec.volumeAttributesClassName,
-    status?.currentVolumeAttributesClassName,
-    status?.modifyVolumeStatus?.targetVolumeAttributesClassName,
-  ];
-  return names.filter((name) => name !== undefined && name !== '') as string[];
 }
 
 function claimMatches(
@@ -46,7 +37,7 @@ function claimMatches(
   { scopeName, operator, values = [] }: ScopedResourceSelectorRequirement,
 ): boolean {
   if (scopeName !== 'VolumeAttributesClass') return false;
-  const names = attributesClasses(claim);
+  const names = attributesClassesOf(claim as unknown as PersistentVolumeClaim);
   if (operator === 'Exists' || operator === 'DoesNotExist')
     return names.length > 0 === (operator === 'Exists');
   return (names.length > 0 ? names : ['']).some((name) => matchesName(name, operator, values));

@@ -3,6 +3,7 @@
  * ask for by the verb `request-serviceaccounts-token-audience` (KEP-4412).
  */
 import type { CSIDriver, PersistentVolume, PersistentVolumeClaim, Pod, TokenRequest, Volume } from '#types';
+import { claimNameOf } from '../../api/storage/pod-claims.js';
 import type { Authorizer } from '../../auth/user.js';
 import type { Store } from '../../store/store.js';
 import { type AdmissionRequest, refuse } from './admission.js';
@@ -50,12 +51,11 @@ function audiencesOf(store: Store, pod: Pod): Set<string> {
   return found;
 }
 
-function driverOf(store: Store, { metadata }: Pod, volume: Volume): string | undefined {
+function driverOf(store: Store, pod: Pod, volume: Volume): string | undefined {
   if (volume.csi) return volume.csi.driver;
-  const claim =
-    volume.persistentVolumeClaim?.claimName ?? (volume.ephemeral && `${metadata?.name}-${volume.name}`);
+  const claim = claimNameOf(pod, volume);
   if (!claim) return undefined;
-  const key = `core/persistentvolumeclaims/${metadata?.namespace}/${claim}`;
+  const key = `core/persistentvolumeclaims/${pod.metadata.namespace}/${claim}`;
   const name = read<PersistentVolumeClaim>(store, key)?.spec?.volumeName;
   return name
     ? read<PersistentVolume>(store, `core/persistentvolumes//${name}`)?.spec?.csi?.driver

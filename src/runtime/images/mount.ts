@@ -1,10 +1,9 @@
 /** Stacks of layers as overlayfs mounts of the host. */
 import { mkdir, mkdtemp, rmdir, symlink, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { native } from '../native.js';
+import { MNT_DETACH, native } from '../native.js';
 
 const MS_RDONLY = 1;
-const MNT_DETACH = 2;
 /** Of a mount's options: a page. */
 const MAX_OPTIONS = 4000;
 

@@ -9,6 +9,20 @@ import tls from 'node:tls';
 import { WebSocket, WebSocketServer } from 'ws';
 import { Bench, hello } from './harness.js';
 
+/** A backend whose WebSockets tell what they hear; `/no` is refused. */
+async function echoing(bench: Bench) {
+  const backend = await bench.backend(hello);
+  const sockets = new WebSocketServer({ noServer: true });
+  backend.on('upgrade', (req, socket, head) => {
+    if (req.url === '/no') return socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno');
+    sockets.handleUpgrade(req, socket, head, (ws) => {
+      ws.on('message', (data) => ws.send(`echo ${data} ${req.headers['x-forwarded-proto']}`));
+      ws.on('close', () => ws.terminate());
+    });
+  });
+  return backend;
+}
+
 describe('the ingress proxy: upgrades', function () {
   this.timeout(10_000);
   let bench: Bench;
@@ -18,14 +32,7 @@ describe('the ingress proxy: upgrades', function () {
   afterEach(() => bench.close());
 
   it('joins WebSockets, and passes refusals on', async () => {
-    const backend = await bench.backend(hello);
-    const sockets = new WebSocketServer({ noServer: true });
-    backend.on('upgrade', (req, socket, head) => {
-      if (req.url === '/no') return socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno');
-      sockets.handleUpgrade(req, socket, head, (ws) => {
-        ws.on('message', (data) => ws.send(`echo ${data} ${req.headers['x-forwarded-proto']}`));
-      });
-    });
+    const backend = await echoing(bench);
     bench.serve(backend.port);
     const ws = new WebSocket(`ws://127.0.0.1:${bench.port}/`, { headers: { host: 'app.test' } });
     await once(ws, 'open');
@@ -40,15 +47,7 @@ describe('the ingress proxy: upgrades', function () {
   });
 
   it('joins WebSockets within HTTP/2, beside its other streams, and passes refusals on', async () => {
-    const backend = await bench.backend(hello);
-    const sockets = new WebSocketServer({ noServer: true });
-    backend.on('upgrade', (req, socket, head) => {
-      if (req.url === '/no') return socket.end('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno');
-      sockets.handleUpgrade(req, socket, head, (ws) => {
-        ws.on('message', (data) => ws.send(`echo ${data} ${req.headers['x-forwarded-proto']}`));
-        ws.on('close', () => ws.terminate());
-      });
-    });
+    const backend = await echoing(bench);
     bench.serve(backend.port);
     const ca = await bench.useCertificate('1');
     const session = http2.connect('https://app.test', {
