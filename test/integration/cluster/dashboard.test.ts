@@ -43,7 +43,8 @@ describe('dashboard in a browser', function () {
       if (message.type() === 'error' && !/Failed to load resource/.test(message.text()))
         complaints.push(message.text());
     });
-    await opened.goto(address);
+    // The browser gives up whatever it loads while links come or go, as those of the pods still may.
+    await eventually('the page', () => opened.goto(address));
     return opened;
   };
   const goTo = (hash: string) => page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
