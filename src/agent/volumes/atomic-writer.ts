@@ -38,7 +38,11 @@ export async function writePayload(folder: string, payload: Payload, gid?: numbe
       throw new Error(`invalid path in a volume: ${JSON.stringify(path)}`);
   await makeFolder(folder);
   const old = await readlink(join(folder, '..data')).catch(() => undefined);
-  if (old !== undefined && (await isCurrent(join(folder, old), payload))) return false;
+  if (old !== undefined && (await isCurrent(join(folder, old), payload))) {
+    // An agent may have ended after it exchanged the files, and before it made their links.
+    await setLinks(folder, payload);
+    return false;
+  }
   const fresh = await writeVersion(folder, payload, gid);
   const link = join(folder, '..data_tmp');
   await rm(link, { force: true });

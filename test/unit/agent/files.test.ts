@@ -51,6 +51,13 @@ describe('writePayload', () => {
     assert.equal(await readFile(join(dir, 'a'), 'utf8'), '2');
   });
 
+  it('makes the links that one who was killed did not come to', async () => {
+    await writePayload(dir, files({ a: '1', 'sub/b': '2' }));
+    await rm(join(dir, 'sub'));
+    assert.equal(await writePayload(dir, files({ a: '1', 'sub/b': '2' })), false);
+    assert.equal(await readFile(join(dir, 'sub/b'), 'utf8'), '2');
+  });
+
   it('does not touch what is as it should be', async () => {
     await writePayload(dir, files({ a: '1' }));
     const before = await readlink(join(dir, '..data'));
